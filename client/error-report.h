@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "client/client.h"
+
+/* From the name of a D-Bus error to the way parctl ends and to what helps. */
+
+/* ExitCode; PARCTL_FAILED for a name that says nothing more. */
+int error_exit_code(const char *name);
+
+/* Prints the daemon's sentence (or a kinder one where the bus itself answers) and the command that helps, notes the
+ * exit code in the client and returns the negative errno. */
+int error_report(Client *client, const sd_bus_error *error, int r);
+
+/* The bus cannot be reached at all. */
+int error_report_no_bus(Client *client, int r);
+
+/* Did the daemon go away, or never come, so that asking again may help? */
+bool error_is_transient(const sd_bus_error *error);

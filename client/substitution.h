@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "util/macro.h"
+
+/* The marks that an item takes the place of, as in GNU parallel: {} the item, {.} without its last extension, {/} its
+ * basename, {//} its directory, {/.} its basename without the extension, {#} its number. Bytes, not characters. */
+
+/* Is there a mark in the words? {#} alone does not count: then the item is still wanted. */
+bool substitution_wanted(char *const *argv);
+
+/* One word with every mark replaced; quoted: as one word of a shell command. */
+char *substitute_word(const char *word, const char *item, uint64_t number, bool quoted);
+
+/* A command for the item: marks replaced; without a mark the item is appended as the last word. */
+char **substitute_argv(char *const *argv, const char *item, uint64_t number);
+
+/* The same for /bin/sh: the words are joined by blanks, the items in them are quoted. */
+char **substitute_shell(char *const *argv, const char *item, uint64_t number);
+
+/* /bin/sh -c "the words joined by blanks" */
+char **shell_argv(char *const *argv);

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* parctl run: one task with this terminal's stdin, stdout and stderr; ends as the task did. The submission is asynchronous,
+ * so that a signal that comes meanwhile finds its task as soon as it has a number. */
+
+#include <fcntl.h>
+#include <signal.h>
+
+#include "client/bus-dict.h"
+#include "client/connection.h"
+#include "client/error-report.h"
+#include "client/output.h"
+#include "client/status-info.h"
+#include "client/submission.h"
+#include "client/substitution.h"
+#include "client/tracker.h"
+#include "client/verb.h"
+
+typedef struct RunSettings {
+    TaskOptions task;
+} RunSettings;
+
+static const VerbOption run_options[] = {
+    TASK_OPTIONS(RunSettings, task),
+    {},
+};
+
+typedef struct Run {
+    Client *client;
+    Tracker *tracker;
+    uint64_t task;  /* 0: not submitted yet */
+    int signal;     /* the first one that asked for the end */
+    bool cancelled; /* Cancel is on its way */
+} Run;
+
+static void on_ended(const TaskInfo *info, void *userdata)
+{
+    Run *run = userdata;
+    int code = task_info_exit_code(info);
+
+    if (info->state == TASK_CANCELLED && run->signal > 0)
+        code = 128 + run->signal;
+    else if (info->state != TASK_SUCCEEDED && info->outcome != OUTCOME_EXITED) {
+        g_autofree char *how = task_info_describe_end(info);
+        output_note(run->client, _("task %" G_GUINT64_FORMAT ": %s"), info->id, how);
+    }
+    (void) sd_event_exit(run->client->event, code);
+}
+
+static int on_cancelled(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    Run *run = userdata;
+
+    run->cancelled = false;
+    if (sd_bus_message_is_method_error(m, NULL) && !error_is_transient(sd_bus_message_get_error(m)))
+        (void) error_report(run->client, sd_bus_message_get_error(m), -EIO);
+    return 0;
+}
+
+static int cancel(Run *run)
+{
+    g_autoptr(sd_bus_message) call = NULL;
+    int r;
+
+    if (run->task == 0 || run->cancelled)
+        return 0;
+    r = connection_new_call(run->client, "Cancel", &call);
+    if (r < 0)
+        return r;
+    r = sd_bus_message_open_container(call, 'a', "{sv}");
+    if (r >= 0)
+        r = dict_append_numbers(call, "ids", &run->task, 1);
+    if (r >= 0)
+        r = sd_bus_message_close_container(call);
+    if (r < 0)
+        return connection_report_message(run->client, r);
+    run->cancelled = true;
+    return connection_call_async(run->client, call, on_cancelled, run, NULL);
+}
+
+/* What was cancelled while the daemon was away is cancelled again. */
+static void on_daemon_back(void *userdata)
+{
+    Run *run = userdata;
+
+    run->cancelled = false;
+    if (run->signal > 0)
+        (void) cancel(run);
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+    Run *run = userdata;
+
+    if (run->signal > 0) /* asked twice: do not wait for the end */
+        return sd_event_exit(run->client->event, 128 + (int) info->ssi_signo);
+    run->signal = (int) info->ssi_signo;
+    return cancel(run);
+}
+
+static int on_submitted(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    SubmitReply reply;
+    Run *run = userdata;
+
+    if (sd_bus_message_is_method_error(m, NULL)) {
+        (void) error_report(run->client, sd_bus_message_get_error(m), -EIO);
+        return sd_event_exit(run->client->event, run->client->failure);
+    }
+    if (submit_reply_read(run->client, m, &reply) < 0)
+        return sd_event_exit(run->client->event, PARCTL_FAILED);
+    run->task = reply.first;
+    tracker_add_new(run->tracker, reply.first, 1, reply.batch);
+    if (run->signal > 0)
+        return cancel(run);
+    status_warn_if_nothing_runs(run->client);
+    return 0;
+}
+
+/* The streams of this process; one that is closed is an empty one for the task. */
+static int take_streams(Client *client, TaskTemplate *template, int *ret_null)
+{
+    int null = -EBADF;
+
+    for (int fd = 0; fd < _STREAM_MAX; fd++) {
+        template->fds[fd] = fd;
+        if (fcntl(fd, F_GETFD) >= 0)
+            continue;
+        if (null < 0)
+            null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (null < 0)
+            return output_failure(client, errno, _("cannot open %s: %s"), "/dev/null", g_strerror(errno));
+        template->fds[fd] = null;
+    }
+    *ret_null = null;
+    return 0;
+}
+
+static int add_signals(Run *run)
+{
+    static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+    sigset_t mask;
+
+    sigemptyset(&mask);
+    for (size_t i = 0; i < G_N_ELEMENTS(signals); i++)
+        sigaddset(&mask, signals[i]);
+    int r = sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
+    for (size_t i = 0; r >= 0 && i < G_N_ELEMENTS(signals); i++)
+        r = sd_event_add_signal(run->client->event, NULL, signals[i], on_signal, run);
+    return r < 0 ? output_failure(run->client, r, _("cannot set up the event loop: %s"), g_strerror(-r)) : 0;
+}
+
+static int submit(Run *run, const RunSettings *settings, char **argv)
+{
+    _cleanup_close_ int null = -EBADF;
+    g_auto(TaskTemplate) template = {};
+    g_auto(SubmitMessage) message = {};
+    g_auto(GStrv) joined = settings->task.shell ? shell_argv(argv) : NULL;
+    int r = task_template_init(&template, run->client, &settings->task);
+
+    if (r >= 0)
+        r = take_streams(run->client, &template, &null);
+    if (r >= 0)
+        r = submit_message_add(&message, run->client, &template, joined ?: argv);
+    if (r >= 0)
+        r = submit_message_finish(&message, run->client, &template, /* batch= */ 0, /* commit= */ true);
+    return r < 0 ? r : connection_call_async(run->client, message.m, on_submitted, run, NULL);
+}
+
+static int run_run(Client *client, const void *settings, char **argv)
+{
+    g_autoptr(Tracker) tracker = NULL;
+    Run run = { .client = client };
+    int r = tracker_new(client, on_ended, &run, &tracker);
+
+    if (r < 0)
+        return r;
+    run.tracker = tracker;
+    tracker_on_daemon_back(tracker, on_daemon_back);
+    r = add_signals(&run);
+    if (r >= 0)
+        r = submit(&run, settings, argv);
+    if (r < 0)
+        return r;
+    r = sd_event_loop(client->event);
+    return r < 0 ? output_failure(client, r, _("the event loop failed: %s"), g_strerror(-r)) : r;
+}
+
+static const char *const run_examples[] = {
+    "parctl run -- make -j4", N_("as if it ran here, but within a worker's limits"),
+    "parctl run sort < big.txt > sorted.txt", N_("with files in place of the terminal"),
+    NULL,
+};
+
+const Verb verb_run = {
+    .name = "run",
+    .arguments = N_("[--] COMMAND [ARGUMENTS...]"),
+    .min = 1,
+    .max = -1,
+    .takes_command = true,
+    .options = run_options,
+    .settings_size = sizeof(RunSettings),
+    .run = run_run,
+    .summary = N_("Run one task here and wait for it."),
+    .details = N_("The task has this terminal's, or these files', stdin, stdout and stderr. Ctrl-C cancels it; twice, parctl "
+                  "does not wait for its end. The exit code is the task's: its own status, 128 and the signal that killed it, "
+                  "137 if it ran out of memory, 127 or 126 if it could not be started."),
+    .examples = run_examples,
+};

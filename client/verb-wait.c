@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* parctl wait: until tasks have ended, and then as they ended. */
+
+#include "client/output.h"
+#include "client/status-info.h"
+#include "client/task-list.h"
+#include "client/task-selector.h"
+#include "client/verb.h"
+#include "client/waiting.h"
+
+typedef struct WaitSettings {
+    bool progress, no_progress;
+} WaitSettings;
+
+static const VerbOption wait_options[] = {
+    VERB_OPTION("progress", 0, OPTION_FLAG, WaitSettings, progress, NULL, N_("tell the progress where stderr is no terminal, too")),
+    VERB_OPTION("no-progress", 0, OPTION_FLAG, WaitSettings, no_progress, NULL, N_("show no progress")),
+    {},
+};
+
+static int select_rows(Client *client, char **argv, GPtrArray *rows)
+{
+    static char *everything[] = { (char *) "mine", NULL };
+    g_auto(TaskSelector) selector = {};
+    int r;
+
+    task_selector_init(&selector);
+    r = task_selector_parse(&selector, client, argv[0] ? argv : everything);
+    if (r >= 0)
+        r = task_selector_resolve(&selector, client);
+    return r < 0 ? r : task_selector_list(&selector, client, rows);
+}
+
+static int run_wait(Client *client, const void *s, char **argv)
+{
+    const WaitSettings *settings = s;
+    g_autoptr(GPtrArray) rows = task_rows_new();
+    g_autoptr(Waiting) waiting = NULL;
+    ProgressMode mode = settings->no_progress ? PROGRESS_OFF : settings->progress ? PROGRESS_ON : PROGRESS_AUTO;
+    int r = waiting_new(client, mode, &waiting);
+
+    if (r >= 0)
+        r = select_rows(client, argv, rows);
+    if (r < 0)
+        return r;
+    if (rows->len == 0)
+        output_note(client, _("nothing to wait for: you have no unfinished tasks"));
+    waiting_add_rows(waiting, rows);
+    if (waiting_unfinished(waiting) > 0)
+        status_warn_if_nothing_runs(client);
+    return waiting_run(waiting);
+}
+
+static const char *const wait_examples[] = {
+    "parctl wait", N_("until all your tasks have ended"),
+    "parctl wait batch:4", N_("until batch 4 has ended"),
+    "parctl wait 17-30 42", N_("until these tasks have ended"),
+    NULL,
+};
+
+const Verb verb_wait = {
+    .name = "wait",
+    .arguments = N_("[ID | A-B | batch:N | last | mine]..."),
+    .max = -1,
+    .options = wait_options,
+    .settings_size = sizeof(WaitSettings),
+    .run = run_wait,
+    .summary = N_("Wait until tasks have ended."),
+    .details = N_("Exits with 0 if all succeeded, else with the exit code of the failed task with the lowest id: its own "
+                  "status, 128 and the signal that killed it, 137 if it ran out of memory, 124 if it took too long, 127 or "
+                  "126 if it could not be started, 1 otherwise."),
+    .examples = wait_examples,
+};

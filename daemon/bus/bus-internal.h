@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of this folder share: bus.c (set-up), announcer.c (signals), one *-bus.c per interface. */
+
+#include "bus/announcer.h"
+#include "bus/authorize.h"
+#include "bus/bus-error.h"
+#include "bus/bus.h"
+#include "bus/call.h"
+#include "bus/peer.h"
+#include "dbus/parexec-dbus.h"
+#include "util/sd-bus-util.h"
+
+struct Bus {
+    ObserverPort port; /* first */
+    sd_bus *connection;
+    Manager *manager;
+    BusOptions options;
+    char *output_directory;
+    Calls *calls;
+    Peers *peers;
+    Announcer *announcer;
+};
+
+/* Each file that exports an interface has one of these. */
+int manager_bus_export(Bus *bus) _warn_unused_;
+int worker_bus_export(Bus *bus) _warn_unused_;
+int task_bus_export(Bus *bus) _warn_unused_;
+
+/* worker-bus.c */
+char *worker_bus_path(const Worker *worker);
+/* AddWorker, Drain and Abort, shared by Manager1 and Worker1: 1 answered or to be answered, negative with error set */
+int worker_bus_end(Bus *bus, sd_bus_message *m, Worker *worker, int (*end)(Manager *, Worker *), sd_bus_error *error);
+
+/* task-bus.c: cancels after looking who owns what; takes the filter. */
+int task_bus_cancel(Bus *bus, sd_bus_message *m, TaskFilter *filter, bool one, sd_bus_error *error);
+
+/* Identifies the sender and asks polkit for the action (NULL: none). 1: go on. 0: return 1, it will be run again. */
+int bus_check(Bus *bus, sd_bus_message *m, const char *action, Peer **ret_peer, sd_bus_error *error) _warn_unused_;

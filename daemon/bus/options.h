@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stddef.h>
+#include <systemd/sd-bus.h>
+
+/* Reading an a{sv} whose keys are known: one table {name, signature, offset or reader}. Unknown keys and wrong types are
+ * refused with a sentence that names them. */
+typedef struct Option {
+    const char *name;
+    const char *signature; /* of the variant's content; NULL: the reader looks for itself */
+    size_t offset;         /* of the field, for the basic types: s → char* (copied), t, u, b (bool), i */
+    /* for everything else: m stands inside the variant */
+    int (*read)(sd_bus_message *m, const char *name, void *target, sd_bus_error *error);
+} Option;
+
+/* The table ends with a name of NULL. */
+int options_read(sd_bus_message *m, const Option *table, void *target, sd_bus_error *error);
+
+/* Readers for use in tables and elsewhere; m stands before the value. */
+struct _GBytes;
+int options_read_bytes(sd_bus_message *m, const char *name, struct _GBytes **ret, sd_bus_error *error);      /* ay → "…\0" */
+int options_read_byte_strv(sd_bus_message *m, const char *name, struct _GBytes **ret, sd_bus_error *error);  /* aay → strv-blob */

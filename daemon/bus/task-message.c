@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tasks on the wire. No state. */
+#include "bus/task-message.h"
+
+#include <string.h>
+
+#include "bus/options.h"
+#include "dbus/parexec-dbus.h"
+#include "model/ids.h"
+#include "util/sd-bus-util.h"
+#include "util/strv-blob.h"
+
+#define FILTER_IDS_MAX 100000U
+
+int task_message_append_blob(sd_bus_message *m, GBytes *blob)
+{
+    size_t size = 0;
+    const void *data = blob ? g_bytes_get_data(blob, &size) : NULL;
+    const char *cursor = NULL;
+    int r = sd_bus_message_open_container(m, 'a', "ay");
+
+    while (r >= 0 && strv_blob_next(data, size, &cursor))
+        r = sd_bus_message_append_array(m, 'y', cursor, strlen(cursor));
+    return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int task_message_append_string(sd_bus_message *m, GBytes *string)
+{
+    size_t size = 0;
+    const char *data = string ? g_bytes_get_data(string, &size) : NULL;
+
+    return sd_bus_message_append_array(m, 'y', data, size > 0 ? size - 1 : 0);
+}
+
+static int append_variant(sd_bus_message *m, const char *key, const char *type, int (*append)(sd_bus_message *, GBytes *), GBytes *bytes)
+{
+    int r = sd_bus_message_open_container(m, 'e', "sv");
+
+    if (r >= 0)
+        r = sd_bus_message_append_basic(m, 's', key);
+    if (r >= 0)
+        r = sd_bus_message_open_container(m, 'v', type);
+    if (r >= 0)
+        r = append(m, bytes);
+    if (r >= 0)
+        r = sd_bus_message_close_container(m);
+    return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int append_tags(sd_bus_message *m, const char *tags)
+{
+    g_auto(GStrv) strv = g_strsplit(tags, "\n", -1);
+    int r = sd_bus_message_open_container(m, 'e', "sv");
+
+    if (r >= 0)
+        r = sd_bus_message_append_basic(m, 's', "tags");
+    if (r >= 0)
+        r = sd_bus_message_open_container(m, 'v', "as");
+    if (r >= 0)
+        r = sd_bus_message_append_strv(m, strv);
+    if (r >= 0)
+        r = sd_bus_message_close_container(m);
+    return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int append_worker(sd_bus_message *m, uint32_t worker)
+{
+    char id[WORKER_ID_MAX];
+
+    if (worker == 0)
+        return 0;
+    worker_id_format(id, worker);
+    return sd_bus_message_append(m, "{sv}", "worker", "s", id);
+}
+
+/* How an attempt ended; nothing while it has not. */
+static int append_result(sd_bus_message *m, const TaskResult *result)
+{
+    int r = 0;
+
+    if (result->outcome == OUTCOME_NONE)
+        return 0;
+    r = sd_bus_message_append(m, "{sv}{sv}", "outcome", "s", outcome_to_string(result->outcome), "finished", "t", result->end_usec);
+    if (r >= 0 && result->outcome == OUTCOME_EXITED)
+        r = sd_bus_message_append(m, "{sv}", "exit-status", "i", result->exit_status);
+    if (r >= 0 && result->signal > 0)
+        r = sd_bus_message_append(m, "{sv}", "signal", "i", result->signal);
+    if (r >= 0 && result->outcome == OUTCOME_SPAWN_FAILED)
+        r = sd_bus_message_append(m, "{sv}", "errno", "i", result->error);
+    if (r >= 0)
+        r = sd_bus_message_append(m, "{sv}{sv}", "cpu-usage-nsec", "t", result->cpu_nsec, "memory-peak", "t", result->memory_peak_bytes);
+    return r;
+}
+
+static int append_optional(sd_bus_message *m, const TaskRow *row)
+{
+    const TaskSpec *spec = row->spec;
+    int r = 0;
+
+    if (spec->array_index != ARRAY_INDEX_NONE)
+        r = sd_bus_message_append(m, "{sv}", "array-index", "t", spec->array_index);
+    if (r >= 0 && row->attempt > 0)
+        r = sd_bus_message_append(m, "{sv}", "attempt", "u", row->attempt);
+    if (r >= 0)
+        r = append_worker(m, row->worker);
+    if (r >= 0 && row->start_usec > 0)
+        r = sd_bus_message_append(m, "{sv}", "started", "t", row->start_usec);
+    if (r >= 0)
+        r = append_result(m, &row->result);
+    if (r >= 0 && spec->tags)
+        r = append_tags(m, spec->tags);
+    if (r >= 0 && row->reason)
+        r = sd_bus_message_append(m, "{sv}", "reason", "s", row->reason);
+    return r;
+}
+
+int task_message_append_row(sd_bus_message *m, const TaskRow *row, bool private)
+{
+    const TaskSpec *spec = row->spec;
+    int r = sd_bus_message_open_container(m, 'a', "{sv}");
+
+    if (r >= 0)
+        r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "id", "t", spec->id, "batch", "t", spec->batch, "name", "s",
+                                  spec->name, "state", "s", task_state_to_string(row->state), "priority", "i", spec->priority, "owner",
+                                  "u", spec->context->uid, "submitted", "t", row->submitted_usec);
+    if (r >= 0)
+        r = append_optional(m, row);
+    if (r >= 0 && private)
+        r = append_variant(m, "argv", "aay", task_message_append_blob, spec->argv);
+    if (r >= 0 && private)
+        r = append_variant(m, "cwd", "ay", task_message_append_string, spec->context->cwd);
+    return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int task_message_append_attempts(sd_bus_message *m, const TaskRow *row)
+{
+    int r = sd_bus_message_open_container(m, 'a', "a{sv}");
+
+    for (guint i = 0; r >= 0 && row->attempts && i < row->attempts->len; i++) {
+        const AttemptRow *attempt = row->attempts->pdata[i];
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r >= 0)
+            r = sd_bus_message_append(m, "{sv}{sv}", "attempt", "u", attempt->attempt, "started", "t", attempt->result.start_usec);
+        if (r >= 0)
+            r = append_worker(m, attempt->worker);
+        if (r >= 0)
+            r = append_result(m, &attempt->result);
+        if (r >= 0)
+            r = sd_bus_message_close_container(m);
+    }
+    return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int task_message_append_change(sd_bus_message *m, const TaskChange *change)
+{
+    int r = sd_bus_message_open_container(m, 'r', "tta{sv}");
+
+    if (r >= 0)
+        r = sd_bus_message_append(m, "tt", change->task, change->batch);
+    if (r >= 0)
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+    if (r >= 0)
+        r = sd_bus_message_append(m, "{sv}", "state", "s", task_state_to_string(change->state));
+    if (r >= 0 && change->attempt > 0)
+        r = sd_bus_message_append(m, "{sv}", "attempt", "u", change->attempt);
+    if (r >= 0)
+        r = append_worker(m, change->worker);
+    if (r >= 0 && change->start_usec > 0)
+        r = sd_bus_message_append(m, "{sv}", "started", "t", change->start_usec);
+    if (r >= 0 && change->result)
+        r = append_result(m, change->result);
+    if (r >= 0)
+        r = sd_bus_message_close_container(m);
+    return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int task_message_append_batch_end(sd_bus_message *m, const BatchEnd *end)
+{
+    int r = sd_bus_message_append(m, "t", end->batch);
+
+    if (r >= 0)
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+    if (r >= 0)
+        r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}", "count", "t", end->count, "succeeded", "t", end->succeeded, "failed", "t",
+                                  end->failed, "cancelled", "t", end->cancelled, "skipped", "t", end->skipped);
+    if (r >= 0 && end->single > 0)
+        r = sd_bus_message_append(m, "{sv}", "task", "t", end->single);
+    if (r >= 0 && end->single > 0)
+        r = append_worker(m, end->worker);
+    if (r >= 0 && end->single > 0)
+        r = append_result(m, &end->result);
+    return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+/* ---- filters */
+
+static int read_ids(sd_bus_message *m, const char *name, void *target, sd_bus_error *error)
+{
+    TaskFilter *filter = target;
+    const void *ids;
+    size_t size;
+    int r = sd_bus_message_read_array(m, 't', &ids, &size);
+
+    if (r < 0)
+        return r;
+    if (size / sizeof(uint64_t) > FILTER_IDS_MAX)
+        return sd_bus_error_setf(error, PAREXEC_ERROR_TOO_LARGE, "A filter takes at most %u ids, not %zu.", FILTER_IDS_MAX,
+                                 size / sizeof(uint64_t));
+    g_clear_pointer(&filter->ids, g_array_unref);
+    filter->ids = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    if (size > 0)
+        g_array_append_vals(filter->ids, ids, (guint) (size / sizeof(uint64_t)));
+    return r;
+}
+
+static int read_states(sd_bus_message *m, const char *name, void *target, sd_bus_error *error)
+{
+    TaskFilter *filter = target;
+    const char *word;
+    int r = sd_bus_message_enter_container(m, 'a', "s");
+
+    while (r >= 0 && (r = sd_bus_message_read_basic(m, 's', &word)) > 0) {
+        int state = task_state_from_string(word);
+        if (state < 0)
+            return sd_bus_error_set(error, PAREXEC_ERROR_INVALID_ARGUMENT,
+                                    "A state is one of held, blocked, queued, running, waiting, succeeded, failed, cancelled, skipped.");
+        filter->states |= 1U << state;
+    }
+    return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static const Option filter_options[] = {
+    { "ids", "at", .read = read_ids },
+    { "batch", "t", offsetof(TaskFilter, batch) },
+    { "states", "as", .read = read_states },
+    { "name", "s", offsetof(TaskFilter, name) },
+    { "tag", "s", offsetof(TaskFilter, tag) },
+    { "owner", "u", offsetof(TaskFilter, owner) },
+    { NULL },
+};
+
+static const Option listing_options[] = {
+    { "ids", "at", .read = read_ids },
+    { "batch", "t", offsetof(TaskFilter, batch) },
+    { "states", "as", .read = read_states },
+    { "name", "s", offsetof(TaskFilter, name) },
+    { "tag", "s", offsetof(TaskFilter, tag) },
+    { "owner", "u", offsetof(TaskFilter, owner) },
+    { "limit", "u", offsetof(TaskFilter, limit) },
+    { "cursor", "t", offsetof(TaskFilter, cursor) },
+    { "reverse", "b", offsetof(TaskFilter, reverse) },
+    { NULL },
+};
+
+int task_message_read_filter(sd_bus_message *m, bool paging, TaskFilter **ret, sd_bus_error *error)
+{
+    g_autoptr(TaskFilter) filter = task_filter_new();
+    int r = options_read(m, paging ? listing_options : filter_options, filter, error);
+
+    if (r < 0)
+        return r;
+    if (filter->limit == 0 || filter->limit > TASK_PAGE_MAX)
+        return sd_bus_error_setf(error, PAREXEC_ERROR_INVALID_ARGUMENT, "limit is %u; a page has from 1 to %u rows.", filter->limit,
+                                 TASK_PAGE_MAX);
+    *ret = g_steal_pointer(&filter);
+    return 0;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The options of AddWorker: from a stranger's dictionary to a checked WorkerSpec. */
+#include "bus/worker-request.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bus/options.h"
+#include "dbus/parexec-dbus.h"
+#include "model/ids.h"
+#include "util/parse-util.h"
+#include "util/sd-bus-util.h"
+#include "util/strv-blob.h"
+
+typedef struct Request {
+    char *name, *allowed_cpus, *engine, *user;
+    uint64_t memory_max, memory_high, cpu_quota, cpu_weight, tasks_max;
+    uint32_t slots;
+    bool force;
+    GBytes *environment;
+} Request;
+
+static void request_done(Request *request)
+{
+    g_free(request->name);
+    g_free(request->allowed_cpus);
+    g_free(request->engine);
+    g_free(request->user);
+    g_clear_pointer(&request->environment, g_bytes_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Request, request_done)
+
+static int invalid(sd_bus_error *error, const char *format, ...) _printf_(2, 3);
+static int invalid(sd_bus_error *error, const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    (void) sd_bus_error_setfv(error, PAREXEC_ERROR_INVALID_ARGUMENT, format, ap);
+    va_end(ap);
+    return -EINVAL;
+}
+
+static int read_env(sd_bus_message *m, const char *name, void *target, sd_bus_error *error)
+{
+    Request *request = target;
+    g_auto(GStrv) strv = NULL;
+    int r = sd_bus_message_read_strv(m, &strv);
+
+    for (char **s = strv; r >= 0 && s && *s; s++)
+        if (**s == '=' || !strchr(*s, '='))
+            return invalid(error, "An element of env is not of the form NAME=value.");
+    if (r < 0)
+        return r;
+    g_clear_pointer(&request->environment, g_bytes_unref);
+    request->environment = strv && *strv ? strv_blob_new(strv) : NULL;
+    if (request->environment && g_bytes_get_size(request->environment) > PAREXEC_ARGV_BYTES_MAX / 2)
+        return invalid(error, "env has %zu bytes; a worker takes at most %u.", g_bytes_get_size(request->environment),
+                       PAREXEC_ARGV_BYTES_MAX / 2);
+    return r;
+}
+
+static const Option worker_options[] = {
+    { "name", "s", offsetof(Request, name) },
+    { "memory-max", "t", offsetof(Request, memory_max) },
+    { "memory-high", "t", offsetof(Request, memory_high) },
+    { "cpu-quota", "t", offsetof(Request, cpu_quota) },
+    { "cpu-weight", "t", offsetof(Request, cpu_weight) },
+    { "allowed-cpus", "s", offsetof(Request, allowed_cpus) },
+    { "tasks-max", "t", offsetof(Request, tasks_max) },
+    { "slots", "u", offsetof(Request, slots) },
+    { "engine", "s", offsetof(Request, engine) },
+    { "user", "s", offsetof(Request, user) },
+    { "force", "b", offsetof(Request, force) },
+    { "env", "as", .read = read_env },
+    { NULL },
+};
+
+/* /etc/passwd alone is read: the name services (LDAP, …) may block, and the loop must not. */
+static int find_user(const char *user, uint32_t *ret)
+{
+    uint64_t number;
+    char line[1024];
+
+    if (parse_uint64(user, &number) >= 0 && number < UID_ANYBODY) {
+        *ret = (uint32_t) number;
+        return 0;
+    }
+    FILE *file = fopen("/etc/passwd", "re");
+    int r = -ENOENT;
+    while (file && r < 0 && fgets(line, sizeof line, file)) {
+        g_auto(GStrv) field = g_strsplit(line, ":", 4);
+        if (g_strv_length(field) == 4 && strcmp(field[0], user) == 0 && parse_uint64(field[2], &number) >= 0 && number < UID_ANYBODY) {
+            *ret = (uint32_t) number;
+            r = 0;
+        }
+    }
+    if (file)
+        (void) fclose(file);
+    return r;
+}
+
+static int apply_user(const Request *request, WorkerSpec *spec, sd_bus_error *error)
+{
+    if (!request->user || find_user(request->user, &spec->user) >= 0)
+        return 0;
+    g_autofree char *shown = g_utf8_make_valid(request->user, (gssize) strnlen(request->user, 64));
+    return sd_bus_error_setf(error, PAREXEC_ERROR_NO_SUCH_USER,
+                             "There is no user \"%s\" in /etc/passwd; a user of another name service can be given by uid.", shown);
+}
+
+static int apply_limits(const Request *request, const Settings *settings, WorkerSpec *spec, sd_bus_error *error)
+{
+    g_autofree char *why = NULL;
+    WorkerLimits *limits = &spec->limits;
+
+    worker_limits_copy(limits, &settings->limits);
+    limits->memory_max_bytes = request->memory_max;
+    limits->memory_high_bytes = request->memory_high;
+    limits->cpu_quota_usec_per_sec = request->cpu_quota;
+    limits->cpu_weight = request->cpu_weight;
+    limits->tasks_max = request->tasks_max;
+    if (request->allowed_cpus) {
+        g_free(limits->allowed_cpus);
+        limits->allowed_cpus = g_strdup(request->allowed_cpus);
+    }
+    if (worker_limits_check(limits, &why) < 0)
+        return invalid(error, "%s.", why);
+    return 0;
+}
+
+static int apply(Request *request, const Settings *settings, WorkerSpec *spec, sd_bus_error *error)
+{
+    if (request->name && !name_is_valid(request->name))
+        return invalid(error, "name has %zu bytes or a control character in it; it takes at most %u bytes on one line.",
+                       strlen(request->name), PAREXEC_NAME_BYTES_MAX);
+    if (request->slots == 0 || request->slots > WORKER_SLOTS_MAX)
+        return invalid(error, "slots is %u; a worker has from 1 to %u.", request->slots, WORKER_SLOTS_MAX);
+    int engine = request->engine ? engine_kind_from_string(request->engine) : (int) settings->engine;
+    if (engine < 0)
+        return invalid(error, "engine is not one of systemd, cgroup.");
+    if (request->name) {
+        g_free(spec->name);
+        spec->name = g_steal_pointer(&request->name);
+    }
+    spec->slots = request->slots;
+    spec->engine = (EngineKind) engine;
+    spec->forced = request->force;
+    spec->environment = g_steal_pointer(&request->environment);
+    int r = apply_user(request, spec, error);
+    return r < 0 ? r : apply_limits(request, settings, spec, error);
+}
+
+int worker_request_read(sd_bus_message *m, const Settings *settings, WorkerSpec **ret, sd_bus_error *error)
+{
+    const WorkerLimits *limits = &settings->limits;
+    g_auto(Request) request = {
+        .memory_max = limits->memory_max_bytes,
+        .memory_high = limits->memory_high_bytes,
+        .cpu_quota = limits->cpu_quota_usec_per_sec,
+        .cpu_weight = limits->cpu_weight,
+        .tasks_max = limits->tasks_max,
+        .slots = settings->slots,
+    };
+    g_autoptr(WorkerSpec) spec = worker_spec_new();
+    int r = options_read(m, worker_options, &request, error);
+
+    if (r >= 0)
+        r = apply(&request, settings, spec, error);
+    if (r < 0)
+        return r;
+    *ret = g_steal_pointer(&spec);
+    return 0;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <systemd/sd-bus.h>
+
+#include "core/settings.h"
+#include "util/macro.h"
+
+/* Reads and checks the options of AddWorker; what is not given comes from the settings. */
+int worker_request_read(sd_bus_message *m, const Settings *settings, WorkerSpec **ret, sd_bus_error *error) _warn_unused_;

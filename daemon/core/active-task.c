@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A task in the hands of a worker, and the decision what becomes of it when the attempt is over. */
+#include "core/active-task.h"
+
+#include "core/worker.h"
+
+ActiveTask *active_task_new(TaskSpec *spec, Worker *worker)
+{
+    ActiveTask *task = g_new0(ActiveTask, 1);
+
+    task->spec = spec;
+    task->worker = worker;
+    task->worker_number = worker->number;
+    task->state = TASK_QUEUED;
+    g_hash_table_insert(worker->tasks, &task->spec->id, task);
+    return task;
+}
+
+void active_task_leave_worker(ActiveTask *task)
+{
+    if (!task->worker)
+        return;
+    g_hash_table_remove(task->worker->tasks, &task->spec->id);
+    task->worker = NULL;
+}
+
+void active_task_free(gpointer data)
+{
+    ActiveTask *task = data;
+
+    active_task_leave_worker(task);
+    task_spec_free(task->spec);
+    g_free(task);
+}
+
+void active_task_set_state(ActiveTask *task, TaskState state)
+{
+    g_assert(task_state_may_follow(task->state, state));
+    task->state = state;
+}
+
+static bool through_no_fault(const TaskResult *result)
+{
+    return result->outcome == OUTCOME_LOST || result->outcome == OUTCOME_ABORTED;
+}
+
+static TaskState state_after_loss(const ActiveTask *task, Settlement *s)
+{
+    if (task->spec->has_fds) {
+        s->reason = g_strdup("its worker ended under it, and a task with passed file descriptors cannot be started again");
+        return TASK_FAILED;
+    }
+    if (s->lost > TASK_LOST_MAX) {
+        s->reason = g_strdup_printf("%u workers ended under it", s->lost);
+        return TASK_FAILED;
+    }
+    return TASK_QUEUED;
+}
+
+void active_task_settlement(const ActiveTask *task, const TaskResult *result, bool attempted, Settlement *ret)
+{
+    Settlement s = {
+        .result = *result,
+        .attempted = attempted,
+        .attempts = task->spec->attempts + attempted,
+        .lost = task->spec->lost,
+        .worker = task->worker_number,
+    };
+
+    s.result.task = task->spec->id;
+    s.result.fence = task->spec->fence;
+    if (attempted && task_result_is_success(result))
+        s.next = TASK_SUCCEEDED;
+    else if (task->cancelled)
+        s.next = TASK_CANCELLED;
+    else if (!attempted)
+        s.next = TASK_QUEUED;
+    else if (through_no_fault(result)) {
+        s.lost++;
+        s.next = state_after_loss(task, &s);
+    } else
+        s.next = TASK_FAILED;
+    *ret = s;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "core/ports.h"
+
+/* A task that a worker holds, from its assignment until what came of it is on disk. Owned by the manager's table. */
+typedef struct ActiveTask {
+    TaskSpec *spec;      /* fence is that of this assignment */
+    Worker *worker;      /* NULL once it has been settled, or the worker is forgotten */
+    uint32_t worker_number;
+    TaskState state;     /* queued (held by the worker, not started), running, or what it becomes when it is on disk */
+    uint64_t start_usec; /* CLOCK_REALTIME; 0: not known to run */
+    bool cancelled;      /* Cancel was asked for */
+    bool recalled;       /* the worker was asked to give it back */
+    bool settling;       /* its end is on its way to the disk */
+} ActiveTask;
+
+ActiveTask *active_task_new(TaskSpec *spec /* taken */, Worker *worker);
+void active_task_free(gpointer task); /* takes it off its worker */
+
+/* The only way the state changes: asserts that it may. */
+void active_task_set_state(ActiveTask *task, TaskState state);
+
+/* Takes it from its worker: the slot is free. */
+void active_task_leave_worker(ActiveTask *task);
+
+/* What becomes of the task after this attempt. lost: the worker went away under it. Fills next, attempts, lost, reason. */
+void active_task_settlement(const ActiveTask *task, const TaskResult *result, bool attempted, Settlement *ret);

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Who gets what: gives the tasks at the head of the queue to the workers, a few ahead of need while tasks are short, and
+ * takes back what was handed out too early. Runs after every event that frees a slot or fills the queue; what one round
+ * hands out goes to the store in one call and to each worker in one message. */
+#include "core/manager-internal.h"
+#include "policy/ahead.h"
+
+#define ANY_PRIORITY INT64_MAX
+
+/* What one round hands out. */
+typedef struct Round {
+    Manager *manager;
+    GHashTable *by_worker; /* Worker* → GPtrArray of TaskSpec* (owned by the active tasks) */
+    GArray *assignments;   /* Assignment */
+} Round;
+
+static TaskWindow *window_for(Manager *manager, const Worker *worker)
+{
+    for (guint i = 0; i < manager->windows->len; i++)
+        if (task_window_user(manager->windows->pdata[i]) == worker->spec->user)
+            return manager->windows->pdata[i];
+    TaskWindow *window = task_window_new(worker->spec->user);
+    g_ptr_array_add(manager->windows, window);
+    return window;
+}
+
+void dispatch_offer(Manager *manager, const TaskSpec *spec)
+{
+    for (guint i = 0; i < manager->windows->len; i++)
+        task_window_offer(manager->windows->pdata[i], spec);
+}
+
+/* ---- reading on */
+
+typedef struct Loading {
+    Manager *manager;
+    TaskWindow *window; /* windows live as long as the manager */
+} Loading;
+
+static void on_window_loaded(int r, GPtrArray *tasks, bool complete, void *userdata)
+{
+    g_autofree Loading *loading = userdata;
+    Manager *manager = loading->manager;
+    GPtrArray *fresh;
+
+    if (r < 0) {
+        task_window_set_loading(loading->window, false);
+        return;
+    }
+    fresh = g_ptr_array_new();
+    for (guint i = 0; i < tasks->len; i++) {
+        TaskSpec *spec = tasks->pdata[i];
+        if (g_hash_table_contains(manager->active, &spec->id)) /* handed out since the question was asked */
+            task_spec_free(spec);
+        else
+            g_ptr_array_add(fresh, spec);
+    }
+    g_ptr_array_set_free_func(tasks, NULL);
+    g_ptr_array_unref(tasks);
+    task_window_replace(loading->window, fresh, complete);
+    dispatch(manager);
+}
+
+void dispatch_load_windows(Manager *manager)
+{
+    for (guint i = 0; i < manager->windows->len; i++) {
+        TaskWindow *window = manager->windows->pdata[i];
+        if (!task_window_wants_load(window))
+            continue;
+        Loading *loading = g_new(Loading, 1);
+        *loading = (Loading){ manager, window };
+        task_window_set_loading(window, true);
+        manager->ports.store->load_window(manager->ports.store, task_window_user(window), TASK_WINDOW_MAX, on_window_loaded, loading);
+    }
+}
+
+/* ---- handing out */
+
+static bool claim_fds(Manager *manager, TaskSpec *spec)
+{
+    gpointer key, fds;
+
+    if (!spec->has_fds)
+        return true;
+    if (!g_hash_table_steal_extended(manager->fds, &spec->id, &key, &fds))
+        return false;
+    g_free(key);
+    spec->fds = fds;
+    return true;
+}
+
+static TaskSpec *next_task(Manager *manager, const Worker *worker)
+{
+    TaskSpec *spec;
+
+    while ((spec = task_window_take_first(window_for(manager, worker)))) {
+        for (guint i = 0; i < manager->windows->len; i++)
+            task_window_remove(manager->windows->pdata[i], spec->id);
+        if (claim_fds(manager, spec))
+            return spec;
+        manager_fail_queued(manager, spec, "the file descriptors it was submitted with were lost when the service restarted");
+    }
+    return NULL;
+}
+
+static bool hand_out(Round *round, Worker *worker)
+{
+    TaskSpec *spec = next_task(round->manager, worker);
+    GPtrArray *list = g_hash_table_lookup(round->by_worker, worker);
+
+    if (!spec)
+        return false;
+    spec->fence++;
+    ActiveTask *task = active_task_new(spec, worker);
+    g_hash_table_insert(round->manager->active, &spec->id, task);
+    Assignment assignment = { spec->id, spec->fence, worker->number, 0 };
+    g_array_append_val(round->assignments, assignment);
+    if (!list) {
+        list = g_ptr_array_new();
+        g_hash_table_insert(round->by_worker, worker, list);
+    }
+    g_ptr_array_add(list, spec);
+    return true;
+}
+
+/* One task for each free slot, the workers in turn, so that a few tasks spread over all of them. */
+static void fill_slots(Round *round)
+{
+    const GPtrArray *workers = round->manager->workers;
+    bool progress = true;
+
+    while (progress) {
+        progress = false;
+        for (guint i = 0; i < workers->len; i++) {
+            Worker *worker = workers->pdata[i];
+            if (worker_is_ready(worker) && g_hash_table_size(worker->tasks) < worker->spec->slots)
+                progress |= hand_out(round, worker);
+        }
+    }
+}
+
+static size_t n_ready(Manager *manager)
+{
+    size_t n = 0;
+
+    for (guint i = 0; i < manager->workers->len; i++)
+        n += worker_is_ready(manager->workers->pdata[i]);
+    return n;
+}
+
+static void fill_ahead(Round *round)
+{
+    Manager *manager = round->manager;
+    size_t ready = n_ready(manager);
+
+    for (guint i = 0; i < manager->workers->len; i++) {
+        Worker *worker = manager->workers->pdata[i];
+        if (!worker_is_ready(worker))
+            continue;
+        size_t queued = task_window_size(window_for(manager, worker));
+        size_t target = ahead_target(worker->spec->slots, worker->mean_usec, queued, ready);
+        size_t ahead = worker_n_ahead(worker);
+        if (ahead > target / 2) /* topped up in gulps, not one by one */
+            continue;
+        while (ahead++ < target && hand_out(round, worker))
+            ;
+    }
+}
+
+static void send_round(Round *round)
+{
+    Manager *manager = round->manager;
+    GHashTableIter iter;
+    gpointer worker, list;
+
+    if (round->assignments->len > 0)
+        manager->ports.store->assign(manager->ports.store, (Assignment *) round->assignments->data, round->assignments->len);
+    g_hash_table_iter_init(&iter, round->by_worker);
+    while (g_hash_table_iter_next(&iter, &worker, &list)) {
+        const GPtrArray *tasks = list;
+        manager->ports.link->run(manager->ports.link, ((Worker *) worker)->number, (TaskSpec *const *) tasks->pdata, tasks->len);
+        for (guint i = 0; i < tasks->len; i++) { /* the worker has its own copies of the descriptors now */
+            TaskSpec *spec = tasks->pdata[i];
+            spec->fds = task_fds_free(spec->fds);
+        }
+    }
+}
+
+/* ---- taking back */
+
+static void recall(Manager *manager, Worker *worker, size_t most, int64_t below_priority)
+{
+    g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, worker->tasks);
+    while (ids->len < most && g_hash_table_iter_next(&iter, NULL, &value)) {
+        ActiveTask *task = value;
+        if (task->start_usec > 0 || task->recalled || task->cancelled || task->spec->has_fds || task->spec->priority >= below_priority)
+            continue;
+        task->recalled = true;
+        g_array_append_val(ids, task->spec->id);
+    }
+    if (ids->len > 0)
+        manager->ports.link->recall(manager->ports.link, worker->number, (uint64_t *) ids->data, ids->len);
+}
+
+void dispatch_recall_all(Manager *manager, Worker *worker)
+{
+    if (worker->connected)
+        recall(manager, worker, SIZE_MAX, ANY_PRIORITY);
+}
+
+/* The queue is empty, a slot idles, and another worker has tasks ahead: it gives half of them back. */
+static void rebalance(Manager *manager)
+{
+    Worker *richest = NULL;
+    bool idle = false;
+
+    for (guint i = 0; i < manager->workers->len; i++) {
+        Worker *worker = manager->workers->pdata[i];
+        if (!worker_is_ready(worker) || task_window_size(window_for(manager, worker)) > 0)
+            continue;
+        idle |= g_hash_table_size(worker->tasks) < worker->spec->slots;
+        if (worker_n_ahead(worker) > 1 && (!richest || worker_n_ahead(worker) > worker_n_ahead(richest)))
+            richest = worker;
+    }
+    if (idle && richest)
+        recall(manager, richest, worker_n_ahead(richest) / 2, ANY_PRIORITY);
+}
+
+/* Something more urgent waits than what was handed out ahead. */
+static void recall_less_urgent(Manager *manager)
+{
+    for (guint i = 0; i < manager->workers->len; i++) {
+        Worker *worker = manager->workers->pdata[i];
+        const TaskSpec *first = task_window_first(window_for(manager, worker));
+        if (first && worker_is_ready(worker) && worker_n_ahead(worker) > 0)
+            recall(manager, worker, SIZE_MAX, first->priority);
+    }
+}
+
+void dispatch(Manager *manager)
+{
+    Round round = { .manager = manager };
+
+    if (!manager->enabled)
+        return;
+    round.by_worker = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify) g_ptr_array_unref);
+    round.assignments = g_array_new(FALSE, FALSE, sizeof(Assignment));
+    fill_slots(&round);
+    fill_ahead(&round);
+    send_round(&round);
+    rebalance(manager);
+    recall_less_urgent(manager);
+    g_hash_table_unref(round.by_worker);
+    g_array_unref(round.assignments);
+    dispatch_load_windows(manager);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The manager's insides, for the files that make it up: manager.c (life, settings, time), manager-workers.c,
+ * manager-tasks.c, dispatch.c. */
+
+#include "core/manager.h"
+#include "core/rate.h"
+#include "core/task-window.h"
+
+struct Manager {
+    ManagerPorts ports;
+    Settings settings;
+    GPtrArray *observers;
+    GPtrArray *workers;       /* Worker, by number; owned */
+    GHashTable *active;       /* uint64_t* (in the spec) → ActiveTask, owned */
+    GPtrArray *windows;       /* TaskWindow, owned; the first is for any user's tasks */
+    GHashTable *fds;          /* uint64_t* (own) → TaskFds: of tasks that wait */
+    GHashTable *open_batches; /* uint64_t* (own) → the uid as a pointer */
+    StoreCounts counts;
+    Rate finished;
+    uint32_t next_worker;
+    uint32_t max_workers;
+    bool enabled;
+    int store_error;
+    uint64_t started_usec; /* CLOCK_REALTIME */
+};
+
+#define NOTIFY(manager, member, ...)                                                                            \
+    do {                                                                                                        \
+        for (guint o_ = 0; o_ < (manager)->observers->len; o_++) {                                              \
+            ObserverPort *observer_ = (manager)->observers->pdata[o_];                                          \
+            if (observer_->member)                                                                              \
+                observer_->member(observer_, ##__VA_ARGS__);                                                    \
+        }                                                                                                       \
+    } while (0)
+
+uint64_t manager_now(Manager *manager);      /* monotonic */
+uint64_t manager_realtime(Manager *manager);
+void manager_rearm(Manager *manager);        /* sets the alarm to the next deadline */
+
+/* manager-workers.c */
+void manager_worker_set_state(Manager *manager, Worker *worker, WorkerState state);
+void manager_worker_started(uint32_t number, int r, const WorkerProcess *process, const char *why, void *manager);
+void manager_worker_gone(uint32_t number, const char *why, void *manager);
+void manager_adopt_worker(Manager *manager, WorkerRecord *record);
+void manager_tick_worker(Manager *manager, Worker *worker, uint64_t now);
+uint64_t manager_worker_deadline(const Manager *manager, const Worker *worker);
+void manager_drain_if_empty(Manager *manager, Worker *worker); /* a draining worker that holds nothing ends */
+EnginePort *manager_engine(Manager *manager, const Worker *worker);
+
+/* manager-tasks.c */
+void manager_adopt_task(Manager *manager, HeldTask *held);
+/* Ends the assignments of a worker that is gone. */
+void manager_lose_tasks(Manager *manager, Worker *worker, Outcome outcome);
+void manager_fail_queued(Manager *manager, TaskSpec *spec /* taken */, const char *reason);
+
+/* dispatch.c */
+void dispatch(Manager *manager);
+void dispatch_offer(Manager *manager, const TaskSpec *spec); /* newly queued */
+void dispatch_recall_all(Manager *manager, Worker *worker);  /* everything that it has not started */
+void dispatch_load_windows(Manager *manager);

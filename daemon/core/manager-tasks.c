@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What happens to tasks: submitted, started, finished, lost, cancelled.
+ *
+ * An assignment ends in one way only: a Settlement goes to the store, and when it is on disk (on_settled) the task leaves
+ * "active", is announced, and is queued again if that is what it became. */
+#include "core/manager-internal.h"
+
+/* ---- submitting */
+
+typedef struct Submitting {
+    Manager *manager;
+    ManagerSubmitted done;
+    void *userdata;
+} Submitting;
+
+static uint64_t *key_new(uint64_t key)
+{
+    uint64_t *copy = g_new(uint64_t, 1);
+
+    *copy = key;
+    return copy;
+}
+
+static void keep_fds(Manager *manager, TaskSpec *spec)
+{
+    if (spec->fds)
+        g_hash_table_insert(manager->fds, key_new(spec->id), g_steal_pointer(&spec->fds));
+}
+
+/* A few tasks are offered to the windows; many are better read from the store. */
+static void offer_submission(Manager *manager, const Submission *submission)
+{
+    const guint few = 64;
+    bool simple = submission->tasks->len <= few && submission->count == submission->tasks->len;
+
+    for (guint i = 0; simple && i < submission->tasks->len; i++)
+        dispatch_offer(manager, submission->tasks->pdata[i]);
+    for (guint i = 0; !simple && i < manager->windows->len; i++)
+        task_window_invalidate(manager->windows->pdata[i]);
+}
+
+static void on_submitted(int r, Submission *submission, void *userdata)
+{
+    g_autofree Submitting *submitting = userdata;
+    Manager *manager = submitting->manager;
+
+    if (r >= 0 && submission->commit)
+        g_hash_table_remove(manager->open_batches, &submission->batch);
+    else if (r >= 0)
+        g_hash_table_insert(manager->open_batches, key_new(submission->batch), GUINT_TO_POINTER(submission->uid));
+    for (guint i = 0; r >= 0 && i < submission->tasks->len; i++)
+        keep_fds(manager, submission->tasks->pdata[i]);
+    submitting->done(r, submission->batch, submission->first, submission->count, !submission->commit, submitting->userdata);
+    if (r >= 0 && submission->commit) {
+        offer_submission(manager, submission);
+        dispatch(manager);
+    }
+}
+
+int manager_submit(Manager *manager, Submission *submission, ManagerSubmitted done, void *userdata)
+{
+    g_autoptr(Submission) taken = submission;
+    gpointer uid;
+
+    if (taken->batch != 0 && (!g_hash_table_lookup_extended(manager->open_batches, &taken->batch, NULL, &uid) ||
+                              GPOINTER_TO_UINT(uid) != taken->uid))
+        return -ESRCH;
+    Submitting *submitting = g_new(Submitting, 1);
+    *submitting = (Submitting){ manager, done, userdata };
+    taken->submitted_usec = manager_realtime(manager);
+    manager->ports.store->submit(manager->ports.store, g_steal_pointer(&taken), on_submitted, submitting);
+    return 0;
+}
+
+void manager_discard_batch(Manager *manager, uint64_t batch)
+{
+    if (g_hash_table_remove(manager->open_batches, &batch))
+        manager->ports.store->discard_batch(manager->ports.store, batch);
+}
+
+/* ---- the end of assignments */
+
+typedef struct Settling {
+    Manager *manager;
+    GArray *settled;  /* uint64_t */
+    GArray *results;  /* TaskResult; the stderr tails are not ours */
+    StoreDone done;   /* NULL: nobody asks */
+    void *userdata;
+    GArray *settlements; /* Settlement, until it goes to the store */
+} Settling;
+
+static Settling *settling_new(Manager *manager, StoreDone done, void *userdata)
+{
+    Settling *settling = g_new(Settling, 1);
+
+    *settling = (Settling){
+        .manager = manager,
+        .settled = g_array_new(FALSE, FALSE, sizeof(uint64_t)),
+        .results = g_array_new(FALSE, FALSE, sizeof(TaskResult)),
+        .done = done,
+        .userdata = userdata,
+        .settlements = g_array_new(FALSE, FALSE, sizeof(Settlement)),
+    };
+    return settling;
+}
+
+static void announce_settled(Manager *manager, const ActiveTask *task, const TaskResult *result)
+{
+    TaskChange change = {
+        .task = task->spec->id,
+        .batch = task->spec->batch,
+        .state = task->state,
+        .attempt = task->spec->attempts,
+        .worker = task->worker_number,
+        .start_usec = result->start_usec,
+        .result = result->outcome == OUTCOME_NONE ? NULL : result,
+    };
+
+    NOTIFY(manager, task_changed, &change);
+}
+
+static void on_settled(int r, void *userdata)
+{
+    Settling *settling = userdata;
+    Manager *manager = settling->manager;
+    bool requeued = false;
+
+    for (guint i = 0; r >= 0 && i < settling->settled->len; i++) {
+        uint64_t id = g_array_index(settling->settled, uint64_t, i);
+        ActiveTask *task = g_hash_table_lookup(manager->active, &id);
+        if (!task)
+            continue;
+        announce_settled(manager, task, &g_array_index(settling->results, TaskResult, i));
+        g_hash_table_steal(manager->active, &id);
+        if (task->state == TASK_QUEUED) {
+            dispatch_offer(manager, task->spec);
+            requeued = true;
+        }
+        active_task_free(task);
+    }
+    if (settling->done)
+        settling->done(r, settling->userdata);
+    g_array_unref(settling->settled);
+    g_array_unref(settling->results);
+    g_free(settling);
+    if (requeued)
+        dispatch(manager);
+}
+
+/* The assignment is over; takes the result's contents. The slot is free at once, the rest follows when it is on disk. */
+static void settle(Settling *settling, ActiveTask *task, const TaskResult *result, bool attempted)
+{
+    Settlement settlement;
+
+    active_task_settlement(task, result, attempted, &settlement);
+    if (settlement.next != task->state)
+        active_task_set_state(task, settlement.next);
+    task->settling = true;
+    task->spec->attempts = settlement.attempts;
+    task->spec->lost = settlement.lost;
+    active_task_leave_worker(task);
+    g_array_append_val(settling->settled, task->spec->id);
+    g_array_append_val(settling->results, settlement.result);
+    if (!attempted)
+        g_array_index(settling->results, TaskResult, settling->results->len - 1).outcome = OUTCOME_NONE;
+    g_array_append_val(settling->settlements, settlement);
+}
+
+static void settling_submit(Settling *settling)
+{
+    StorePort *store = settling->manager->ports.store;
+    g_autoptr(GArray) settlements = g_steal_pointer(&settling->settlements);
+
+    store->settle(store, (Settlement *) settlements->data, settlements->len, on_settled, settling);
+}
+
+static ActiveTask *find_assignment(Manager *manager, const Worker *worker, uint64_t id, uint64_t fence)
+{
+    ActiveTask *task = g_hash_table_lookup(manager->active, &id);
+
+    return task && task->worker == worker && !task->settling && (fence == 0 || task->spec->fence == fence) ? task : NULL;
+}
+
+static void count_result(Manager *manager, Worker *worker, const ActiveTask *task, const TaskResult *result)
+{
+    if (task_result_is_success(result))
+        worker->tasks_done++;
+    else if (!task->cancelled && result->outcome != OUTCOME_ABORTED)
+        worker->tasks_failed++;
+    if (result->start_usec > 0 && result->end_usec >= result->start_usec)
+        worker_add_duration(worker, result->end_usec - result->start_usec);
+    rate_add(&manager->finished, manager_now(manager), 1);
+}
+
+static void settle_results(Settling *settling, Worker *worker, TaskResult *results, size_t n)
+{
+    Manager *manager = settling->manager;
+
+    for (size_t i = 0; i < n; i++) {
+        ActiveTask *task = find_assignment(manager, worker, results[i].task, results[i].fence);
+        if (!task) { /* of an assignment that is over: it was applied once already, or belongs to somebody else */
+            task_result_done(&results[i]);
+            continue;
+        }
+        count_result(manager, worker, task, &results[i]);
+        settle(settling, task, &results[i], results[i].start_usec > 0 || results[i].outcome == OUTCOME_SPAWN_FAILED);
+    }
+}
+
+void manager_tasks_finished(Manager *manager, Worker *worker, TaskResult *results, size_t n, StoreDone done, void *userdata)
+{
+    Settling *settling = settling_new(manager, done, userdata);
+
+    settle_results(settling, worker, results, n);
+    settling_submit(settling);
+    NOTIFY(manager, worker_changed, worker);
+    manager_drain_if_empty(manager, worker);
+    dispatch(manager);
+}
+
+void manager_tasks_given_back(Manager *manager, Worker *worker, const uint64_t *tasks, size_t n)
+{
+    Settling *settling = settling_new(manager, NULL, NULL);
+
+    for (size_t i = 0; i < n; i++) {
+        ActiveTask *task = find_assignment(manager, worker, tasks[i], 0);
+        if (task && task->start_usec == 0)
+            settle(settling, task, &(TaskResult){ 0 }, false);
+    }
+    settling_submit(settling);
+    manager_drain_if_empty(manager, worker);
+}
+
+void manager_lose_tasks(Manager *manager, Worker *worker, Outcome outcome)
+{
+    Settling *settling = settling_new(manager, NULL, NULL);
+    g_autoptr(GList) held = g_hash_table_get_values(worker->tasks);
+
+    for (GList *l = held; l; l = l->next) {
+        ActiveTask *task = l->data;
+        TaskResult result = { .outcome = outcome, .start_usec = task->start_usec, .end_usec = manager_realtime(manager),
+                              .memory_peak_bytes = MEMORY_UNKNOWN };
+        settle(settling, task, &result, task->start_usec > 0);
+    }
+    settling_submit(settling);
+}
+
+/* ---- what runs */
+
+static void mark_started(Manager *manager, ActiveTask *task, uint64_t start_usec)
+{
+    task->start_usec = start_usec;
+    active_task_set_state(task, TASK_RUNNING);
+    TaskChange change = {
+        .task = task->spec->id,
+        .batch = task->spec->batch,
+        .state = TASK_RUNNING,
+        .attempt = task->spec->attempts + 1,
+        .worker = task->worker_number,
+        .start_usec = start_usec,
+    };
+    NOTIFY(manager, task_changed, &change);
+}
+
+void manager_tasks_started(Manager *manager, Worker *worker, const HeldReport *held, size_t n)
+{
+    g_autoptr(GArray) started = g_array_new(FALSE, FALSE, sizeof(Assignment));
+
+    for (size_t i = 0; i < n; i++) {
+        ActiveTask *task = find_assignment(manager, worker, held[i].task, held[i].fence);
+        if (!task || task->start_usec > 0 || held[i].start_usec == 0)
+            continue;
+        mark_started(manager, task, held[i].start_usec);
+        Assignment assignment = { held[i].task, held[i].fence, worker->number, held[i].start_usec };
+        g_array_append_val(started, assignment);
+    }
+    if (started->len == 0)
+        return;
+    manager->ports.store->started(manager->ports.store, (Assignment *) started->data, started->len);
+    NOTIFY(manager, worker_changed, worker);
+}
+
+/* ---- a worker has come back */
+
+static void cancel_strangers(Manager *manager, Worker *worker, const HeldReport *held, size_t n)
+{
+    g_autoptr(GArray) unwanted = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+
+    for (size_t i = 0; i < n; i++) {
+        const ActiveTask *task = find_assignment(manager, worker, held[i].task, held[i].fence);
+        if (!task || task->cancelled)
+            g_array_append_val(unwanted, held[i].task);
+    }
+    if (unwanted->len > 0)
+        manager->ports.link->cancel(manager->ports.link, worker->number, (uint64_t *) unwanted->data, unwanted->len);
+}
+
+/* What we think it holds and it does not never reached it, or was lost with an earlier life of its program. */
+static void settle_missing(Settling *settling, Worker *worker, const HeldReport *held, size_t n)
+{
+    g_autoptr(GHashTable) known = g_hash_table_new(g_int64_hash, g_int64_equal);
+    g_autoptr(GList) tasks = g_hash_table_get_values(worker->tasks);
+
+    for (size_t i = 0; i < n; i++)
+        g_hash_table_add(known, (gpointer) &held[i].task);
+    for (GList *l = tasks; l; l = l->next) {
+        ActiveTask *task = l->data;
+        if (g_hash_table_contains(known, &task->spec->id))
+            continue;
+        TaskResult result = { .outcome = OUTCOME_LOST, .start_usec = task->start_usec,
+                              .end_usec = manager_realtime(settling->manager), .memory_peak_bytes = MEMORY_UNKNOWN };
+        settle(settling, task, &result, task->start_usec > 0);
+    }
+}
+
+void manager_worker_reports(Manager *manager, Worker *worker, const HeldReport *held, size_t n_held, TaskResult *results,
+                            size_t n_results, StoreDone done, void *userdata)
+{
+    Settling *settling = settling_new(manager, done, userdata);
+
+    cancel_strangers(manager, worker, held, n_held);
+    settle_results(settling, worker, results, n_results);
+    settle_missing(settling, worker, held, n_held);
+    manager_tasks_started(manager, worker, held, n_held);
+    settling_submit(settling);
+    manager_drain_if_empty(manager, worker);
+    dispatch(manager);
+}
+
+/* The worker of the task is not there any more, only its results are. */
+void manager_adopt_task(Manager *manager, HeldTask *held)
+{
+    Worker *worker = manager_find_worker(manager, held->worker);
+
+    if (!worker) {
+        Assignment unknown = { held->spec->id, held->spec->fence, held->worker, 0 };
+        Settlement settlement = { .result = { .task = unknown.task, .fence = unknown.fence }, .next = TASK_QUEUED,
+                                  .attempts = held->spec->attempts, .lost = held->spec->lost, .worker = held->worker };
+        manager->ports.store->settle(manager->ports.store, &settlement, 1, NULL, NULL);
+        return;
+    }
+    ActiveTask *task = active_task_new(g_steal_pointer(&held->spec), worker);
+    task->start_usec = held->start_usec;
+    task->cancelled = held->cancelled;
+    if (held->start_usec > 0)
+        active_task_set_state(task, TASK_RUNNING);
+    g_hash_table_insert(manager->active, &task->spec->id, task);
+}
+
+void manager_fail_queued(Manager *manager, TaskSpec *spec, const char *reason)
+{
+    Settlement settlement = {
+        .result = { .task = spec->id, .fence = spec->fence, .memory_peak_bytes = MEMORY_UNKNOWN },
+        .next = TASK_FAILED,
+        .attempts = spec->attempts,
+        .lost = spec->lost,
+        .reason = g_strdup(reason),
+    };
+    TaskChange change = { .task = spec->id, .batch = spec->batch, .state = TASK_FAILED, .attempt = spec->attempts };
+
+    manager->ports.store->settle(manager->ports.store, &settlement, 1, NULL, NULL);
+    NOTIFY(manager, task_changed, &change);
+    task_spec_free(spec);
+}
+
+/* ---- cancelling */
+
+typedef struct Cancelling {
+    Manager *manager;
+    ManagerCancelled done;
+    void *userdata;
+} Cancelling;
+
+#define ANNOUNCED_MAX 1000U /* cancelled tasks told one by one; of more, their batches tell */
+
+static uint64_t forget_range(Manager *manager, const IdRange *range, uint64_t announced)
+{
+    for (guint i = 0; i < manager->windows->len; i++)
+        task_window_remove_range(manager->windows->pdata[i], range->first, range->last);
+    for (uint64_t id = range->first; id <= range->last && announced < ANNOUNCED_MAX; id++, announced++) {
+        TaskChange change = { .task = id, .state = TASK_CANCELLED };
+        g_hash_table_remove(manager->fds, &id);
+        NOTIFY(manager, task_changed, &change);
+    }
+    return announced;
+}
+
+static void cancel_held(Manager *manager, const GArray *held)
+{
+    g_autoptr(GHashTable) by_worker = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify) g_array_unref);
+    GHashTableIter iter;
+    gpointer number, ids;
+
+    for (guint i = 0; i < held->len; i++) {
+        uint64_t id = g_array_index(held, uint64_t, i);
+        ActiveTask *task = g_hash_table_lookup(manager->active, &id);
+        if (!task || !task->worker)
+            continue;
+        task->cancelled = true;
+        GArray *list = g_hash_table_lookup(by_worker, GUINT_TO_POINTER(task->worker_number));
+        if (!list) {
+            list = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+            g_hash_table_insert(by_worker, GUINT_TO_POINTER(task->worker_number), list);
+        }
+        g_array_append_val(list, id);
+    }
+    g_hash_table_iter_init(&iter, by_worker);
+    while (g_hash_table_iter_next(&iter, &number, &ids)) {
+        const GArray *list = ids;
+        manager->ports.link->cancel(manager->ports.link, GPOINTER_TO_UINT(number), (uint64_t *) list->data, list->len);
+    }
+}
+
+static void on_cancelled(int r, GArray *cancelled, GArray *held, void *userdata)
+{
+    g_autofree Cancelling *cancelling = userdata;
+    uint64_t count = 0, announced = 0;
+
+    for (guint i = 0; r >= 0 && i < cancelled->len; i++) {
+        const IdRange *range = &g_array_index(cancelled, IdRange, i);
+        count += range->last - range->first + 1;
+        announced = forget_range(cancelling->manager, range, announced);
+    }
+    if (r >= 0) {
+        count += held->len;
+        cancel_held(cancelling->manager, held);
+    }
+    cancelling->done(r, count, cancelling->userdata);
+    dispatch(cancelling->manager);
+}
+
+void manager_cancel(Manager *manager, TaskFilter *filter, uint32_t only_uid, ManagerCancelled done, void *userdata)
+{
+    Cancelling *cancelling = g_new(Cancelling, 1);
+
+    *cancelling = (Cancelling){ manager, done, userdata };
+    manager->ports.store->cancel(manager->ports.store, filter, only_uid, manager_realtime(manager), on_cancelled, cancelling);
+}
+
+ActiveTask *manager_find_active(Manager *manager, uint64_t task)
+{
+    return g_hash_table_lookup(manager->active, &task);
+}

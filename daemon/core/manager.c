@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The manager's life, settings, counts and time. Owns every domain object; see manager-workers.c for what happens to
+ * workers, manager-tasks.c for tasks, dispatch.c for who gets what.
+ *
+ * Invariant: a queued task is in exactly one place: in a window or still on disk only, or in "active" with the worker
+ * that holds it. It moves back only when the store has answered, and the store answers in order. */
+#include "core/manager-internal.h"
+
+static void window_free(gpointer window)
+{
+    task_window_free(window);
+}
+
+static void worker_destroy(gpointer worker)
+{
+    worker_free(worker);
+}
+
+static void fds_destroy(gpointer fds)
+{
+    task_fds_free(fds);
+}
+
+static void settings_copy(Settings *to, const Settings *from)
+{
+    WorkerLimits limits;
+
+    worker_limits_init(&limits);
+    worker_limits_copy(&limits, &from->limits);
+    settings_done(to);
+    *to = *from;
+    to->limits = limits;
+}
+
+Manager *manager_new(const Settings *settings)
+{
+    Manager *manager = g_new0(Manager, 1);
+
+    settings_copy(&manager->settings, settings);
+    manager->max_workers = settings->max_workers;
+    manager->observers = g_ptr_array_new();
+    manager->workers = g_ptr_array_new_with_free_func(worker_destroy);
+    manager->active = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, active_task_free);
+    manager->windows = g_ptr_array_new_with_free_func(window_free);
+    g_ptr_array_add(manager->windows, task_window_new(UID_ANYBODY));
+    manager->fds = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, fds_destroy);
+    manager->open_batches = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    return manager;
+}
+
+void manager_free(Manager *manager)
+{
+    if (!manager)
+        return;
+    g_hash_table_unref(manager->active);
+    g_hash_table_unref(manager->fds);
+    g_hash_table_unref(manager->open_batches);
+    g_ptr_array_unref(manager->windows);
+    g_ptr_array_unref(manager->workers);
+    g_ptr_array_unref(manager->observers);
+    settings_done(&manager->settings);
+    g_free(manager);
+}
+
+void manager_add_observer(Manager *manager, ObserverPort *observer)
+{
+    g_ptr_array_add(manager->observers, observer);
+}
+
+static void on_counts_changed(const StoreCounts *counts, void *userdata)
+{
+    Manager *manager = userdata;
+
+    manager->counts = *counts;
+    NOTIFY(manager, queue_changed);
+}
+
+static void on_batch_ended(const BatchEnd *end, void *userdata)
+{
+    Manager *manager = userdata;
+
+    NOTIFY(manager, batch_ended, end);
+}
+
+static void on_store_failing(int r, void *userdata)
+{
+    Manager *manager = userdata;
+
+    manager->store_error = r;
+}
+
+StoreEvents manager_store_events(Manager *manager)
+{
+    return (StoreEvents){ on_counts_changed, on_batch_ended, on_store_failing, manager };
+}
+
+EngineEvents manager_engine_events(Manager *manager)
+{
+    return (EngineEvents){ manager_worker_started, manager_worker_gone, manager };
+}
+
+void manager_start(Manager *manager, const ManagerPorts *ports, StoreSnapshot *snapshot)
+{
+    g_autoptr(StoreSnapshot) taken = snapshot;
+
+    manager->ports = *ports;
+    manager->counts = taken->counts;
+    manager->next_worker = taken->next_worker;
+    manager->enabled = taken->enabled;
+    manager->started_usec = manager_realtime(manager);
+    for (guint i = 0; i < taken->workers->len; i++)
+        manager_adopt_worker(manager, taken->workers->pdata[i]);
+    for (guint i = 0; i < taken->held->len; i++)
+        manager_adopt_task(manager, taken->held->pdata[i]);
+    dispatch_load_windows(manager);
+    manager_rearm(manager);
+}
+
+/* ---- time */
+
+uint64_t manager_now(Manager *manager)
+{
+    return manager->ports.clock->monotonic_usec(manager->ports.clock);
+}
+
+uint64_t manager_realtime(Manager *manager)
+{
+    return manager->ports.clock->realtime_usec(manager->ports.clock);
+}
+
+void manager_rearm(Manager *manager)
+{
+    uint64_t next = UINT64_MAX;
+
+    for (guint i = 0; i < manager->workers->len; i++)
+        next = MIN(next, manager_worker_deadline(manager, manager->workers->pdata[i]));
+    manager->ports.clock->set_alarm(manager->ports.clock, next);
+}
+
+void manager_tick(Manager *manager)
+{
+    uint64_t now = manager_now(manager);
+
+    for (guint i = manager->workers->len; i > 0; i--) /* backwards: a worker may be removed */
+        manager_tick_worker(manager, manager->workers->pdata[i - 1], now);
+    manager_rearm(manager);
+}
+
+/* ---- settings */
+
+void manager_reload(Manager *manager, const Settings *settings)
+{
+    settings_copy(&manager->settings, settings);
+    manager_set_max_workers(manager, settings->max_workers);
+    manager_rearm(manager);
+}
+
+uint32_t manager_max_workers(const Manager *manager)
+{
+    return manager->max_workers;
+}
+
+void manager_set_max_workers(Manager *manager, uint32_t max_workers)
+{
+    if (manager->max_workers == max_workers)
+        return;
+    manager->max_workers = max_workers;
+    NOTIFY(manager, settings_changed);
+}
+
+bool manager_is_enabled(const Manager *manager)
+{
+    return manager->enabled;
+}
+
+typedef struct Enabling {
+    Manager *manager;
+    bool enabled;
+    StoreDone done;
+    void *userdata;
+} Enabling;
+
+static void on_enabled_stored(int r, void *userdata)
+{
+    g_autofree Enabling *enabling = userdata;
+    Manager *manager = enabling->manager;
+
+    if (r >= 0 && manager->enabled != enabling->enabled) {
+        manager->enabled = enabling->enabled;
+        NOTIFY(manager, settings_changed);
+        for (guint i = 0; !manager->enabled && i < manager->workers->len; i++)
+            dispatch_recall_all(manager, manager->workers->pdata[i]);
+        dispatch(manager);
+    }
+    enabling->done(r, enabling->userdata);
+}
+
+void manager_set_enabled(Manager *manager, bool enabled, StoreDone done, void *userdata)
+{
+    Enabling *enabling = g_new(Enabling, 1);
+
+    *enabling = (Enabling){ manager, enabled, done, userdata };
+    manager->ports.store->set_enabled(manager->ports.store, enabled, on_enabled_stored, enabling);
+}
+
+const Settings *manager_settings(const Manager *manager)
+{
+    return &manager->settings;
+}
+
+StorePort *manager_store(Manager *manager)
+{
+    return manager->ports.store;
+}
+
+/* ---- what is shown */
+
+void manager_status(Manager *manager, ManagerStatus *ret)
+{
+    *ret = (ManagerStatus){
+        .counts = manager->counts,
+        .throughput_per_minute = rate_per_minute(&manager->finished, manager_now(manager)),
+        .started_usec = manager->started_usec,
+        .active = manager_n_live_workers(manager),
+        .store_error = manager->store_error,
+    };
+    manager->ports.host->facts(manager->ports.host, &ret->host);
+    AdmissionFacts facts = {
+        .active = ret->active,
+        .max_workers = manager->max_workers,
+        .available_bytes = ret->host.memory_available_bytes,
+        .reserve_bytes = manager->settings.memory_reserve_bytes,
+        .memory_max_bytes = manager->settings.limits.memory_max_bytes,
+    };
+    ret->admissible = admission_admissible(&facts, &ret->binding);
+}
+
+uint64_t manager_queue_length(const Manager *manager)
+{
+    const uint64_t *n = manager->counts.by_state;
+
+    return n[TASK_QUEUED] + n[TASK_BLOCKED] + n[TASK_WAITING];
+}
+
+uint64_t manager_n_running(const Manager *manager)
+{
+    return manager->counts.by_state[TASK_RUNNING];
+}

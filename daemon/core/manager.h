@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "core/active-task.h"
+#include "core/ports.h"
+#include "core/settings.h"
+#include "core/worker.h"
+#include "policy/admission.h"
+
+/* The domain: workers, the queue, who runs what. It owns all of them, decides, and speaks to the world through ports.
+ * Single-threaded; nothing here blocks. Functions that the user may not call in the present state answer with -errno:
+ * -ESRCH no such worker or batch, -EBUSY wrong state, -EALREADY it has ended. */
+typedef struct Manager Manager;
+
+typedef struct ManagerPorts {
+    StorePort *store;
+    EnginePort *engines[_ENGINE_MAX]; /* NULL: not to be had here */
+    LinkPort *link;
+    HostPort *host;
+    ClockPort *clock;
+    const char *socket_path, *output_directory, *spool_directory; /* for the workers' launch records */
+} ManagerPorts;
+
+Manager *manager_new(const Settings *settings);
+void manager_free(Manager *manager);
+
+/* The tables of functions that store and engines report through. */
+StoreEvents manager_store_events(Manager *manager);
+EngineEvents manager_engine_events(Manager *manager);
+
+void manager_add_observer(Manager *manager, ObserverPort *observer);
+
+/* Begins: takes the workers and tasks of an earlier daemon over. The ports stay valid as long as the manager. */
+void manager_start(Manager *manager, const ManagerPorts *ports, StoreSnapshot *snapshot /* taken */);
+
+/* The alarm that was set has rung. */
+void manager_tick(Manager *manager);
+
+/* ---- settings */
+void manager_reload(Manager *manager, const Settings *settings);
+uint32_t manager_max_workers(const Manager *manager);
+void manager_set_max_workers(Manager *manager, uint32_t max_workers);
+bool manager_is_enabled(const Manager *manager);
+void manager_set_enabled(Manager *manager, bool enabled, StoreDone done, void *userdata);
+const Settings *manager_settings(const Manager *manager);
+
+/* ---- workers */
+bool manager_has_engine(const Manager *manager, EngineKind kind);
+Worker *manager_find_worker(Manager *manager, uint32_t number);
+const GPtrArray *manager_workers(const Manager *manager); /* Worker, oldest first */
+uint32_t manager_n_live_workers(const Manager *manager);
+
+/* done: r = 0: it runs, or is still starting after 20 s; r < 0: it failed, worker->reason says why (worker may be NULL
+ * if it could not be recorded). Not called if the verdict is a refusal; ret_why is then the sentence. */
+AdmissionVerdict manager_add_worker(Manager *manager, WorkerSpec *spec /* taken */,
+                                    void (*done)(int r, Worker *worker, void *userdata), void *userdata, char **ret_why);
+int manager_drain(Manager *manager, Worker *worker) _warn_unused_;
+int manager_abort(Manager *manager, Worker *worker) _warn_unused_;
+void manager_worker_usage(Manager *manager, Worker *worker, EngineUsage *ret);
+
+/* ---- tasks */
+/* open: the batch waits for more. */
+typedef void (*ManagerSubmitted)(int r, uint64_t batch, uint64_t first, uint64_t count, bool open, void *userdata);
+int manager_submit(Manager *manager, Submission *submission /* taken */, ManagerSubmitted done, void *userdata) _warn_unused_;
+void manager_discard_batch(Manager *manager, uint64_t batch);
+
+/* count: how many tasks were cancelled. */
+typedef void (*ManagerCancelled)(int r, uint64_t count, void *userdata);
+void manager_cancel(Manager *manager, TaskFilter *filter /* taken */, uint32_t only_uid, ManagerCancelled done, void *userdata);
+
+StorePort *manager_store(Manager *manager); /* for questions: list, get, examine */
+ActiveTask *manager_find_active(Manager *manager, uint64_t task);
+
+/* ---- what is shown */
+typedef struct ManagerStatus {
+    StoreCounts counts;
+    HostFacts host;
+    double throughput_per_minute;
+    uint64_t started_usec;
+    uint32_t admissible, active;
+    const char *binding; /* "max-workers" or "memory" */
+    int store_error;     /* 0, or why the disk takes no writes */
+} ManagerStatus;
+void manager_status(Manager *manager, ManagerStatus *ret);
+uint64_t manager_queue_length(const Manager *manager);
+uint64_t manager_n_running(const Manager *manager);
+
+/* ---- from the link: what the workers say. -EACCES: not that worker; -ESRCH: unknown; -EALREADY: ended. */
+typedef struct HeldReport {
+    uint64_t task, fence, start_usec; /* 0: ahead, not started */
+} HeldReport;
+
+int manager_worker_register(Manager *manager, uint32_t number, const uint8_t token[static LAUNCH_TOKEN_BYTES], int32_t pid) _warn_unused_;
+/* What a worker that has just registered holds, and what it finished meanwhile; then it gets work. */
+void manager_worker_reports(Manager *manager, Worker *worker, const HeldReport *held, size_t n_held, TaskResult *results /* contents taken */,
+                            size_t n_results, StoreDone done, void *userdata);
+void manager_worker_disconnected(Manager *manager, uint32_t number);
+void manager_worker_heartbeat(Manager *manager, Worker *worker);
+void manager_tasks_started(Manager *manager, Worker *worker, const HeldReport *held, size_t n);
+/* done: the results are on disk; the worker may forget them. */
+void manager_tasks_finished(Manager *manager, Worker *worker, TaskResult *results /* contents taken */, size_t n, StoreDone done,
+                            void *userdata);
+void manager_tasks_given_back(Manager *manager, Worker *worker, const uint64_t *tasks, size_t n);

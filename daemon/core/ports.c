@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Freeing the values that pass through the ports. */
+#include "core/ports.h"
+
+void worker_process_done(WorkerProcess *process)
+{
+    g_clear_pointer(&process->unit, g_free);
+    g_clear_pointer(&process->control_group, g_free);
+}
+
+WorkerRecord *worker_record_free(WorkerRecord *record)
+{
+    if (!record)
+        return NULL;
+    worker_spec_free(record->spec);
+    worker_process_done(&record->process);
+    g_free(record);
+    return NULL;
+}
+
+HeldTask *held_task_free(HeldTask *held)
+{
+    if (!held)
+        return NULL;
+    task_spec_free(held->spec);
+    g_free(held);
+    return NULL;
+}
+
+StoreSnapshot *store_snapshot_free(StoreSnapshot *snapshot)
+{
+    if (!snapshot)
+        return NULL;
+    g_clear_pointer(&snapshot->workers, g_ptr_array_unref);
+    g_clear_pointer(&snapshot->held, g_ptr_array_unref);
+    g_free(snapshot);
+    return NULL;
+}
+
+void settlement_done(Settlement *settlement)
+{
+    task_result_done(&settlement->result);
+    g_clear_pointer(&settlement->reason, g_free);
+}
+
+Submission *submission_free(Submission *submission)
+{
+    if (!submission)
+        return NULL;
+    g_clear_pointer(&submission->tasks, g_ptr_array_unref);
+    g_free(submission);
+    return NULL;
+}
+
+static void attempt_row_free(gpointer data)
+{
+    AttemptRow *row = data;
+
+    task_result_done(&row->result);
+    g_free(row);
+}
+
+TaskRow *task_row_free(TaskRow *row)
+{
+    if (!row)
+        return NULL;
+    task_spec_free(row->spec);
+    task_result_done(&row->result);
+    g_free(row->reason);
+    g_clear_pointer(&row->attempts, g_ptr_array_unref);
+    g_free(row);
+    return NULL;
+}
+
+GPtrArray *attempt_rows_new(void)
+{
+    return g_ptr_array_new_with_free_func(attempt_row_free);
+}

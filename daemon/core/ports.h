@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the core needs of the world, as tables of functions. Adapters (store, engine, host, link, bus, journal) implement
+ * them by embedding the table as the first member of their own struct; unit tests put fakes there. Calls never block.
+ * What takes time is answered later, from the loop, never from inside the call: through the given function, or through
+ * the events that an adapter was made with. */
+
+#include "model/launch-record.h"
+#include "model/task-filter.h"
+#include "model/task-spec.h"
+#include "model/worker-spec.h"
+#include "model/worker-state.h"
+
+/* ------------------------------------------------------------------ store: the truth about tasks, on disk */
+
+typedef struct WorkerProcess {
+    int32_t pid;         /* 0: none yet */
+    uint64_t start_time; /* field 22 of /proc/PID/stat: tells a reused pid */
+    char *unit;          /* "parexec-w1.scope"; "" without systemd; NULL: not yet known */
+    char *control_group; /* path below the hierarchy's root; "" or NULL: none */
+} WorkerProcess;
+
+/* A worker as it is remembered over a restart of the daemon. */
+typedef struct WorkerRecord {
+    uint32_t number;
+    WorkerSpec *spec;
+    WorkerState state;
+    WorkerProcess process;
+    uint8_t token[LAUNCH_TOKEN_BYTES];
+    uint64_t added_usec; /* CLOCK_REALTIME */
+    uint64_t tasks_done, tasks_failed;
+} WorkerRecord;
+
+WorkerRecord *worker_record_free(WorkerRecord *record);
+void worker_process_done(WorkerProcess *process);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(WorkerRecord, worker_record_free)
+
+typedef struct StoreCounts {
+    uint64_t by_state[_TASK_STATE_MAX];
+} StoreCounts;
+
+/* A task that a worker held when the daemon went. */
+typedef struct HeldTask {
+    TaskSpec *spec; /* fence is that of the assignment */
+    uint32_t worker;
+    uint64_t start_usec; /* 0: not known to have started */
+    bool cancelled;      /* Cancel was asked for */
+} HeldTask;
+
+HeldTask *held_task_free(HeldTask *held);
+
+/* What the daemon starts from. */
+typedef struct StoreSnapshot {
+    GPtrArray *workers; /* WorkerRecord */
+    GPtrArray *held;    /* HeldTask */
+    StoreCounts counts;
+    uint32_t next_worker;
+    bool enabled;
+} StoreSnapshot;
+
+StoreSnapshot *store_snapshot_free(StoreSnapshot *snapshot);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(StoreSnapshot, store_snapshot_free)
+
+typedef struct Assignment {
+    uint64_t task, fence;
+    uint32_t worker;
+    uint64_t start_usec; /* only of started() */
+} Assignment;
+
+/* The end of an assignment: what came of it and what the task is next. */
+typedef struct Settlement {
+    TaskResult result;   /* task and fence always; the rest if attempted */
+    TaskState next;      /* queued, or an end */
+    bool attempted;      /* an attempt was made and is to be recorded */
+    uint32_t attempts;   /* ended so far, this one included */
+    uint32_t lost;
+    uint32_t worker;
+    char *reason;        /* NULL: the result says it all */
+} Settlement;
+
+void settlement_done(Settlement *settlement);
+
+/* One call of Submit. */
+typedef struct Submission {
+    GPtrArray *tasks;        /* TaskSpec; ids and batch are filled in when it is stored; free function set */
+    uint32_t uid;
+    uint64_t batch;          /* 0: a new one */
+    bool commit;
+    uint64_t submitted_usec; /* CLOCK_REALTIME */
+    uint64_t first, count;   /* result: ids */
+} Submission;
+
+Submission *submission_free(Submission *submission);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Submission, submission_free)
+
+typedef struct AttemptRow {
+    uint32_t attempt, worker;
+    TaskResult result;
+} AttemptRow;
+
+GPtrArray *attempt_rows_new(void); /* of AttemptRow, which it frees */
+
+/* One task as it is shown. */
+typedef struct TaskRow {
+    TaskSpec *spec;          /* array_count is 1; fds NULL; fence of the latest assignment */
+    TaskState state;
+    uint64_t submitted_usec;
+    uint32_t attempt;        /* number of the latest one, running or ended; 0: none */
+    uint32_t worker;         /* number; 0: none */
+    uint64_t start_usec;     /* of the latest attempt; 0: none */
+    TaskResult result;       /* of the latest ended attempt; OUTCOME_NONE: none, or one is running */
+    char *reason;            /* NULL: none */
+    GPtrArray *attempts;     /* AttemptRow, oldest first; NULL in a listing */
+} TaskRow;
+
+TaskRow *task_row_free(TaskRow *row);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(TaskRow, task_row_free)
+
+typedef struct IdRange {
+    uint64_t first, last;
+} IdRange;
+
+/* What a filter matches, seen by one user. */
+typedef struct FilterFacts {
+    uint64_t missing_id;  /* an id of the filter that does not exist; 0: all exist */
+    bool missing_batch;
+    uint64_t foreign;     /* live tasks of other users that match */
+} FilterFacts;
+
+/* Every task of a batch has ended. */
+typedef struct BatchEnd {
+    uint64_t batch, count, succeeded, failed, cancelled, skipped;
+    uint64_t single;         /* the task, in a batch of one; else 0 */
+    uint32_t worker;         /* of the single one; 0: none */
+    TaskResult result;       /* of the single one; OUTCOME_NONE: it never ran */
+} BatchEnd;
+
+/* r < 0: -ENOSPC (the disk is full) or another errno; nothing was changed. Callbacks come in the order of the calls. */
+typedef void (*StoreDone)(int r, void *userdata);
+typedef void (*StoreSubmitted)(int r, Submission *submission /* still the store's */, void *userdata);
+typedef void (*StoreWindow)(int r, GPtrArray *tasks /* TaskSpec; taken */, bool complete, void *userdata);
+typedef void (*StoreRows)(int r, GPtrArray *rows /* TaskRow; taken */, uint64_t cursor, void *userdata);
+typedef void (*StoreRow)(int r /* -ENOENT */, TaskRow *row /* taken */, void *userdata);
+typedef void (*StoreFacts)(int r, const FilterFacts *facts, void *userdata);
+typedef void (*StoreCancelled)(int r, GArray *cancelled /* IdRange */, GArray *held /* uint64_t: with a worker */, void *userdata);
+
+typedef struct StorePort StorePort;
+struct StorePort {
+    /* Durable before it answers. Takes the submission. */
+    void (*submit)(StorePort *store, Submission *submission, StoreSubmitted done, void *userdata);
+    /* Drops a batch that was never committed. */
+    void (*discard_batch)(StorePort *store, uint64_t batch);
+
+    /* The tasks that are next: queued, with no worker, of this user (UID_ANYBODY: all), by priority, then id; at most
+     * limit. complete: there are no others. Arrays come as single tasks. */
+    void (*load_window)(StorePort *store, uint32_t user, size_t limit, StoreWindow done, void *userdata);
+
+    /* Written without waiting for the disk; never refused: if the disk is full they are tried again. */
+    void (*assign)(StorePort *store, const Assignment *assignments, size_t n);
+    void (*started)(StorePort *store, const Assignment *assignments, size_t n);
+
+    /* Durable before it answers; tried again until it succeeds. Takes what the settlements own. A settlement whose fence
+     * is not the task's latest is ignored. */
+    void (*settle)(StorePort *store, Settlement *settlements, size_t n, StoreDone done, void *userdata);
+
+    void (*list)(StorePort *store, TaskFilter *filter /* taken */, StoreRows done, void *userdata);
+    void (*get)(StorePort *store, uint64_t task, StoreRow done, void *userdata);
+    void (*examine)(StorePort *store, TaskFilter *filter /* taken */, uint32_t uid, StoreFacts done, void *userdata);
+
+    /* Ends the matching tasks that wait; marks those that a worker holds as to be cancelled and returns them. Only the
+     * tasks of only_uid, unless it is UID_ANYBODY. Durable before it answers. */
+    void (*cancel)(StorePort *store, TaskFilter *filter /* taken */, uint32_t only_uid, uint64_t now_usec, StoreCancelled done,
+                   void *userdata);
+
+    /* Durable before it answers: a number that was once given out must not come again. Copies. */
+    void (*add_worker)(StorePort *store, const WorkerRecord *record, StoreDone done, void *userdata);
+    void (*update_worker)(StorePort *store, const WorkerRecord *record); /* state, process, counters */
+    void (*forget_worker)(StorePort *store, uint32_t number);
+    void (*set_enabled)(StorePort *store, bool enabled, StoreDone done, void *userdata);
+};
+
+typedef struct StoreEvents {
+    void (*counts_changed)(const StoreCounts *counts, void *userdata);
+    void (*batch_ended)(const BatchEnd *end, void *userdata);
+    void (*failing)(int r, void *userdata); /* the disk refuses writes (r < 0), or takes them again (0) */
+    void *userdata;
+} StoreEvents;
+
+/* ------------------------------------------------------------------ engine: starting and limiting workers */
+
+typedef struct EngineStart {
+    uint32_t number;
+    const WorkerSpec *spec;
+    GBytes *record; /* the launch record, for LAUNCH_RECORD_FD */
+} EngineStart;
+
+/* What the kernel says; UINT64_MAX: not known. */
+typedef struct EngineUsage {
+    uint64_t memory_bytes, memory_peak_bytes, cpu_nsec;
+} EngineUsage;
+
+typedef struct EnginePort EnginePort;
+struct EnginePort {
+    /* Answered by events.started. */
+    void (*start)(EnginePort *engine, const EngineStart *start);
+    /* Takes a worker of an earlier daemon over; answered by events.gone if it is not there any more. */
+    void (*adopt)(EnginePort *engine, uint32_t number, const WorkerProcess *process);
+    /* Kills every process of the worker, also one that is only starting; answered by events.gone. */
+    void (*kill)(EnginePort *engine, uint32_t number);
+    /* Forgets a worker that is gone. */
+    void (*release)(EnginePort *engine, uint32_t number);
+    /* Does this process belong to the worker? */
+    bool (*owns)(EnginePort *engine, uint32_t number, int32_t pid);
+    void (*usage)(EnginePort *engine, uint32_t number, EngineUsage *ret);
+    /* One sentence for each limit of the spec that the kernel does not enforce; a strv, empty if all hold. */
+    char **(*not_enforced)(EnginePort *engine, uint32_t number, const WorkerSpec *spec);
+    /* Will the worker be able to make cgroups below its own? Goes into the launch record. */
+    bool (*delegates)(EnginePort *engine);
+};
+
+typedef struct EngineEvents {
+    /* r = 0: the worker's program is being executed inside its limits. Else nothing is left of it, and why is a sentence. */
+    void (*started)(uint32_t number, int r, const WorkerProcess *process, const char *why, void *userdata);
+    /* No process of the worker lives any more. why: "exited with status 1", "killed by signal 9", "not found", with its
+     * last words if it had any. */
+    void (*gone)(uint32_t number, const char *why, void *userdata);
+    void *userdata;
+} EngineEvents;
+
+/* ------------------------------------------------------------------ host: what the machine has */
+
+typedef struct HostFacts {
+    uint64_t memory_total_bytes, memory_available_bytes; /* /proc/meminfo */
+    double memory_pressure_percent;                      /* PSI some avg10; negative: not known */
+    double cpu_percent;                                  /* of all CPUs, since the call before; negative: not known */
+    uint32_t cpus, cores;                                /* logical, physical */
+} HostFacts;
+
+typedef struct HostPort HostPort;
+struct HostPort {
+    void (*facts)(HostPort *host, HostFacts *ret);
+};
+
+/* ------------------------------------------------------------------ link: talking to the workers' programs */
+
+typedef struct LinkPort LinkPort;
+struct LinkPort {
+    void (*run)(LinkPort *link, uint32_t worker, TaskSpec *const *tasks, size_t n);
+    void (*recall)(LinkPort *link, uint32_t worker, const uint64_t *tasks, size_t n); /* manager_tasks_given_back() */
+    void (*cancel)(LinkPort *link, uint32_t worker, const uint64_t *tasks, size_t n);
+    void (*exit)(LinkPort *link, uint32_t worker);
+    void (*drop)(LinkPort *link, uint32_t worker); /* closes the connection, if there is one */
+};
+
+/* ------------------------------------------------------------------ observers: who is told (bus, journal) */
+
+typedef struct Worker Worker;
+
+/* What changed about a task, for those who watch. */
+typedef struct TaskChange {
+    uint64_t task, batch;
+    TaskState state;
+    uint32_t attempt;          /* 0: never ran */
+    uint32_t worker;           /* number; 0: none */
+    uint64_t start_usec;       /* 0: not started */
+    const TaskResult *result;  /* NULL: did not end */
+} TaskChange;
+
+typedef struct ObserverPort ObserverPort;
+struct ObserverPort { /* any member may be NULL */
+    void (*worker_added)(ObserverPort *observer, Worker *worker);
+    void (*worker_state_changed)(ObserverPort *observer, Worker *worker, WorkerState old);
+    void (*worker_changed)(ObserverPort *observer, Worker *worker); /* flags, counters, tasks */
+    void (*worker_removed)(ObserverPort *observer, Worker *worker);
+    void (*task_changed)(ObserverPort *observer, const TaskChange *change);
+    void (*batch_ended)(ObserverPort *observer, const BatchEnd *end);
+    void (*queue_changed)(ObserverPort *observer);    /* counts */
+    void (*settings_changed)(ObserverPort *observer); /* enabled, max-workers */
+};
+
+/* ------------------------------------------------------------------ clock */
+
+typedef struct ClockPort ClockPort;
+struct ClockPort {
+    uint64_t (*monotonic_usec)(ClockPort *clock);
+    uint64_t (*realtime_usec)(ClockPort *clock);
+    /* Asks for one manager_tick() at that monotonic time; UINT64_MAX: none. Replaces the one before. */
+    void (*set_alarm)(ClockPort *clock, uint64_t monotonic_usec);
+};

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "model/limits.h"
+#include "model/worker-spec.h"
+
+/* What the core is told by the configuration; see parexecd.conf(5) for the meaning of each. */
+typedef struct Settings {
+    uint32_t max_workers;
+    uint64_t memory_reserve_bytes;
+    uint64_t worker_start_timeout_usec;
+    uint64_t heartbeat_usec;
+    uint64_t stalled_after_usec;
+    uint64_t keep_failed_usec;
+    uint64_t orphan_timeout_usec;
+    WorkerLimits limits; /* of a worker, where AddWorker says nothing */
+    uint32_t slots;
+    EngineKind engine;
+} Settings;
+
+static inline void settings_done(Settings *settings)
+{
+    worker_limits_done(&settings->limits);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <systemd/sd-bus.h>
+
+#include "core/manager.h"
+
+/* The wire form of the worker protocol; see dbus/org.parexec.Worker.Link1.xml. */
+
+/* Fills the body of Run. */
+int link_append_run(sd_bus_message *m, TaskSpec *const *tasks, size_t n) _warn_unused_;
+
+/* Read the arrays a(ttt) and a(ttsiiittttay); the elements of ret are HeldReport and TaskResult. */
+int link_read_held(sd_bus_message *m, GArray **ret) _warn_unused_;
+int link_read_results(sd_bus_message *m, GArray **ret) _warn_unused_;

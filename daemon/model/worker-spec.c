@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a worker is to be: a plain value, owned by the worker (or by its record in the store). */
+#include "model/worker-spec.h"
+
+static const char *const engine_kind_table[_ENGINE_MAX] = {
+    [ENGINE_SYSTEMD] = "systemd",
+    [ENGINE_CGROUP] = "cgroup",
+};
+DEFINE_STRING_TABLE(engine_kind, EngineKind)
+
+WorkerSpec *worker_spec_new(void)
+{
+    WorkerSpec *spec = g_new0(WorkerSpec, 1);
+
+    spec->name = g_strdup("");
+    worker_limits_init(&spec->limits);
+    spec->slots = 1;
+    spec->user = UID_ANYBODY;
+    return spec;
+}
+
+WorkerSpec *worker_spec_free(WorkerSpec *spec)
+{
+    if (!spec)
+        return NULL;
+    g_free(spec->name);
+    worker_limits_done(&spec->limits);
+    g_clear_pointer(&spec->environment, g_bytes_unref);
+    g_free(spec);
+    return NULL;
+}

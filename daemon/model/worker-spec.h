@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "model/limits.h"
+#include "util/string-table.h"
+
+#define UID_ANYBODY UINT32_MAX
+#define WORKER_SLOTS_MAX 1024U
+
+/* How a worker is started and limited. */
+typedef enum EngineKind {
+    ENGINE_SYSTEMD, /* a transient scope */
+    ENGINE_CGROUP,  /* a plain cgroup, or only a process */
+    _ENGINE_MAX,
+} EngineKind;
+DECLARE_STRING_TABLE(engine_kind, EngineKind);
+
+/* What AddWorker asked for, the configuration's defaults filled in. Immutable once the worker exists. */
+typedef struct WorkerSpec {
+    char *name;           /* never NULL, may be empty */
+    WorkerLimits limits;
+    uint32_t slots;       /* 1…WORKER_SLOTS_MAX */
+    EngineKind engine;
+    uint32_t user;        /* the only uid whose tasks it runs; UID_ANYBODY */
+    bool forced;          /* admission was overridden */
+    GBytes *environment;  /* strv-blob added to its tasks' environments; NULL: none */
+} WorkerSpec;
+
+WorkerSpec *worker_spec_new(void);
+WorkerSpec *worker_spec_free(WorkerSpec *spec); /* takes NULL, returns NULL */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(WorkerSpec, worker_spec_free)

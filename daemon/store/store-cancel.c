@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Cancelling, and finding out beforehand whom it would concern. What was found is put together to runs of ids that follow one
+ * another, and each run is changed by one statement; elements of arrays stay without rows. */
+#include "store/store-internal.h"
+#include "store/store-match.h"
+#include "store/store-range.h"
+
+#define FOREIGN_MAX 10000U /* counted; of more it is only told that there are so many */
+
+/* Tasks of one batch in one state whose ids follow one another. */
+typedef struct Run {
+    uint64_t first, last, batch;
+    int state;
+    bool virtual;
+} Run;
+
+typedef struct CancelOp {
+    Op op;
+    TaskFilter *filter;
+    uint32_t only_uid;
+    uint64_t now_usec;
+    GArray *runs;      /* Run */
+    GArray *cancelled; /* IdRange */
+    GArray *held;      /* uint64_t */
+    StoreCancelled done;
+    void *userdata;
+} CancelOp;
+
+static int cancel_found(const StoredTask *task, void *userdata)
+{
+    CancelOp *cancel = userdata;
+    Run run = {.first = task->id, .last = task->last, .batch = task->batch, .state = task->state, .virtual = task->virtual};
+    Run *before = cancel->runs->len > 0 ? &g_array_index(cancel->runs, Run, cancel->runs->len - 1) : NULL;
+
+    if (task->state == STATE_TAKEN)
+        g_array_append_val(cancel->held, task->id);
+    else if (before && before->last + 1 == run.first && before->batch == run.batch && before->state == run.state &&
+             before->virtual == run.virtual)
+        before->last = run.last;
+    else
+        g_array_append_val(cancel->runs, run);
+    return 0;
+}
+
+/* Every task between the ends that is in that state matched: those that did not would have ended the run. */
+static int run_cancel_tasks(Database *database, const Run *run, uint64_t now_usec)
+{
+    return sql_run(&database->sql, "UPDATE tasks SET state = 7, since = ?4 WHERE id BETWEEN ?1 AND ?2 AND state = ?3",
+                   SQL_VALUES(sql_int((int64_t) run->first), sql_int((int64_t) run->last), sql_int(run->state), sql_int((int64_t) now_usec)));
+}
+
+/* Neighbours may have come from several ranges. */
+static int run_cancel_elements(Database *database, const Run *run, uint64_t now_usec)
+{
+    uint64_t id = run->first;
+    StoredRange range;
+    int r;
+
+    while (id <= run->last) {
+        uint64_t last;
+        r = row_find_range(database, id, &range);
+        if (r <= 0)
+            return r < 0 ? r : -EIO;
+        last = MIN(run->last, range.last);
+        r = range_set_state(database, &range, id, last, TASK_CANCELLED, now_usec);
+        if (r < 0)
+            return r;
+        id = last + 1;
+    }
+    return 0;
+}
+
+static int range_compare(gconstpointer a, gconstpointer b)
+{
+    const IdRange *x = a, *y = b;
+
+    return x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* In ascending order, neighbours joined. */
+static void ranges_tidy(GArray *ranges)
+{
+    guint kept = 0;
+
+    g_array_sort(ranges, range_compare);
+    for (guint i = 0; i < ranges->len; i++) {
+        IdRange range = g_array_index(ranges, IdRange, i);
+        IdRange *before = kept > 0 ? &g_array_index(ranges, IdRange, kept - 1) : NULL;
+        if (before && before->last + 1 == range.first)
+            before->last = range.last;
+        else
+            g_array_index(ranges, IdRange, kept++) = range;
+    }
+    g_array_set_size(ranges, kept);
+}
+
+static int cancel_apply(Database *database, CancelOp *cancel)
+{
+    int r;
+
+    for (guint i = 0; i < cancel->runs->len; i++) {
+        const Run *run = &g_array_index(cancel->runs, Run, i);
+        IdRange range = {run->first, run->last};
+        r = (run->virtual ? run_cancel_elements : run_cancel_tasks)(database, run, cancel->now_usec);
+        if (r < 0)
+            return r;
+        database_count(database, run->batch, (TaskState) run->state, TASK_CANCELLED, run->last - run->first + 1);
+        g_array_append_val(cancel->cancelled, range);
+    }
+    for (guint i = 0; i < cancel->held->len; i++) {
+        r = sql_run(&database->sql, "UPDATE assignments SET cancelled = 1 WHERE task = ?1",
+                    SQL_VALUES(sql_int((int64_t) g_array_index(cancel->held, uint64_t, i))));
+        if (r < 0)
+            return r;
+    }
+    ranges_tidy(cancel->cancelled);
+    return 0;
+}
+
+static int cancel_run(Database *database, Op *op)
+{
+    CancelOp *cancel = (CancelOp *) op;
+    int r;
+
+    g_array_set_size(cancel->runs, 0);
+    g_array_set_size(cancel->cancelled, 0);
+    g_array_set_size(cancel->held, 0);
+    r = match_live(database, cancel->filter, (MatchUser){.only = cancel->only_uid, .except = UID_ANYBODY}, cancel_found, cancel);
+    return r < 0 ? r : cancel_apply(database, cancel);
+}
+
+static void cancel_complete(Op *op, const StoreEvents *events)
+{
+    CancelOp *cancel = (CancelOp *) op;
+
+    if (op->r < 0) {
+        g_array_set_size(cancel->cancelled, 0);
+        g_array_set_size(cancel->held, 0);
+    }
+    if (cancel->done)
+        cancel->done(op->r, cancel->cancelled, cancel->held, cancel->userdata);
+}
+
+static void cancel_free(Op *op)
+{
+    CancelOp *cancel = (CancelOp *) op;
+
+    task_filter_free(cancel->filter);
+    g_array_unref(cancel->runs);
+    g_array_unref(cancel->cancelled);
+    g_array_unref(cancel->held);
+}
+
+static const OpClass cancel_class = {
+    .run = cancel_run,
+    .complete = cancel_complete,
+    .free = cancel_free,
+    .writes = true,
+    .durable = true,
+};
+
+void store_cancel(StorePort *port, TaskFilter *filter, uint32_t only_uid, uint64_t now_usec, StoreCancelled done, void *userdata)
+{
+    CancelOp *cancel = g_new(CancelOp, 1);
+
+    *cancel = (CancelOp){
+        .op = OP_INIT(cancel_class),
+        .filter = filter,
+        .only_uid = only_uid,
+        .now_usec = now_usec,
+        .runs = g_array_new(FALSE, FALSE, sizeof(Run)),
+        .cancelled = g_array_new(FALSE, FALSE, sizeof(IdRange)),
+        .held = g_array_new(FALSE, FALSE, sizeof(uint64_t)),
+        .done = done,
+        .userdata = userdata,
+    };
+    store_enqueue((Store *) port, &cancel->op);
+}
+
+/* ------------------------------------------------------------------ examine */
+
+typedef struct ExamineOp {
+    Op op;
+    TaskFilter *filter;
+    uint32_t uid;
+    FilterFacts facts;
+    StoreFacts done;
+    void *userdata;
+} ExamineOp;
+
+static int examine_found(const StoredTask *task, void *userdata)
+{
+    FilterFacts *facts = userdata;
+
+    facts->foreign = MIN(facts->foreign + (task->last - task->id + 1), FOREIGN_MAX);
+    return facts->foreign == FOREIGN_MAX;
+}
+
+static int examine_ids(Database *database, ExamineOp *examine)
+{
+    for (guint i = 0; examine->filter->ids && i < examine->filter->ids->len; i++) {
+        uint64_t id = g_array_index(examine->filter->ids, uint64_t, i);
+        StoredTask task;
+        int r = row_find_task(database, id, &task);
+        if (r < 0)
+            return r;
+        if (r == 0) {
+            examine->facts.missing_id = id;
+            return 0;
+        }
+    }
+    return 0;
+}
+
+static int examine_batch(Database *database, ExamineOp *examine)
+{
+    int64_t phase;
+    int r;
+
+    if (examine->filter->batch == 0)
+        return 0;
+    r = sql_number(&database->sql, "SELECT phase FROM batches WHERE id = ?1", SQL_VALUES(sql_int((int64_t) examine->filter->batch)), &phase);
+    examine->facts.missing_batch = r == 0 || (r > 0 && phase != BATCH_COMMITTED);
+    return r;
+}
+
+static int examine_run(Database *database, Op *op)
+{
+    ExamineOp *examine = (ExamineOp *) op;
+    int r;
+
+    examine->facts = (FilterFacts){0};
+    r = examine_ids(database, examine);
+    if (r >= 0)
+        r = examine_batch(database, examine);
+    if (r >= 0)
+        r = match_live(database, examine->filter, (MatchUser){.only = UID_ANYBODY, .except = examine->uid}, examine_found, &examine->facts);
+    return r;
+}
+
+static void examine_complete(Op *op, const StoreEvents *events)
+{
+    ExamineOp *examine = (ExamineOp *) op;
+
+    if (examine->done)
+        examine->done(op->r, &examine->facts, examine->userdata);
+}
+
+static void examine_free(Op *op)
+{
+    task_filter_free(((ExamineOp *) op)->filter);
+}
+
+static const OpClass examine_class = {.run = examine_run, .complete = examine_complete, .free = examine_free};
+
+void store_examine(StorePort *port, TaskFilter *filter, uint32_t uid, StoreFacts done, void *userdata)
+{
+    ExamineOp *examine = g_new(ExamineOp, 1);
+
+    *examine = (ExamineOp){.op = OP_INIT(examine_class), .filter = filter, .uid = uid, .done = done, .userdata = userdata};
+    store_enqueue((Store *) port, &examine->op);
+}

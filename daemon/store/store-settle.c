@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The way of a task through a worker's hands: assign, started, settle. This is the path that every task takes: a few
+ * small statements each, and nothing that grows with the queue. Invariant: a task is in state STATE_TAKEN if and only if
+ * it has a row in assignments. */
+#include "store/store-internal.h"
+#include "store/store-range.h"
+
+typedef struct AssignOp {
+    Op op;
+    Assignment *assignments;
+    size_t n;
+} AssignOp;
+
+static void assign_free(Op *op)
+{
+    g_free(((AssignOp *) op)->assignments);
+}
+
+static int assignment_insert(Database *database, const Assignment *assignment, uint64_t batch)
+{
+    return sql_run(&database->sql, "INSERT OR REPLACE INTO assignments (task, worker, fence, batch) VALUES (?1, ?2, ?3, ?4)",
+                   SQL_VALUES(sql_int((int64_t) assignment->task), sql_int(assignment->worker), sql_int((int64_t) assignment->fence),
+                              sql_int((int64_t) batch)));
+}
+
+/* ------------------------------------------------------------------ assign */
+
+/* 1: done; 0: it has no row. What ended meanwhile is left alone, and its result will be. */
+static int assign_task(Database *database, const Assignment *assignment)
+{
+    _cleanup_statement_ sqlite3_stmt *statement = NULL;
+    int64_t state, batch;
+    int r;
+
+    r = sql_query(&database->sql, "SELECT state, batch FROM tasks WHERE id = ?1", SQL_VALUES(sql_int((int64_t) assignment->task)),
+                  &statement);
+    if (r >= 0)
+        r = sql_step(&database->sql, statement);
+    if (r <= 0)
+        return r;
+    state = sql_column_int(statement, 0);
+    batch = sql_column_int(statement, 1);
+    if (state != TASK_QUEUED)
+        return 1;
+    r = sql_run(&database->sql, "UPDATE tasks SET state = 3, fence = ?2 WHERE id = ?1",
+                SQL_VALUES(sql_int((int64_t) assignment->task), sql_int((int64_t) assignment->fence)));
+    if (r >= 0)
+        r = assignment_insert(database, assignment, (uint64_t) batch);
+    return r < 0 ? r : 1;
+}
+
+/* Elements that follow one another leave their range together. Returns how many were dealt with. */
+static int assign_elements(Database *database, const Assignment *assignments, size_t n)
+{
+    StoredRange range;
+    size_t taken = 0;
+    int r;
+
+    r = row_find_range(database, assignments[0].task, &range);
+    if (r < 0)
+        return r;
+    if (r == 0 || range.state != TASK_QUEUED)
+        return 1;
+    do {
+        r = range_make_task(database, &range, assignments[taken].task, STATE_TAKEN, assignments[taken].fence);
+        if (r >= 0)
+            r = assignment_insert(database, &assignments[taken], range.batch);
+        if (r < 0)
+            return r;
+        taken++;
+    } while (taken < n && taken < INT_MAX && assignments[taken].task == assignments[taken - 1].task + 1 &&
+             assignments[taken].task <= range.last);
+    r = range_remove(database, &range, assignments[0].task, assignments[taken - 1].task);
+    return r < 0 ? r : (int) taken;
+}
+
+static int assign_run(Database *database, Op *op)
+{
+    const AssignOp *assign = (AssignOp *) op;
+    int r;
+
+    for (size_t i = 0; i < assign->n; i += (size_t) r) {
+        r = assign_task(database, &assign->assignments[i]);
+        if (r == 0)
+            r = assign_elements(database, &assign->assignments[i], assign->n - i);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static const OpClass assign_class = {.run = assign_run, .free = assign_free, .writes = true, .kept = true};
+
+static void assign_enqueue(StorePort *port, const OpClass *class, const Assignment *assignments, size_t n)
+{
+    AssignOp *assign;
+
+    if (n == 0)
+        return;
+    assign = g_new(AssignOp, 1);
+    *assign = (AssignOp){.op = OP_INIT(*class), .assignments = g_memdup2(assignments, n * sizeof(Assignment)), .n = n};
+    store_enqueue((Store *) port, &assign->op);
+}
+
+void store_assign(StorePort *port, const Assignment *assignments, size_t n)
+{
+    assign_enqueue(port, &assign_class, assignments, n);
+}
+
+/* ------------------------------------------------------------------ started */
+
+static int started_run(Database *database, Op *op)
+{
+    const AssignOp *started = (AssignOp *) op;
+    int r;
+
+    for (size_t i = 0; i < started->n; i++) {
+        const Assignment *assignment = &started->assignments[i];
+        r = sql_run(&database->sql, "UPDATE assignments SET start = ?3 WHERE task = ?1 AND fence = ?2 AND start = 0 AND ?3 > 0",
+                    SQL_VALUES(sql_int((int64_t) assignment->task), sql_int((int64_t) assignment->fence),
+                               sql_int((int64_t) assignment->start_usec)));
+        if (r < 0)
+            return r;
+        if (sqlite3_changes(database->sql.handle) > 0)
+            database_count(database, 0, TASK_QUEUED, TASK_RUNNING, 1);
+    }
+    return 0;
+}
+
+static const OpClass started_class = {.run = started_run, .free = assign_free, .writes = true, .kept = true};
+
+void store_started(StorePort *port, const Assignment *assignments, size_t n)
+{
+    assign_enqueue(port, &started_class, assignments, n);
+}
+
+/* ------------------------------------------------------------------ settle */
+
+typedef struct SettleOp {
+    Op op;
+    Settlement *settlements;
+    size_t n;
+    StoreDone done;
+    void *userdata;
+} SettleOp;
+
+static int attempt_insert(Database *database, const Settlement *settlement)
+{
+    const TaskResult *result = &settlement->result;
+
+    return sql_run(&database->sql,
+                   "INSERT OR REPLACE INTO attempts (task, " ATTEMPT_COLUMNS ")"
+                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                   SQL_VALUES(sql_int((int64_t) result->task), sql_int(settlement->attempts), sql_int(settlement->worker),
+                              sql_int((int64_t) result->outcome), sql_int(result->exit_status), sql_int(result->signal),
+                              sql_int(result->error), sql_int((int64_t) result->start_usec), sql_int((int64_t) result->end_usec),
+                              sql_int((int64_t) result->cpu_nsec), sql_limit(result->memory_peak_bytes),
+                              sql_bytes(result->stderr_tail)));
+}
+
+static int task_settle(Database *database, const Settlement *settlement)
+{
+    const TaskResult *result = &settlement->result;
+    uint64_t since = settlement->attempted && result->end_usec > 0 ? result->end_usec : (uint64_t) g_get_real_time();
+
+    return sql_run(&database->sql,
+                   "UPDATE tasks SET state = ?2, attempts = ?3, lost = ?4, since = ?5, reason = ?6 WHERE id = ?1",
+                   SQL_VALUES(sql_int((int64_t) result->task), sql_int((int64_t) settlement->next), sql_int(settlement->attempts),
+                              sql_int(settlement->lost), sql_int((int64_t) since), sql_text(settlement->reason)));
+}
+
+/* A task that no worker holds can end without an attempt: it cannot be started any more. */
+static int settle_waiting(Database *database, const Settlement *settlement)
+{
+    StoredTask task;
+    StoredRange range;
+    int r;
+
+    if (settlement->attempted || !task_state_is_end(settlement->next))
+        return 0;
+    r = row_find_task(database, settlement->result.task, &task);
+    if (r <= 0 || task.fence != settlement->result.fence || task.state == STATE_TAKEN || task_state_is_end((TaskState) task.state))
+        return r;
+    if (task.virtual) {
+        r = row_find_range(database, task.id, &range);
+        if (r > 0)
+            r = range_make_task(database, &range, task.id, (TaskState) range.state, 0);
+        if (r >= 0)
+            r = range_remove(database, &range, task.id, task.id);
+        if (r < 0)
+            return r;
+    }
+    database_count(database, task.batch, (TaskState) task.state, settlement->next, 1);
+    return task_settle(database, settlement);
+}
+
+static int settle_one(Database *database, const Settlement *settlement)
+{
+    StoredAssignment assignment;
+    int r;
+
+    r = row_find_assignment(database, settlement->result.task, &assignment);
+    if (r == 0)
+        return settle_waiting(database, settlement);
+    if (r < 0 || assignment.fence != settlement->result.fence)
+        return r;
+    r = sql_run(&database->sql, "DELETE FROM assignments WHERE task = ?1", SQL_VALUES(sql_int((int64_t) assignment.task)));
+    if (r >= 0)
+        r = task_settle(database, settlement);
+    if (r >= 0 && settlement->attempted)
+        r = attempt_insert(database, settlement);
+    if (r < 0)
+        return r;
+    database_count(database, assignment.batch, assignment.start_usec > 0 ? TASK_RUNNING : TASK_QUEUED, settlement->next, 1);
+    return 0;
+}
+
+static int settle_run(Database *database, Op *op)
+{
+    const SettleOp *settle = (SettleOp *) op;
+    int r;
+
+    for (size_t i = 0; i < settle->n; i++) {
+        r = settle_one(database, &settle->settlements[i]);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static void settle_complete(Op *op, const StoreEvents *events)
+{
+    const SettleOp *settle = (SettleOp *) op;
+
+    if (settle->done)
+        settle->done(op->r, settle->userdata);
+}
+
+static void settle_free(Op *op)
+{
+    SettleOp *settle = (SettleOp *) op;
+
+    for (size_t i = 0; i < settle->n; i++)
+        settlement_done(&settle->settlements[i]);
+    g_free(settle->settlements);
+}
+
+static const OpClass settle_class = {
+    .run = settle_run,
+    .complete = settle_complete,
+    .free = settle_free,
+    .writes = true,
+    .durable = true,
+    .kept = true,
+};
+
+void store_settle(StorePort *port, Settlement *settlements, size_t n, StoreDone done, void *userdata)
+{
+    SettleOp *settle = g_new(SettleOp, 1);
+
+    *settle = (SettleOp){
+        .op = OP_INIT(settle_class),
+        .settlements = g_memdup2(settlements, n * sizeof(Settlement)),
+        .n = n,
+        .done = done,
+        .userdata = userdata,
+    };
+    for (size_t i = 0; i < n; i++) {
+        settlements[i].reason = NULL;
+        settlements[i].result.stderr_tail = NULL;
+    }
+    store_enqueue((Store *) port, &settle->op);
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The face of the store to the loop: opening, queueing, answering. Owned by main. Operations wait in "queued" until the
+ * store's thread takes them, and in "answered" until store_dispatch() does; the mutex guards both and nothing else. */
+#include "store/store.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+
+#include "store/store-thread.h"
+#include "util/log.h"
+
+/* ------------------------------------------------------------------ operations */
+
+static void batch_end_free(gpointer data)
+{
+    BatchEnd *end = data;
+
+    task_result_done(&end->result);
+    g_free(end);
+}
+
+void op_add_batch_end(Op *op, BatchEnd *end)
+{
+    if (!op->ended)
+        op->ended = g_ptr_array_new_with_free_func(batch_end_free);
+    g_ptr_array_add(op->ended, end);
+}
+
+void op_free(Op *op)
+{
+    if (op->class->free)
+        op->class->free(op);
+    g_clear_pointer(&op->ended, g_ptr_array_unref);
+    g_free(op);
+}
+
+static void op_complete(Op *op, const StoreEvents *events)
+{
+    if (op->class->complete)
+        op->class->complete(op, events);
+    for (guint i = 0; op->ended && events->batch_ended && i < op->ended->len; i++)
+        events->batch_ended(op->ended->pdata[i], events->userdata);
+}
+
+typedef struct CountsEvent {
+    Op op;
+    StoreCounts counts;
+} CountsEvent;
+
+static void counts_complete(Op *op, const StoreEvents *events)
+{
+    if (events->counts_changed)
+        events->counts_changed(&((CountsEvent *) op)->counts, events->userdata);
+}
+
+static const OpClass counts_class = {.complete = counts_complete};
+
+Op *event_new_counts(const StoreCounts *counts)
+{
+    CountsEvent *event = g_new(CountsEvent, 1);
+
+    *event = (CountsEvent){.op = OP_INIT(counts_class), .counts = *counts};
+    return &event->op;
+}
+
+static void failing_complete(Op *op, const StoreEvents *events)
+{
+    if (op->r < 0)
+        log_error_errno(op->r, "The database cannot be written to: %m");
+    else
+        log_info("The database can be written to again");
+    if (events->failing)
+        events->failing(op->r, events->userdata);
+}
+
+static const OpClass failing_class = {.complete = failing_complete};
+
+Op *event_new_failing(int r)
+{
+    Op *op = g_new(Op, 1);
+
+    *op = OP_INIT(failing_class);
+    op->r = r;
+    return op;
+}
+
+/* ------------------------------------------------------------------ the two queues */
+
+void store_enqueue(Store *store, Op *op)
+{
+    g_mutex_lock(&store->mutex);
+    g_ptr_array_add(store->queued, op);
+    g_cond_signal(&store->wake);
+    g_mutex_unlock(&store->mutex);
+}
+
+StorePort *store_port(Store *store)
+{
+    return &store->port;
+}
+
+int store_get_fd(Store *store)
+{
+    return store->fd;
+}
+
+void store_dispatch(Store *store)
+{
+    g_autoptr(GPtrArray) answered = NULL;
+    eventfd_t count;
+
+    (void) eventfd_read(store->fd, &count);
+    g_mutex_lock(&store->mutex);
+    answered = g_steal_pointer(&store->answered);
+    store->answered = g_ptr_array_new();
+    g_mutex_unlock(&store->mutex);
+    for (guint i = 0; i < answered->len; i++) {
+        op_complete(answered->pdata[i], &store->events);
+        op_free(answered->pdata[i]);
+    }
+}
+
+void store_drain(Store *store)
+{
+    bool more;
+
+    do {
+        g_mutex_lock(&store->mutex);
+        while (!store->resting || store->queued->len > 0)
+            g_cond_wait(&store->rest, &store->mutex);
+        more = store->answered->len > 0;
+        g_mutex_unlock(&store->mutex);
+        store_dispatch(store);
+    } while (more);
+}
+
+/* ------------------------------------------------------------------ life */
+
+static const StorePort store_port_table = {
+    .submit = store_submit,
+    .discard_batch = store_discard_batch,
+    .load_window = store_load_window,
+    .assign = store_assign,
+    .started = store_started,
+    .settle = store_settle,
+    .list = store_list,
+    .get = store_get,
+    .examine = store_examine,
+    .cancel = store_cancel,
+    .add_worker = store_add_worker,
+    .update_worker = store_update_worker,
+    .forget_worker = store_forget_worker,
+    .set_enabled = store_set_enabled,
+};
+
+/* Signals are the loop's. */
+static void store_start_thread(Store *store)
+{
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    store->thread = g_thread_new("store", store_thread, store);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static Store *store_new(const StoreEvents *events)
+{
+    Store *store = g_new0(Store, 1);
+
+    store->port = store_port_table;
+    store->events = *events;
+    store->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    g_mutex_init(&store->mutex);
+    g_cond_init(&store->wake);
+    g_cond_init(&store->rest);
+    store->queued = g_ptr_array_new();
+    store->answered = g_ptr_array_new();
+    store->stuck = g_ptr_array_new();
+    return store;
+}
+
+int store_open(const char *directory, const StoreEvents *events, Store **ret, StoreSnapshot **ret_snapshot)
+{
+    g_autofree char *path = g_build_filename(directory, "parexec.db", NULL);
+    g_autoptr(StoreSnapshot) snapshot = NULL;
+    g_autoptr(Store) store = store_new(events);
+    int r;
+
+    if (store->fd < 0)
+        return log_error_errno(errno, "Failed to create an eventfd: %m");
+    r = database_open(path, &store->database);
+    if (r < 0)
+        return r;
+    r = snapshot_load(store->database, &snapshot);
+    if (r >= 0)
+        r = submit_resume_discards(store, store->database);
+    if (r < 0)
+        return log_error_errno(r, "Failed to read %s: %s", path, store->database->sql.message ? store->database->sql.message : "damaged");
+    store->told = snapshot->counts;
+    store_start_thread(store);
+    *ret = g_steal_pointer(&store);
+    *ret_snapshot = g_steal_pointer(&snapshot);
+    return 0;
+}
+
+static void ops_free(GPtrArray *ops)
+{
+    for (guint i = 0; i < ops->len; i++)
+        op_free(ops->pdata[i]);
+    g_ptr_array_unref(ops);
+}
+
+Store *store_free(Store *store)
+{
+    if (!store)
+        return NULL;
+    if (store->thread) {
+        g_mutex_lock(&store->mutex);
+        store->stopping = true;
+        g_cond_signal(&store->wake);
+        g_mutex_unlock(&store->mutex);
+        g_thread_join(store->thread);
+    }
+    ops_free(store->queued);
+    ops_free(store->answered);
+    ops_free(store->stuck);
+    database_free(store->database);
+    g_mutex_clear(&store->mutex);
+    g_cond_clear(&store->wake);
+    g_cond_clear(&store->rest);
+    close_fd(store->fd);
+    g_free(store);
+    return NULL;
+}
+
+/* ------------------------------------------------------------------ for tests */
+
+typedef struct PageLimitOp {
+    Op op;
+    uint32_t pages;
+} PageLimitOp;
+
+static int page_limit_run(Database *database, Op *op)
+{
+    uint32_t pages = ((PageLimitOp *) op)->pages;
+    g_autofree char *text = g_strdup_printf("PRAGMA max_page_count = %u", pages > 0 ? pages : 1073741823U);
+
+    return sql_script(&database->sql, text);
+}
+
+static const OpClass page_limit_class = {.run = page_limit_run};
+
+void store_set_page_limit(Store *store, uint32_t pages)
+{
+    PageLimitOp *limit = g_new(PageLimitOp, 1);
+
+    *limit = (PageLimitOp){.op = OP_INIT(page_limit_class), .pages = pages};
+    store_enqueue(store, &limit->op);
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The cgroup of one slot, in all hierarchies that the tree has open. Owned by the slot. Its files stay open, since each
+ * task reads them; between two tasks it is empty, and each task's figures are the differences to those before it.
+ *
+ * No PID is ever written to cgroup.procs here: from idle that costs an RCU grace period. Tasks are born in the unified
+ * leaf, and move themselves, single-threaded, into the v1 ones. */
+#include "worker/leaf-cgroup.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "worker/kernel-file.h"
+
+/* Memory still charged to an empty leaf (page cache of earlier tasks) counts into the next peak. So much is taken off
+ * by subtraction; above it the leaf is made anew. */
+#define RESIDUE_MAX_BYTES (UINT64_C(8) << 20)
+#define NAMES_TRIED_MAX 16
+#define LIMIT_NONE UINT64_MAX
+
+struct LeafCgroup {
+    const LeafTree *tree;
+    uint32_t slot, generation;
+    char name[32];
+    bool used;          /* a task ran here since it was made */
+    bool peak_resets;   /* the kernel can set the peak back */
+    int unified, memory, cpuacct, freezer; /* directories */
+    int joins[LEAF_JOINS_MAX];
+    size_t n_joins;
+    int kill, events, cpu, peak, usage, oom; /* files */
+    uint64_t memory_max_bytes;               /* as set */
+    uint64_t cpu_base, oom_base, residue_bytes;
+};
+
+static void leaf_forget_fds(LeafCgroup *leaf)
+{
+    leaf->unified = leaf->memory = leaf->cpuacct = leaf->freezer = -EBADF;
+    leaf->kill = leaf->events = leaf->cpu = leaf->peak = leaf->usage = leaf->oom = -EBADF;
+    leaf->n_joins = 0;
+}
+
+static void leaf_close(LeafCgroup *leaf)
+{
+    const int fds[] = { leaf->unified, leaf->memory, leaf->cpuacct, leaf->freezer, leaf->kill,
+                        leaf->events,  leaf->cpu,    leaf->peak,    leaf->usage,   leaf->oom };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(fds); i++)
+        close_fd(fds[i]);
+    for (size_t i = 0; i < leaf->n_joins; i++)
+        close_fd(leaf->joins[i]);
+    leaf_forget_fds(leaf);
+}
+
+/* Removes the cgroups of this name; false: something is still in one of them. */
+static bool leaf_remove(const LeafCgroup *leaf)
+{
+    const int parents[] = { leaf->tree->unified, leaf->tree->memory, leaf->tree->cpuacct, leaf->tree->freezer };
+    bool gone = true;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(parents); i++)
+        if (parents[i] >= 0 && unlinkat(parents[i], leaf->name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+            gone = false;
+    return gone;
+}
+
+static int leaf_open_one(const LeafCgroup *leaf, int parent, int *ret)
+{
+    int fd;
+
+    if (parent < 0)
+        return 0;
+    if (mkdirat(parent, leaf->name, 0755) < 0)
+        return -errno;
+    fd = openat(parent, leaf->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    *ret = fd;
+    return 0;
+}
+
+static int leaf_open_join(LeafCgroup *leaf, int directory)
+{
+    int fd;
+
+    if (directory < 0)
+        return 0;
+    fd = openat(directory, "tasks", O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    leaf->joins[leaf->n_joins++] = fd;
+    return 0;
+}
+
+/* A file of the leaf that need not exist. */
+static int leaf_open_file(int directory, const char *name, int flags)
+{
+    return directory < 0 ? -EBADF : openat(directory, name, flags | O_CLOEXEC);
+}
+
+static void leaf_open_memory(LeafCgroup *leaf)
+{
+    bool v2 = leaf->tree->unified_memory;
+    int directory = v2 ? leaf->unified : leaf->memory;
+    const char *peak = v2 ? "memory.peak" : "memory.max_usage_in_bytes";
+
+    leaf->peak = leaf_open_file(directory, peak, O_RDWR);
+    leaf->peak_resets = leaf->peak >= 0;
+    if (leaf->peak < 0)
+        leaf->peak = leaf_open_file(directory, peak, O_RDONLY);
+    leaf->usage = leaf_open_file(directory, v2 ? "memory.current" : "memory.usage_in_bytes", O_RDONLY);
+    leaf->oom = leaf_open_file(directory, v2 ? "memory.events" : "memory.oom_control", O_RDONLY);
+    if (v2)
+        (void) !kernel_file_write(directory, "memory.oom.group", "1");
+}
+
+static void leaf_open_files(LeafCgroup *leaf)
+{
+    leaf->kill = leaf_open_file(leaf->unified, "cgroup.kill", O_WRONLY);
+    leaf->events = leaf_open_file(leaf->unified, "cgroup.events", O_RDONLY);
+    leaf->cpu = leaf->unified >= 0 ? leaf_open_file(leaf->unified, "cpu.stat", O_RDONLY) :
+                                     leaf_open_file(leaf->cpuacct, "cpuacct.usage", O_RDONLY);
+    if (leaf_tree_has_memory(leaf->tree))
+        leaf_open_memory(leaf);
+}
+
+static int leaf_make_named(LeafCgroup *leaf)
+{
+    int r;
+
+    if (leaf->generation == 0)
+        (void) snprintf(leaf->name, sizeof leaf->name, "slot-%" PRIu32, leaf->slot);
+    else
+        (void) snprintf(leaf->name, sizeof leaf->name, "slot-%" PRIu32 ".%" PRIu32, leaf->slot, leaf->generation);
+    if ((r = leaf_open_one(leaf, leaf->tree->unified, &leaf->unified)) < 0 ||
+        (r = leaf_open_one(leaf, leaf->tree->memory, &leaf->memory)) < 0 ||
+        (r = leaf_open_one(leaf, leaf->tree->cpuacct, &leaf->cpuacct)) < 0 ||
+        (r = leaf_open_one(leaf, leaf->tree->freezer, &leaf->freezer)) < 0)
+        return r;
+    if ((r = leaf_open_join(leaf, leaf->memory)) < 0 || (r = leaf_open_join(leaf, leaf->cpuacct)) < 0 ||
+        (r = leaf_open_join(leaf, leaf->freezer)) < 0)
+        return r;
+    leaf_open_files(leaf);
+    return 0;
+}
+
+/* Makes the cgroups, under the next name if something of an earlier task still holds this one. */
+static int leaf_make(LeafCgroup *leaf)
+{
+    int r = -EEXIST;
+
+    for (int i = 0; i < NAMES_TRIED_MAX && r == -EEXIST; i++) {
+        r = leaf_make_named(leaf);
+        if (r < 0) {
+            leaf_close(leaf);
+            (void) leaf_remove(leaf);
+            leaf->generation += r == -EEXIST;
+        }
+    }
+    leaf->used = false;
+    leaf->memory_max_bytes = LIMIT_NONE;
+    leaf->cpu_base = leaf->oom_base = leaf->residue_bytes = 0;
+    return r;
+}
+
+int leaf_cgroup_new(const LeafTree *tree, uint32_t slot, LeafCgroup **ret)
+{
+    LeafCgroup *leaf = g_new0(LeafCgroup, 1);
+    int r;
+
+    leaf->tree = tree;
+    leaf->slot = slot;
+    leaf_forget_fds(leaf);
+    r = leaf_make(leaf);
+    if (r < 0) {
+        g_free(leaf);
+        return r;
+    }
+    *ret = leaf;
+    return 0;
+}
+
+LeafCgroup *leaf_cgroup_free(LeafCgroup *leaf)
+{
+    if (!leaf)
+        return NULL;
+    leaf_close(leaf);
+    (void) leaf_remove(leaf);
+    g_free(leaf);
+    return NULL;
+}
+
+int leaf_cgroup_replace(LeafCgroup *leaf)
+{
+    leaf_close(leaf);
+    if (!leaf_remove(leaf))
+        leaf->generation++;
+    return leaf_make(leaf);
+}
+
+/* v1 has a second limit on memory and swap together, which may not lie below the first: it is lifted before and set
+ * after. It is missing where the kernel does not account swap. */
+static int leaf_write_limit_v1(LeafCgroup *leaf, const char *text)
+{
+    int r;
+
+    (void) !kernel_file_write(leaf->memory, "memory.memsw.limit_in_bytes", "-1");
+    r = kernel_file_write(leaf->memory, "memory.limit_in_bytes", text);
+    if (r >= 0)
+        (void) !kernel_file_write(leaf->memory, "memory.memsw.limit_in_bytes", text);
+    return r;
+}
+
+static int leaf_write_limit(LeafCgroup *leaf, uint64_t memory_max_bytes)
+{
+    bool v2 = leaf->tree->unified_memory, unlimited = memory_max_bytes == LIMIT_NONE;
+    g_autofree char *text = unlimited ? g_strdup(v2 ? "max" : "-1") : g_strdup_printf("%" PRIu64, memory_max_bytes);
+    int r;
+
+    if (!v2)
+        return leaf_write_limit_v1(leaf, text);
+    r = kernel_file_write(leaf->unified, "memory.max", text);
+    if (r >= 0) /* or the limit would only mean swapping */
+        (void) !kernel_file_write(leaf->unified, "memory.swap.max", unlimited ? "max" : "0");
+    return r;
+}
+
+static int leaf_set_limit(LeafCgroup *leaf, uint64_t memory_max_bytes)
+{
+    int r;
+
+    if (leaf->memory_max_bytes == memory_max_bytes)
+        return 0;
+    if (!leaf_tree_has_memory(leaf->tree))
+        return -EOPNOTSUPP;
+    r = leaf_write_limit(leaf, memory_max_bytes);
+    if (r == -EBUSY) { /* v1: more is charged here than the limit allows, and cannot be reclaimed */
+        r = leaf_cgroup_replace(leaf);
+        if (r >= 0)
+            r = leaf_write_limit(leaf, memory_max_bytes);
+    }
+    if (r < 0)
+        return r;
+    leaf->memory_max_bytes = memory_max_bytes;
+    return 0;
+}
+
+/* The directory that tells who is in the leaf. */
+static int leaf_member_directory(const LeafCgroup *leaf)
+{
+    const int directories[] = { leaf->unified, leaf->freezer, leaf->memory, leaf->cpuacct };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(directories); i++)
+        if (directories[i] >= 0)
+            return directories[i];
+    return -EBADF;
+}
+
+int leaf_cgroup_prepare(LeafCgroup *leaf, uint64_t memory_max_bytes)
+{
+    bool renew = leaf->peak >= 0 && (!leaf->peak_resets || leaf->residue_bytes > RESIDUE_MAX_BYTES);
+    int r;
+
+    /* the second: an earlier attempt to replace it failed */
+    if ((leaf->used && renew) || leaf_member_directory(leaf) < 0) {
+        r = leaf_cgroup_replace(leaf);
+        if (r < 0)
+            return r;
+    }
+    r = leaf_set_limit(leaf, memory_max_bytes);
+    if (leaf->used && leaf->peak_resets && pwrite(leaf->peak, "0", 1, 0) < 0)
+        leaf->peak_resets = false;
+    leaf->used = true;
+    return r;
+}
+
+int leaf_cgroup_birth_fd(const LeafCgroup *leaf)
+{
+    return leaf->unified;
+}
+
+const int *leaf_cgroup_join_fds(const LeafCgroup *leaf, size_t *ret_n)
+{
+    *ret_n = leaf->n_joins;
+    return leaf->joins;
+}
+
+static void leaf_kill_one_by_one(const LeafCgroup *leaf)
+{
+    g_autofree char *text = NULL;
+    g_auto(GStrv) words = NULL;
+
+    if (kernel_file_read(leaf_member_directory(leaf), "cgroup.procs", &text) < 0)
+        return;
+    words = g_strsplit(text, "\n", -1);
+    for (char **word = words; *word; word++) {
+        uint64_t pid = g_ascii_strtoull(*word, NULL, 10);
+
+        if (pid > 1 && pid != (uint64_t) getpid() && pid < INT32_MAX)
+            (void) kill((pid_t) pid, SIGKILL);
+    }
+}
+
+void leaf_cgroup_kill(LeafCgroup *leaf)
+{
+    if (leaf->kill >= 0 && pwrite(leaf->kill, "1", 1, 0) == 1)
+        return;
+    /* without it, what forks fast could outrun us: frozen it cannot */
+    if (leaf->freezer >= 0)
+        (void) !kernel_file_write(leaf->freezer, "freezer.state", "FROZEN");
+    leaf_kill_one_by_one(leaf);
+    if (leaf->freezer >= 0)
+        (void) !kernel_file_write(leaf->freezer, "freezer.state", "THAWED");
+}
+
+bool leaf_cgroup_is_empty(const LeafCgroup *leaf)
+{
+    g_autofree char *text = NULL;
+    uint64_t populated;
+
+    if (leaf->events >= 0 && kernel_fd_key(leaf->events, "populated", &populated) >= 0)
+        return populated == 0;
+    /* opened anew each time: v1 keeps the list of an open file for a second */
+    if (kernel_file_read(leaf_member_directory(leaf), "cgroup.procs", &text) < 0)
+        return true;
+    return *text == '\0';
+}
+
+static uint64_t leaf_read_cpu(const LeafCgroup *leaf)
+{
+    uint64_t value;
+
+    if (leaf->unified >= 0)
+        return kernel_fd_key(leaf->cpu, "usage_usec", &value) < 0 ? UINT64_MAX : value * NSEC_PER_USEC;
+    return kernel_fd_number(leaf->cpu, &value) < 0 ? UINT64_MAX : value;
+}
+
+void leaf_cgroup_usage(LeafCgroup *leaf, LeafUsage *ret)
+{
+    LeafUsage usage = { UINT64_MAX, UINT64_MAX, 0 };
+    uint64_t cpu = leaf_read_cpu(leaf), oom_kills, peak;
+
+    if (cpu != UINT64_MAX) {
+        usage.cpu_nsec = cpu - leaf->cpu_base;
+        leaf->cpu_base = cpu;
+    }
+    if (kernel_fd_key(leaf->oom, "oom_kill", &oom_kills) >= 0) {
+        usage.oom_kills = oom_kills - leaf->oom_base;
+        leaf->oom_base = oom_kills;
+    }
+    if (kernel_fd_number(leaf->peak, &peak) >= 0)
+        usage.memory_peak_bytes = peak - MIN(peak, leaf->residue_bytes);
+    if (kernel_fd_number(leaf->usage, &leaf->residue_bytes) < 0)
+        leaf->residue_bytes = 0;
+    *ret = usage;
+}
+
+const char *leaf_cgroup_name(const LeafCgroup *leaf)
+{
+    return leaf->name;
+}

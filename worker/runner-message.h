@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "util/sd-bus-util.h"
+#include "worker/runner.h"
+
+/* The worker protocol's types on the wire; see dbus/org.parexec.Worker.Link1.xml. */
+
+#define RESULT_GROUP_MAX 1000U /* results in one message */
+
+int runner_message_append_held(sd_bus_message *message, const HeldRow *rows, size_t n) _warn_unused_;
+
+/* The oldest unsent results, at most RESULT_GROUP_MAX. Returns how many. */
+int runner_message_append_results(sd_bus_message *message, const ResultQueue *queue) _warn_unused_;
+
+/* What came with Run. */
+typedef struct RunOrder {
+    GPtrArray *contexts; /* TaskContext */
+    GPtrArray *tasks;    /* RunnerTask, their descriptors in place; steal them */
+} RunOrder;
+
+/* -EBADMSG, with a sentence: it breaks the rules of the protocol. */
+int runner_message_read_run(sd_bus_message *message, RunOrder *ret, char **ret_why) _warn_unused_;
+void run_order_done(RunOrder *order);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RunOrder, run_order_done)

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "worker/result-queue.h"
+#include "worker/slot.h"
+
+/* The tasks of a worker: those that run in its slots and those ahead. */
+typedef struct Runner Runner;
+
+/* A task the runner holds, as the protocol tells it. */
+typedef struct HeldRow {
+    uint64_t task, fence;
+    uint64_t start_usec; /* 0: ahead */
+} HeldRow;
+
+typedef struct RunnerEvents {
+    void (*started)(const HeldRow *rows, size_t n, void *userdata); /* these have been running for a while */
+    void (*flush)(void *userdata);                                  /* it is time to send the results */
+    void (*idle)(void *userdata);                                   /* nothing runs and nothing is ahead any more */
+    void *userdata;
+} RunnerEvents;
+
+/* site: without reports and held_up, which the runner makes; it must stay. SIGCHLD must be blocked. */
+int runner_new(sd_event *event, SlotSite *site, const RunnerEvents *events, Runner **ret) _warn_unused_;
+Runner *runner_free(Runner *runner); /* takes NULL, returns NULL */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Runner, runner_free)
+
+/* A context that tasks to be added will name. Contexts are remembered while tasks need them, and some longer. */
+void runner_add_context(Runner *runner, TaskContext *context);
+void runner_add(Runner *runner, RunnerTask *task); /* taken */
+void runner_dispatch(Runner *runner);              /* after adding: starts what can start */
+
+/* Gives a task back that has not started: true. */
+bool runner_recall(Runner *runner, uint64_t task);
+/* Ends a task; its result follows. Unknown ones are ignored. */
+void runner_cancel(Runner *runner, uint64_t task);
+/* Forgets what is ahead. */
+void runner_drop_ahead(Runner *runner);
+/* Ends for good: kills what runs, forgets what is ahead, makes no results. events.idle tells when all is gone. */
+void runner_stop(Runner *runner);
+
+uint32_t runner_n_running(const Runner *runner);
+uint32_t runner_n_ahead(const Runner *runner);
+GArray *runner_held(const Runner *runner); /* of HeldRow */
+ResultQueue *runner_results(Runner *runner);

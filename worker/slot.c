@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One slot of the worker: a place where one task runs at a time. Owned by the runner, which reaps, sweeps and reports.
+ *
+ *   FREE ──start──► RUNNING ──ended──► CLEARING ──collect──► FREE
+ *     └───────────start (failed)──────────┘
+ *
+ * A slot is collected only when its leaf is empty: whoever hears of a result may rely on nothing of the task being left. */
+#include "worker/slot.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "util/log.h"
+#include "util/strv-blob.h"
+
+RunnerTask *runner_task_new(void)
+{
+    RunnerTask *task = g_new0(RunnerTask, 1);
+
+    for (int i = 0; i < _STREAM_MAX; i++)
+        task->fds[i] = -EBADF;
+    return task;
+}
+
+RunnerTask *runner_task_free(RunnerTask *task)
+{
+    if (!task)
+        return NULL;
+    for (int i = 0; i < _STREAM_MAX; i++)
+        close_fd(task->fds[i]);
+    surroundings_unref(task->surroundings);
+    g_clear_pointer(&task->argv, g_bytes_unref);
+    g_free(task);
+    return NULL;
+}
+
+void slot_init(Slot *slot, const SlotSite *site, uint32_t index)
+{
+    *slot = (Slot) { .site = site, .index = index, .state = SLOT_FREE, .outputs = { -EBADF, -EBADF, -EBADF } };
+}
+
+int slot_make_leaf(Slot *slot)
+{
+    return slot->site->tree ? leaf_cgroup_new(slot->site->tree, slot->index, &slot->leaf) : 0;
+}
+
+void slot_done(Slot *slot)
+{
+    for (int i = 0; i < _STREAM_MAX; i++)
+        slot->outputs[i] = close_fd(slot->outputs[i]);
+    slot->task = runner_task_free(slot->task);
+    slot->leaf = leaf_cgroup_free(slot->leaf);
+}
+
+static OutputName slot_output_name(const Slot *slot, StdStream stream)
+{
+    return (OutputName) { .task = slot->task->id, .attempt = slot->task->attempt, .stream = stream };
+}
+
+/* Our own files for what the task did not direct elsewhere. */
+static int slot_open_outputs(Slot *slot)
+{
+    const RunnerTask *task = slot->task;
+    int r = 0;
+
+    for (int i = STREAM_STDOUT; i <= STREAM_STDERR && r >= 0; i++) {
+        OutputName name = slot_output_name(slot, (StdStream) i);
+
+        if (task->fds[i] < 0 && !task->surroundings->streams[i])
+            r = output_store_open(slot->site->output, &name, task->surroundings->context->uid,
+                                  task->surroundings->context->gid, &slot->outputs[i]);
+    }
+    if (r < 0)
+        (void) log_error_errno(r, "Cannot make the output files of task %" PRIu64 " in %s: %m", task->id,
+                               slot->site->record->output_directory);
+    return r;
+}
+
+static void slot_request(const Slot *slot, char *const *argv, char *const *envp, SpawnRequest *ret)
+{
+    const Surroundings *surroundings = slot->task->surroundings;
+    const TaskContext *context = surroundings->context;
+
+    *ret = (SpawnRequest) {
+        .argv = argv,
+        .envp = envp,
+        .search_path = surroundings->search_path,
+        .cwd = surroundings->cwd,
+        .change_identity = geteuid() == 0,
+        .uid = context->uid,
+        .gid = context->gid,
+        .groups = context->groups,
+        .n_groups = context->n_groups,
+        .cgroup_fd = slot->leaf ? leaf_cgroup_birth_fd(slot->leaf) : -EBADF,
+        .reset_oom_score = slot->site->reset_oom_score,
+        .reset_open_files = slot->site->reset_open_files,
+        .die_with_parent = !slot->leaf,
+        .report = &slot->site->reports[slot->index],
+    };
+    if (slot->leaf)
+        ret->join_fds = leaf_cgroup_join_fds(slot->leaf, &ret->n_joins);
+    for (int i = 0; i < _STREAM_MAX; i++) {
+        ret->fds[i] = slot->task->fds[i] >= 0 ? slot->task->fds[i] : slot->outputs[i];
+        ret->paths[i] = slot->task->fds[i] >= 0 ? NULL : surroundings->streams[i];
+    }
+}
+
+/* Opening what a user named may take for ever (a FIFO without a reader): then the copying way, which waits for nobody. */
+static SpawnMode slot_spawn_mode(const Slot *slot, const SpawnRequest *request)
+{
+    for (int i = 0; i < _STREAM_MAX; i++)
+        if (request->paths[i])
+            return SPAWN_FORK;
+    return g_hash_table_contains(slot->site->held_up, GUINT_TO_POINTER(request->uid)) ? SPAWN_FORK : SPAWN_SHARED;
+}
+
+static int slot_spawn_once(Slot *slot, char *const *argv, char *const *envp)
+{
+    SpawnRequest request;
+    bool held_up;
+    int r;
+
+    slot_request(slot, argv, envp, &request);
+    r = spawn_process(&request, slot_spawn_mode(slot, &request), &slot->pid, &held_up);
+    if (r >= 0 && held_up) {
+        log_warning("Starting a program of user %u was held up for %" PRIu64 " ms; its programs are started in the slower "
+                    "way from now on.", request.uid, SPAWN_HOLDUP_USEC / USEC_PER_MSEC);
+        g_hash_table_add(slot->site->held_up, GUINT_TO_POINTER(request.uid));
+    }
+    return r;
+}
+
+static int slot_spawn(Slot *slot)
+{
+    const RunnerTask *task = slot->task;
+    const TaskIdentity identity = { .task = task->id, .batch = task->batch, .array_index = task->array_index,
+                                    .attempt = task->attempt, .worker = slot->site->record->id };
+    gsize size;
+    const void *data = g_bytes_get_data(task->argv, &size);
+    g_autofree char **argv = strv_blob_pointers(data, size), **envp = NULL;
+    g_autofree char *added = NULL;
+    int r;
+
+    if (!argv[0])
+        return -EINVAL;
+    if (geteuid() != 0 && task->surroundings->context->uid != geteuid())
+        return -EPERM;
+    envp = surroundings_environment(task->surroundings, &identity, &added);
+    r = slot_spawn_once(slot, argv, envp);
+    if (r < 0 && slot->leaf && (r == -EBUSY || r == -ENODEV)) { /* an earlier task, as root, has spoilt the leaf */
+        r = leaf_cgroup_replace(slot->leaf);
+        if (r >= 0)
+            r = slot_spawn_once(slot, argv, envp);
+    }
+    return r;
+}
+
+static int slot_prepare_leaf(Slot *slot)
+{
+    static bool warned;
+    int r;
+
+    r = slot->leaf ? leaf_cgroup_prepare(slot->leaf, slot->task->surroundings->context->memory_max_bytes) :
+        slot->task->surroundings->context->memory_max_bytes == UINT64_MAX ? 0 : -EOPNOTSUPP;
+    if (r != -EOPNOTSUPP)
+        return r;
+    if (!warned)
+        log_warning("The memory limits of single tasks are not enforced: no memory controller below this worker.");
+    warned = true;
+    return 0;
+}
+
+static void slot_enter(Slot *slot, SlotState state)
+{
+    slot->state = state;
+    if (state == SLOT_CLEARING) {
+        slot->end_usec = (uint64_t) g_get_real_time();
+        slot->clearing_since_usec = (uint64_t) g_get_monotonic_time();
+    }
+}
+
+/* Tells the user where he looks first. */
+static void slot_tell_failure(const Slot *slot, SpawnStage stage, int error)
+{
+    g_autofree char *why = NULL, *line = NULL;
+    g_autofree char **argv = NULL;
+    char *none[] = { (char *) "", NULL };
+    SpawnRequest request;
+    gsize size;
+    const void *data = g_bytes_get_data(slot->task->argv, &size);
+
+    if (slot->outputs[STREAM_STDERR] < 0)
+        return;
+    argv = strv_blob_pointers(data, size);
+    slot_request(slot, argv[0] ? argv : none, NULL, &request);
+    why = spawn_describe_failure(&request, stage, error);
+    line = g_strdup_printf("parexec: %s\n", why);
+    (void) !write(slot->outputs[STREAM_STDERR], line, strlen(line));
+}
+
+void slot_start(Slot *slot, RunnerTask *task)
+{
+    int r;
+
+    slot->task = task;
+    task->slot = slot;
+    slot->pid = 0;
+    slot->error = 0;
+    slot->told = slot->cancelled = false;
+    slot->start_usec = (uint64_t) g_get_real_time();
+    slot->start_monotonic_usec = (uint64_t) g_get_monotonic_time();
+    slot_enter(slot, SLOT_RUNNING);
+    r = slot_prepare_leaf(slot);
+    if (r >= 0)
+        r = slot_open_outputs(slot);
+    if (r >= 0)
+        r = slot_spawn(slot);
+    if (r >= 0) {
+        /* the child has its own copies */
+        for (int i = 0; i < _STREAM_MAX; i++)
+            task->fds[i] = close_fd(task->fds[i]);
+        return;
+    }
+    slot->error = -r;
+    slot_tell_failure(slot, SPAWN_STAGE_NONE, slot->error);
+    slot_enter(slot, SLOT_CLEARING);
+}
+
+void slot_ended(Slot *slot, int status, const struct rusage *usage)
+{
+    const SpawnReport *report = &slot->site->reports[slot->index];
+
+    slot->status = status;
+    slot->usage = *usage;
+    slot_enter(slot, SLOT_CLEARING);
+    if (report->error) {
+        slot->error = report->error;
+        slot_tell_failure(slot, (SpawnStage) report->stage, report->error);
+    }
+}
+
+static Outcome slot_outcome(const Slot *slot, uint64_t oom_kills)
+{
+    if (slot->error)
+        return OUTCOME_SPAWN_FAILED;
+    if (slot->cancelled)
+        return OUTCOME_ABORTED;
+    if (oom_kills > 0 && slot->status != 0)
+        return OUTCOME_OOM;
+    return WIFSIGNALED(slot->status) ? OUTCOME_SIGNALLED : OUTCOME_EXITED;
+}
+
+static uint64_t rusage_cpu_nsec(const struct rusage *usage)
+{
+    const struct timeval *user = &usage->ru_utime, *system = &usage->ru_stime;
+
+    return ((uint64_t) (user->tv_sec + system->tv_sec) * USEC_PER_SEC + (uint64_t) (user->tv_usec + system->tv_usec)) *
+           NSEC_PER_USEC;
+}
+
+static void slot_settle_outputs(Slot *slot)
+{
+    for (int i = 0; i < _STREAM_MAX; i++) {
+        OutputName name = slot_output_name(slot, (StdStream) i);
+
+        if (slot->outputs[i] < 0)
+            continue;
+        output_store_settle(slot->site->output, &name, slot->outputs[i]);
+        slot->outputs[i] = close_fd(slot->outputs[i]);
+    }
+}
+
+void slot_collect(Slot *slot, TaskResult *ret)
+{
+    LeafUsage usage = { UINT64_MAX, UINT64_MAX, 0 };
+    bool born = slot->pid > 0;
+    TaskResult result = { .task = slot->task->id, .fence = slot->task->fence, .error = slot->error,
+                          .start_usec = slot->start_usec, .end_usec = slot->end_usec };
+
+    if (slot->leaf && born)
+        leaf_cgroup_usage(slot->leaf, &usage);
+    result.outcome = slot_outcome(slot, usage.oom_kills);
+    if (born && !slot->error) {
+        result.exit_status = WIFEXITED(slot->status) ? WEXITSTATUS(slot->status) : 0;
+        result.signal = WIFSIGNALED(slot->status) ? WTERMSIG(slot->status) : 0;
+    }
+    if (born)
+        result.cpu_nsec = usage.cpu_nsec != UINT64_MAX ? usage.cpu_nsec : rusage_cpu_nsec(&slot->usage);
+    result.memory_peak_bytes = usage.memory_peak_bytes;
+    if (!task_result_is_success(&result) && slot->outputs[STREAM_STDERR] >= 0)
+        result.stderr_tail = output_tail(slot->outputs[STREAM_STDERR]);
+    slot_settle_outputs(slot);
+    slot->task = runner_task_free(slot->task);
+    slot->pid = 0;
+    slot_enter(slot, SLOT_FREE);
+    *ret = result;
+}
+
+bool slot_kill(Slot *slot, const pid_t *known, size_t n_known, bool alone)
+{
+    const ProcessOwner owner = { .task = slot->task->id, .first = slot->pid, .alone = alone };
+
+    if (slot->leaf) {
+        if (leaf_cgroup_is_empty(slot->leaf))
+            return true;
+        leaf_cgroup_kill(slot->leaf);
+        return leaf_cgroup_is_empty(slot->leaf);
+    }
+    if (slot->state == SLOT_CLEARING && !process_tree_has_strays(known, n_known))
+        return true;
+    return process_tree_kill(&owner) == 0;
+}

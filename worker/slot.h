@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <sys/resource.h>
+
+#include "model/launch-record.h"
+#include "worker/leaf-cgroup.h"
+#include "worker/process-tree.h"
+#include "worker/spawn.h"
+#include "worker/surroundings.h"
+#include "worker/task-output.h"
+
+/* One attempt of a task, as the daemon gave it. */
+typedef struct RunnerTask {
+    uint64_t id, fence, batch, array_index, context;
+    uint32_t attempt;
+    GBytes *argv;               /* strv-blob, not empty */
+    int fds[_STREAM_MAX];       /* -EBADF: not given */
+    Surroundings *surroundings; /* filled in by the runner */
+    struct Slot *slot;          /* NULL: ahead */
+    GList *link;                /* in the runner's list of tasks ahead */
+} RunnerTask;
+
+RunnerTask *runner_task_new(void);
+RunnerTask *runner_task_free(RunnerTask *task); /* closes the descriptors; takes NULL, returns NULL */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(RunnerTask, runner_task_free)
+
+typedef enum SlotState {
+    SLOT_FREE,
+    SLOT_RUNNING,  /* the task's first process has not been reaped */
+    SLOT_CLEARING, /* it has, or was never born; whatever else is in the leaf is being killed */
+} SlotState;
+
+/* What all slots of a worker share. */
+typedef struct SlotSite {
+    const LaunchRecord *record;
+    OutputStore *output;
+    const LeafTree *tree;   /* NULL: no cgroups, process-tree.h must do */
+    SpawnReport *reports;   /* one for each slot, in memory shared with the children */
+    GHashTable *held_up;    /* uids whose programs are not started by SPAWN_SHARED any more */
+    bool reset_oom_score, reset_open_files;
+} SlotSite;
+
+typedef struct Slot {
+    const SlotSite *site;
+    uint32_t index;
+    SlotState state;
+    RunnerTask *task;       /* NULL if free */
+    LeafCgroup *leaf;       /* NULL: none */
+    pid_t pid;              /* 0: was never born */
+    int outputs[_STREAM_MAX]; /* our files; -EBADF: it goes elsewhere */
+    int error;              /* it was never born: why */
+    int status;             /* as wait(2) gave it */
+    struct rusage usage;
+    uint64_t start_usec, end_usec;   /* CLOCK_REALTIME */
+    uint64_t start_monotonic_usec, clearing_since_usec; /* CLOCK_MONOTONIC */
+    bool told;              /* the daemon knows that it started */
+    bool cancelled;
+} Slot;
+
+void slot_init(Slot *slot, const SlotSite *site, uint32_t index);
+int slot_make_leaf(Slot *slot) _warn_unused_; /* if the site has a tree */
+void slot_done(Slot *slot);
+
+/* free → running; → clearing, if it could not be started. Takes the task. */
+void slot_start(Slot *slot, RunnerTask *task);
+/* running → clearing: its first process was reaped. */
+void slot_ended(Slot *slot, int status, const struct rusage *usage);
+/* clearing → free: what became of the task. */
+void slot_collect(Slot *slot, TaskResult *ret);
+
+/* Kills every process of the task, once. known: first processes of all slots, alone: no other slot is in use; both are
+ * looked at where there are no cgroups. True: none is left. */
+bool slot_kill(Slot *slot, const pid_t *known, size_t n_known, bool alone);

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The environment of tasks: the submitter's, overridden by what the worker was told to add, completed by what every
+ * program may expect, closed by what names the task. Strings are not copied but pointed to in their blobs; bytes that are
+ * no UTF-8 and elements without "=" pass unharmed. */
+#include "worker/surroundings.h"
+
+#include <inttypes.h>
+#include <pwd.h>
+#include <string.h>
+
+#include "util/strv-blob.h"
+
+#define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
+
+/* Named by the worker for each task: never taken from outside. */
+static const char *const reserved[] = { "PAREXEC_TASK_ID", "PAREXEC_ATTEMPT", "PAREXEC_BATCH_ID", "PAREXEC_WORKER_ID",
+                                        "PAREXEC_ARRAY_INDEX" };
+
+/* Which variable is it? The length of its name; an element without "=" names none. */
+static size_t name_length(const char *variable)
+{
+    const char *equals = strchr(variable, '=');
+
+    return equals ? (size_t) (equals - variable) : 0;
+}
+
+static bool is_named(const char *variable, const char *name)
+{
+    size_t n = strlen(name);
+
+    return strncmp(variable, name, n) == 0 && variable[n] == '=';
+}
+
+static bool is_reserved(const char *variable)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(reserved); i++)
+        if (is_named(variable, reserved[i]))
+            return true;
+    return false;
+}
+
+static bool blob_overrides(GBytes *blob, const char *variable)
+{
+    size_t size = 0, n = name_length(variable);
+    const char *data = blob ? g_bytes_get_data(blob, &size) : NULL, *cursor = NULL;
+
+    while (n > 0 && strv_blob_next(data, size, &cursor))
+        if (strncmp(cursor, variable, n + 1) == 0)
+            return true;
+    return false;
+}
+
+static void add_blob(GPtrArray *environment, GBytes *blob, GBytes *stronger)
+{
+    size_t size = 0;
+    const char *data = blob ? g_bytes_get_data(blob, &size) : NULL, *cursor = NULL;
+
+    while (strv_blob_next(data, size, &cursor))
+        if (!is_reserved(cursor) && !blob_overrides(stronger, cursor))
+            g_ptr_array_add(environment, (char *) cursor);
+}
+
+static const char *environment_get(const GPtrArray *environment, const char *name)
+{
+    for (guint i = 0; i < environment->len; i++)
+        if (is_named(environment->pdata[i], name))
+            return (const char *) environment->pdata[i] + strlen(name) + 1;
+    return NULL;
+}
+
+/* {HOME, USER, SHELL} of a user; empty: the user database does not know. */
+static const char *const *user_facts(uint32_t uid)
+{
+    static GHashTable *cache;
+    char buffer[4096];
+    struct passwd entry, *found = NULL;
+    char **facts;
+
+    if (!cache)
+        cache = g_hash_table_new(NULL, NULL);
+    facts = g_hash_table_lookup(cache, GUINT_TO_POINTER(uid));
+    if (facts)
+        return (const char *const *) facts;
+    facts = g_new0(char *, 4);
+    if (getpwuid_r(uid, &entry, buffer, sizeof buffer, &found) == 0 && found) {
+        facts[0] = g_strdup(entry.pw_dir);
+        facts[1] = g_strdup(entry.pw_name);
+        facts[2] = g_strdup(*entry.pw_shell ? entry.pw_shell : "/bin/sh");
+    }
+    g_hash_table_insert(cache, GUINT_TO_POINTER(uid), facts);
+    return (const char *const *) facts;
+}
+
+static void add_defaults(Surroundings *surroundings)
+{
+    static const struct { const char *name; int fact; } wanted[] = { { "HOME", 0 }, { "USER", 1 }, { "LOGNAME", 1 }, { "SHELL", 2 } };
+    GPtrArray *environment = surroundings->environment, *added = surroundings->added;
+    const char *const *facts = NULL;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(wanted); i++) {
+        if (environment_get(environment, wanted[i].name))
+            continue;
+        if (!facts)
+            facts = user_facts(surroundings->context->uid);
+        if (facts[wanted[i].fact])
+            g_ptr_array_add(added, g_strdup_printf("%s=%s", wanted[i].name, facts[wanted[i].fact]));
+    }
+    if (!environment_get(environment, "PATH"))
+        g_ptr_array_add(added, g_strdup("PATH=" DEFAULT_PATH));
+    for (guint i = 0; i < added->len; i++)
+        g_ptr_array_add(environment, added->pdata[i]);
+}
+
+Surroundings *surroundings_new(TaskContext *context, GBytes *worker_environment)
+{
+    Surroundings *surroundings = g_new0(Surroundings, 1);
+
+    g_atomic_ref_count_init(&surroundings->refs);
+    surroundings->context = task_context_ref(context);
+    surroundings->cwd = g_strdup(context->cwd ? g_bytes_get_data(context->cwd, NULL) : "/");
+    for (int i = 0; i < _STREAM_MAX; i++)
+        if (context->streams[i])
+            surroundings->streams[i] = g_bytes_get_data(context->streams[i], NULL);
+    surroundings->environment = g_ptr_array_new();
+    surroundings->added = g_ptr_array_new_with_free_func(g_free);
+    add_blob(surroundings->environment, context->environment, worker_environment);
+    add_blob(surroundings->environment, worker_environment, NULL);
+    add_defaults(surroundings);
+    surroundings->search_path = environment_get(surroundings->environment, "PATH");
+    return surroundings;
+}
+
+Surroundings *surroundings_ref(Surroundings *surroundings)
+{
+    g_atomic_ref_count_inc(&surroundings->refs);
+    return surroundings;
+}
+
+void surroundings_unref(Surroundings *surroundings)
+{
+    if (!surroundings || !g_atomic_ref_count_dec(&surroundings->refs))
+        return;
+    task_context_unref(surroundings->context);
+    g_ptr_array_unref(surroundings->environment);
+    g_ptr_array_unref(surroundings->added);
+    g_free(surroundings->cwd);
+    g_free(surroundings);
+}
+
+char **surroundings_environment(const Surroundings *surroundings, const TaskIdentity *identity, char **ret_added)
+{
+    guint n = surroundings->environment->len;
+    char **environment = g_new(char *, n + G_N_ELEMENTS(reserved) + 1), *at;
+    GString *text = g_string_sized_new(256);
+
+    g_string_append_printf(text, "PAREXEC_TASK_ID=%" PRIu64 "%c", identity->task, '\0');
+    g_string_append_printf(text, "PAREXEC_ATTEMPT=%" PRIu32 "%c", identity->attempt, '\0');
+    g_string_append_printf(text, "PAREXEC_BATCH_ID=%" PRIu64 "%c", identity->batch, '\0');
+    g_string_append_printf(text, "PAREXEC_WORKER_ID=%s%c", identity->worker, '\0');
+    if (identity->array_index != ARRAY_INDEX_NONE)
+        g_string_append_printf(text, "PAREXEC_ARRAY_INDEX=%" PRIu64 "%c", identity->array_index, '\0');
+    if (n > 0)
+        memcpy(environment, surroundings->environment->pdata, n * sizeof *environment);
+    at = text->str;
+    for (size_t left = text->len; left > 0;) {
+        size_t size = strlen(at) + 1;
+
+        environment[n++] = at;
+        at += size;
+        left -= size;
+    }
+    environment[n] = NULL;
+    *ret_added = g_string_free(text, FALSE);
+    return environment;
+}
