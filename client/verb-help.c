@@ -76,7 +76,7 @@ void verb_help(const Verb *verb)
 {
     const char *arguments = *verb->arguments ? _(verb->arguments) : "";
     g_autofree char *usage = g_strdup_printf("parctl %s %s%s%s", verb->name, _("[OPTIONS]"), *arguments ? " " : "", arguments);
-    g_autofree char *wrapped = text_wrap(usage, HELP_COLUMNS - 7, 12);
+    g_autofree char *wrapped = text_wrap(usage, HELP_COLUMNS, (unsigned) text_width(_("Usage:")) + 1);
 
     printf("%s %s\n\n", _("Usage:"), wrapped);
     print_paragraphs(_(verb->summary));

@@ -42,6 +42,11 @@ unsigned watch_generation(const Watch *watch)
     return watch->generation;
 }
 
+static void slot_destroy(gpointer slot)
+{
+    (void) sd_bus_slot_unref(slot);
+}
+
 static bool from_daemon(const Watch *watch, sd_bus_message *m)
 {
     return *watch->owner && g_strcmp0(sd_bus_message_get_sender(m), watch->owner) == 0;
@@ -246,7 +251,7 @@ int watch_new(Client *client, const WatchHandler *handler, void *userdata, bool 
     int r = connection_attach(client);
 
     *watch = (Watch) { .client = client, .handler = handler, .userdata = userdata, .tasks = tasks, .owner = g_strdup("") };
-    watch->slots = g_ptr_array_new_with_free_func((GDestroyNotify) sd_bus_slot_unref);
+    watch->slots = g_ptr_array_new_with_free_func(slot_destroy);
     if (r >= 0)
         r = add_matches(watch);
     if (r >= 0)

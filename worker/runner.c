@@ -472,7 +472,7 @@ int runner_new(sd_event *event, SlotSite *site, const RunnerEvents *events, Runn
     runner->tasks = g_hash_table_new(g_int64_hash, g_int64_equal);
     runner->contexts = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, (GDestroyNotify) surroundings_unref);
     runner->results = result_queue_new();
-    site->held_up = g_hash_table_new(NULL, NULL);
+    site->held_up = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     r = runner_add_slots(runner);
     if (r < 0)
         return r;

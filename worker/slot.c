@@ -14,6 +14,8 @@
 #include "util/log.h"
 #include "util/strv-blob.h"
 
+#define HELD_UP_USEC (60 * (int64_t) USEC_PER_SEC)
+
 RunnerTask *runner_task_new(void)
 {
     RunnerTask *task = g_new0(RunnerTask, 1);
@@ -106,13 +108,30 @@ static void slot_request(const Slot *slot, char *const *argv, char *const *envp,
     }
 }
 
+/* Has somebody's task lately held up the start of its program? */
+static bool slot_is_held_up(const Slot *slot, uint32_t uid)
+{
+    const int64_t *since = g_hash_table_lookup(slot->site->held_up, GUINT_TO_POINTER(uid));
+
+    return since && g_get_monotonic_time() - *since < HELD_UP_USEC;
+}
+
+static void slot_note_holdup(const Slot *slot, uint32_t uid)
+{
+    int64_t now = g_get_monotonic_time();
+
+    log_notice("Starting a program of user %" PRIu32 " took over %" PRIu64 " ms; for a minute its programs are started in the slower "
+               "way that holds nobody up.", uid, SPAWN_HOLDUP_USEC / USEC_PER_MSEC);
+    g_hash_table_insert(slot->site->held_up, GUINT_TO_POINTER(uid), g_memdup2(&now, sizeof now));
+}
+
 /* Opening what a user named may take for ever (a FIFO without a reader): then the copying way, which waits for nobody. */
 static SpawnMode slot_spawn_mode(const Slot *slot, const SpawnRequest *request)
 {
     for (int i = 0; i < _STREAM_MAX; i++)
         if (request->paths[i])
             return SPAWN_FORK;
-    return g_hash_table_contains(slot->site->held_up, GUINT_TO_POINTER(request->uid)) ? SPAWN_FORK : SPAWN_SHARED;
+    return slot_is_held_up(slot, request->uid) ? SPAWN_FORK : SPAWN_SHARED;
 }
 
 static int slot_spawn_once(Slot *slot, char *const *argv, char *const *envp)
@@ -123,11 +142,8 @@ static int slot_spawn_once(Slot *slot, char *const *argv, char *const *envp)
 
     slot_request(slot, argv, envp, &request);
     r = spawn_process(&request, slot_spawn_mode(slot, &request), &slot->pid, &held_up);
-    if (r >= 0 && held_up) {
-        log_warning("Starting a program of user %u was held up for %" PRIu64 " ms; its programs are started in the slower "
-                    "way from now on.", request.uid, SPAWN_HOLDUP_USEC / USEC_PER_MSEC);
-        g_hash_table_add(slot->site->held_up, GUINT_TO_POINTER(request.uid));
-    }
+    if (r >= 0 && held_up)
+        slot_note_holdup(slot, request.uid);
     return r;
 }
 

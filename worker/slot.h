@@ -37,7 +37,7 @@ typedef struct SlotSite {
     OutputStore *output;
     const LeafTree *tree;   /* NULL: no cgroups, process-tree.h must do */
     SpawnReport *reports;   /* one for each slot, in memory shared with the children */
-    GHashTable *held_up;    /* uids whose programs are not started by SPAWN_SHARED any more */
+    GHashTable *held_up;    /* uid → when (int64_t, CLOCK_MONOTONIC) SPAWN_SHARED took too long */
     bool reset_oom_score, reset_open_files;
 } SlotSite;
 

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,8 @@
 #include "worker/spawn-child.h"
 
 #define SHARED_STACK_BYTES ((size_t) 64 << 10)
-#define PF_FORKNOEXEC UINT64_C(0x40) /* the kernel's: forked, but has not executed anything */
+#define PF_EXITING 0x4U     /* the kernel's flags of a process: on its way to death, */
+#define PF_FORKNOEXEC 0x40U /* and forked, but has not executed anything */
 
 #ifdef __x86_64__
 
@@ -98,21 +100,36 @@ static uint64_t now_usec(void)
     return (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / NSEC_PER_USEC;
 }
 
-/* Did the child die before it executed anything? Then nobody has seen it, and it can be started again. */
-static bool died_unexecuted(pid_t pid)
+/* The kernel's flags of a process, also of one that has died and is not reaped; 0: not known. */
+static unsigned process_flags(pid_t pid)
 {
-    siginfo_t info = { 0 };
     g_autofree char *name = g_strdup_printf("/proc/%d/stat", (int) pid), *text = NULL;
     const char *rest;
     unsigned flags;
 
-    if (waitid(P_PID, (id_t) pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid != pid ||
-        info.si_code != CLD_KILLED || info.si_status != SIGKILL)
-        return false;
     if (kernel_file_read(AT_FDCWD, name, &text) < 0 || !(rest = strrchr(text, ')')) ||
-        sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) != 1 || !(flags & PF_FORKNOEXEC))
-        return false;
-    return waitpid(pid, NULL, WNOHANG) == pid;
+        sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) != 1)
+        return 0;
+    return flags;
+}
+
+/* Did the child, which no longer holds us up, die before it executed anything? Then nobody has seen it, and it can be
+ * started again. The kernel lets us go on its way into execve or into death, a moment before the flags tell which. */
+static bool died_unexecuted(pid_t pid)
+{
+    siginfo_t info = { 0 };
+    unsigned flags;
+
+    while ((flags = process_flags(pid)) & PF_FORKNOEXEC) {
+        if (!(flags & PF_EXITING)) {
+            (void) sched_yield();
+            continue;
+        }
+        if (waitid(P_PID, (id_t) pid, &info, WEXITED | WNOWAIT) < 0 || info.si_code != CLD_KILLED || info.si_status != SIGKILL)
+            return false;
+        return waitpid(pid, NULL, WNOHANG) == pid;
+    }
+    return false;
 }
 
 /* The programs that argv[0] may mean: itself, or itself in each directory of the path (an empty one: the working

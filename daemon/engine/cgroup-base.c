@@ -9,6 +9,7 @@
 #include "engine/limit-check.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 #include <systemd/sd-daemon.h>
 
@@ -53,13 +54,16 @@ static bool is_true_root(const CgroupHierarchy *hierarchy, const char *path)
     return cgroup_read_core(hierarchy, path, "cgroup.type", &type) == -ENOENT;
 }
 
-/* systemd marks the groups below which it does nothing. */
+/* systemd marks the groups below which it does nothing; a user's own is the user's. */
 static bool is_delegated(const CgroupHierarchy *hierarchy, const char *path)
 {
     static const char *const names[] = { "trusted.delegate", "user.delegate" };
     g_autofree char *directory = cgroup_directory(hierarchy, path);
+    struct stat st;
     char value = 0;
 
+    if (geteuid() != 0 && directory && stat(directory, &st) == 0 && st.st_uid == geteuid())
+        return true;
     for (size_t i = 0; directory && i < G_N_ELEMENTS(names); i++)
         if (getxattr(directory, names[i], &value, 1) == 1 && value == '1')
             return true;

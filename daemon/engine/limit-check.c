@@ -176,7 +176,7 @@ GByteArray *limit_cpu_mask(const char *list)
         for (uint64_t cpu = first; cpu <= last; cpu++)
             mask->data[cpu / 8] |= (guint8) (1U << (cpu % 8));
     }
-    return g_steal_pointer(&mask);
+    return mask->len > 0 ? g_steal_pointer(&mask) : NULL;
 }
 
 static char *deviation_cpus(const WorkerLimits *limits, const char *value, bool unified)

@@ -106,7 +106,7 @@ static void start_is_late(ScopeStart *start, const char *what)
     g_autofree char *why = g_strdup_printf("systemd did not %s %s within %s", what, start->unit, span);
     uint32_t number = start->number;
 
-    start->late = true;
+    start->late = false;
     start->number = 0;
     if (number != 0)
         starts->events.failed(number, -ETIMEDOUT, why, starts->events.userdata);

@@ -11,7 +11,8 @@
 #define VERSION_WORD "parexec-launch-1"
 
 enum { FIELD_VERSION, FIELD_ID, FIELD_TOKEN, FIELD_SOCKET, FIELD_OUTPUT, FIELD_SPOOL, FIELD_SLOTS, FIELD_HEARTBEAT,
-       FIELD_ORPHAN, FIELD_DELEGATED, FIELD_ENVIRONMENT /* and all that follow */ };
+       FIELD_ORPHAN, FIELD_DELEGATED, FIELD_SIZE /* of what follows: tells a record that was cut off */,
+       FIELD_ENVIRONMENT /* and all that follow */ };
 
 LaunchRecord *launch_record_new(void)
 {
@@ -59,6 +60,7 @@ GBytes *launch_record_serialize(const LaunchRecord *record)
     append_number(array, record->heartbeat_usec);
     append_number(array, record->orphan_usec);
     append_number(array, record->delegated);
+    append_number(array, record->environment ? g_bytes_get_size(record->environment) : 0);
     if (record->environment) {
         size_t size;
         const void *data = g_bytes_get_data(record->environment, &size);
@@ -93,6 +95,17 @@ static int parse_numbers(char *const *fields, LaunchRecord *record)
     return 0;
 }
 
+/* The rest of the record, if it is as long as it was when it was written. */
+static int parse_environment(const char *begin, size_t size, const char *told, LaunchRecord *record)
+{
+    uint64_t expected;
+
+    if (parse_uint64(told, &expected) < 0 || expected != size)
+        return -EINVAL;
+    record->environment = size > 0 ? g_bytes_new(begin, size) : NULL;
+    return 0;
+}
+
 int launch_record_parse(const void *data, size_t size, LaunchRecord **ret)
 {
     g_autoptr(LaunchRecord) record = launch_record_new();
@@ -114,9 +127,10 @@ int launch_record_parse(const void *data, size_t size, LaunchRecord **ret)
     record->socket = g_strdup(fields[FIELD_SOCKET]);
     record->output_directory = g_strdup(fields[FIELD_OUTPUT]);
     record->spool_directory = g_strdup(fields[FIELD_SPOOL]);
-    const char *environment = fields[FIELD_ENVIRONMENT];
-    if (environment)
-        record->environment = g_bytes_new(environment, size - (size_t) (environment - (const char *) data));
+    const char *rest = fields[FIELD_SIZE] + strlen(fields[FIELD_SIZE]) + 1;
+    r = parse_environment(rest, size - (size_t) (rest - (const char *) data), fields[FIELD_SIZE], record);
+    if (r < 0)
+        return r;
     *ret = g_steal_pointer(&record);
     return 0;
 }

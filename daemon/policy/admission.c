@@ -34,9 +34,9 @@ uint32_t admission_admissible(const AdmissionFacts *facts, const char **ret_bind
     *ret_binding = "max-workers";
     if (!memory_counts(facts))
         return facts->max_workers;
-    uint64_t by_memory = facts->active + spare_bytes(facts) / facts->memory_max_bytes;
-    if (by_memory >= facts->max_workers)
+    uint64_t more = spare_bytes(facts) / facts->memory_max_bytes;
+    if (facts->active >= facts->max_workers || more >= facts->max_workers - facts->active)
         return facts->max_workers;
     *ret_binding = "memory";
-    return (uint32_t) by_memory;
+    return facts->active + (uint32_t) more;
 }

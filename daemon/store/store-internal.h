@@ -53,11 +53,3 @@ int snapshot_load(Database *database, StoreSnapshot **ret) _warn_unused_;
 
 /* Queues the removal of what an earlier daemon left uncommitted. */
 int submit_resume_discards(Store *store, Database *database) _warn_unused_;
-
-/* ------------------------------------------------------------------ for tests */
-
-/* Blocks until nothing is queued any more, and dispatches. What is stuck because the disk refuses it may remain. */
-void store_drain(Store *store);
-
-/* Lets the database grow to so many pages only (of 4 KiB); 0: as many as it wants. */
-void store_set_page_limit(Store *store, uint32_t pages);

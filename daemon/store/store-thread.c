@@ -9,6 +9,10 @@
  *                      +--> answered with the errno        submit, cancel, …
  *                      +--> stuck                          assign, settle, …: tried first next time
  *
+ * Results and assignments (the kept ones) are no person's to wait for: while they come thick and fast they are gathered, so
+ * that the disk is asked to sync at most every SYNC_INTERVAL_USEC. Anything else that is queued goes at once and takes them
+ * along; so does a result after a quiet time.
+ *
  * Invariant: no write is carried out while one that was queued before it is stuck. */
 #include "store/store-thread.h"
 
@@ -18,6 +22,7 @@
 #include "util/log.h"
 
 #define GROUP_MAX_USEC 20000 /* so long a transaction may become before what is done is committed */
+#define SYNC_INTERVAL_USEC 10000
 #define DELAY_MIN_USEC 100000
 #define DELAY_MAX_USEC 2000000
 
@@ -105,6 +110,14 @@ static bool group_writes(Op *const *ops, guint n)
     return false;
 }
 
+static bool group_brings_results(Op *const *ops, guint n)
+{
+    for (guint i = 0; i < n; i++)
+        if (ops[i]->class->kept && ops[i]->class->durable)
+            return true;
+    return false;
+}
+
 /* ------------------------------------------------------------------ one by one */
 
 static void op_refuse(Store *store, Op *op, int r)
@@ -161,6 +174,8 @@ static void run_all(Store *store, Op **ops, guint n)
             continue;
         if (group_writes(ops + i, tried))
             store->failing = 0;
+        if (group_brings_results(ops + i, tried))
+            store->synced_at = g_get_monotonic_time();
         answer(store, ops + i, tried);
         answer_counts(store);
     }
@@ -224,17 +239,18 @@ static GPtrArray *take(Store *store, bool *ret_retry)
 
     g_mutex_lock(&store->mutex);
     while (store->queued->len == 0 && !store->stopping && !retry) {
-        store->resting = true;
-        g_cond_broadcast(&store->rest);
         if (troubled)
             retry = !g_cond_wait_until(&store->wake, &store->mutex, store->retry_at);
         else
             g_cond_wait(&store->wake, &store->mutex);
     }
-    store->resting = false;
+    while (store->queued->len > 0 && !store->urgent && !store->stopping && !retry)
+        if (!g_cond_wait_until(&store->wake, &store->mutex, store->synced_at + SYNC_INTERVAL_USEC))
+            break;
     if (store->queued->len > 0 || retry) {
         taken = g_steal_pointer(&store->queued);
         store->queued = g_ptr_array_new();
+        store->urgent = false;
     }
     g_mutex_unlock(&store->mutex);
     *ret_retry = retry || (troubled && g_get_monotonic_time() >= store->retry_at);
@@ -248,6 +264,7 @@ gpointer store_thread(gpointer userdata)
     GPtrArray *taken;
     bool retry;
 
+    store->delay_usec = DELAY_MIN_USEC;
     while ((taken = take(store, &retry))) {
         round_run(store, taken, retry);
         g_ptr_array_unref(taken);

@@ -11,11 +11,11 @@ struct Store {
     int fd;
 
     GMutex mutex;
-    GCond wake;       /* for the store's thread: something is queued, or it is to stop */
-    GCond rest;       /* the store's thread has nothing to do */
+    GCond wake;          /* for the store's thread: something is queued, or it is to stop */
     GPtrArray *queued;   /* Op */
     GPtrArray *answered; /* Op */
-    bool stopping, resting;
+    bool stopping;
+    bool urgent;         /* somebody waits for one of those queued: see store-thread.c */
 
     /* the store's thread */
     Database *database;
@@ -23,6 +23,7 @@ struct Store {
     StoreCounts told;   /* the counts of the latest event */
     int failing;        /* why the latest write failed; 0: it did not */
     int failing_told;
+    int64_t synced_at;  /* CLOCK_MONOTONIC: when results were last brought to the disk */
     int64_t retry_at;   /* CLOCK_MONOTONIC */
     int64_t delay_usec;
 };

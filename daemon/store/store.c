@@ -92,7 +92,9 @@ void store_enqueue(Store *store, Op *op)
 {
     g_mutex_lock(&store->mutex);
     g_ptr_array_add(store->queued, op);
-    g_cond_signal(&store->wake);
+    store->urgent |= !op->class->kept;
+    if (!op->class->kept || store->queued->len == 1) /* who waits for more to gather need not be told of it */
+        g_cond_signal(&store->wake);
     g_mutex_unlock(&store->mutex);
 }
 
@@ -120,20 +122,6 @@ void store_dispatch(Store *store)
         op_complete(answered->pdata[i], &store->events);
         op_free(answered->pdata[i]);
     }
-}
-
-void store_drain(Store *store)
-{
-    bool more;
-
-    do {
-        g_mutex_lock(&store->mutex);
-        while (!store->resting || store->queued->len > 0)
-            g_cond_wait(&store->rest, &store->mutex);
-        more = store->answered->len > 0;
-        g_mutex_unlock(&store->mutex);
-        store_dispatch(store);
-    } while (more);
 }
 
 /* ------------------------------------------------------------------ life */
@@ -175,7 +163,6 @@ static Store *store_new(const StoreEvents *events)
     store->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     g_mutex_init(&store->mutex);
     g_cond_init(&store->wake);
-    g_cond_init(&store->rest);
     store->queued = g_ptr_array_new();
     store->answered = g_ptr_array_new();
     store->stuck = g_ptr_array_new();
@@ -230,33 +217,7 @@ Store *store_free(Store *store)
     database_free(store->database);
     g_mutex_clear(&store->mutex);
     g_cond_clear(&store->wake);
-    g_cond_clear(&store->rest);
     close_fd(store->fd);
     g_free(store);
     return NULL;
-}
-
-/* ------------------------------------------------------------------ for tests */
-
-typedef struct PageLimitOp {
-    Op op;
-    uint32_t pages;
-} PageLimitOp;
-
-static int page_limit_run(Database *database, Op *op)
-{
-    uint32_t pages = ((PageLimitOp *) op)->pages;
-    g_autofree char *text = g_strdup_printf("PRAGMA max_page_count = %u", pages > 0 ? pages : 1073741823U);
-
-    return sql_script(&database->sql, text);
-}
-
-static const OpClass page_limit_class = {.run = page_limit_run};
-
-void store_set_page_limit(Store *store, uint32_t pages)
-{
-    PageLimitOp *limit = g_new(PageLimitOp, 1);
-
-    *limit = (PageLimitOp){.op = OP_INIT(page_limit_class), .pages = pages};
-    store_enqueue(store, &limit->op);
 }

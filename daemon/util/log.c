@@ -48,6 +48,8 @@ int log_full_errno(int level, int error, const char *format, ...)
     m = vsnprintf(line + n, sizeof line - (size_t) n - 1, format, ap);
     va_end(ap);
     n = MIN(n + MAX(m, 0), (int) sizeof line - 2);
+    for (char *p = line; p < line + n; p++) /* what strangers sent must not look like a record of its own */
+        *p = *p == '\n' || *p == '\r' ? ' ' : *p;
     line[n++] = '\n';
     (void) !write(STDERR_FILENO, line, (size_t) n);
     return -error;

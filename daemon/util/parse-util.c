@@ -93,7 +93,7 @@ int parse_bytes(const char *s, uint64_t *ret_bytes)
             return -EINVAL;
         factor = UINT64_C(1) << (10 * (suffix - suffixes));
         s++;
-        if (strcmp(s, "iB") == 0 || (strcmp(s, "B") == 0 && factor > 1))
+        if (factor > 1 && (strcmp(s, "iB") == 0 || strcmp(s, "B") == 0))
             s += strlen(s);
     }
     return *s ? -EINVAL : scale(value, factor, ret_bytes);

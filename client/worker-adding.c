@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Adding workers. A lease drains its workers when it ends, however the verb ends; a parctl that is killed outright leaves
+ * them, visible in the status. */
+
+#include "client/worker-adding.h"
+
+#include <string.h>
+
+#include "client/bus-dict.h"
+#include "client/connection.h"
+#include "client/error-report.h"
+#include "client/output.h"
+
+static int append_quantities(const WorkerOptions *options, sd_bus_message *m)
+{
+    const struct {
+        const char *key;
+        const Given *given;
+    } quantities[] = {
+        { "memory-max", &options->memory },     { "memory-high", &options->memory_high }, { "cpu-quota", &options->cpus },
+        { "cpu-weight", &options->cpu_weight }, { "tasks-max", &options->tasks_max },
+    };
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && i < G_N_ELEMENTS(quantities); i++)
+        if (quantities[i].given->given)
+            r = dict_append(m, quantities[i].key, "t", quantities[i].given->value);
+    if (r >= 0 && options->slots.given)
+        r = dict_append(m, "slots", "u", (uint32_t) options->slots.value);
+    return r;
+}
+
+static int append_words(const WorkerOptions *options, sd_bus_message *m)
+{
+    const struct {
+        const char *key, *value;
+    } words[] = {
+        { "name", options->name },
+        { "allowed-cpus", options->allowed_cpus },
+        { "engine", options->engine },
+        { "user", options->user },
+    };
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && i < G_N_ELEMENTS(words); i++)
+        if (words[i].value)
+            r = dict_append(m, words[i].key, "s", words[i].value);
+    if (r >= 0 && options->env) {
+        g_autoptr(GPtrArray) env = g_ptr_array_copy(options->env, NULL, NULL);
+        g_ptr_array_add(env, NULL);
+        r = dict_append_strings(m, "env", (char **) env->pdata);
+    }
+    return r;
+}
+
+/* The bus takes UTF-8 only for what is no path and no argument. */
+static int check_words(Client *client, const WorkerOptions *options)
+{
+    const char *words[] = { options->name, options->allowed_cpus, options->engine, options->user };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(words); i++)
+        if (words[i] && !g_utf8_validate(words[i], -1, NULL))
+            return output_usage_error(client, _("names of workers, engines and users are UTF-8"));
+    for (guint i = 0; options->env && i < options->env->len; i++) {
+        const char *variable = options->env->pdata[i];
+        if (!g_utf8_validate(variable, -1, NULL) || !strchr(variable, '=') || *variable == '=')
+            return output_usage_error(client, _("--env takes NAME=VALUE in UTF-8 here"));
+    }
+    return 0;
+}
+
+int worker_add(Client *client, const WorkerOptions *options, bool force, sd_bus_error *ret_error, char **ret_path)
+{
+    g_autoptr(sd_bus_message) call = NULL, reply = NULL;
+    const char *path;
+    int r = check_words(client, options);
+
+    if (r >= 0)
+        r = connection_new_call(client, "AddWorker", &call);
+    if (r < 0)
+        return r;
+    r = sd_bus_message_open_container(call, 'a', "{sv}");
+    if (r >= 0)
+        r = append_quantities(options, call);
+    if (r >= 0)
+        r = append_words(options, call);
+    if (r >= 0 && force)
+        r = dict_append(call, "force", "b", 1);
+    if (r >= 0)
+        r = sd_bus_message_close_container(call);
+    if (r < 0)
+        return connection_report_message(client, r);
+    r = connection_try_call(client, call, ret_error, &reply);
+    if (r < 0)
+        return r;
+    r = sd_bus_message_read_basic(reply, 'o', &path);
+    if (r < 0)
+        return connection_report_message(client, r);
+    *ret_path = g_strdup(path);
+    return 0;
+}
+
+void worker_lease_init(WorkerLease *lease, Client *client)
+{
+    *lease = (WorkerLease) { .client = client, .ids = g_ptr_array_new_with_free_func(g_free) };
+}
+
+int worker_lease_add(WorkerLease *lease, const WorkerOptions *options, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
+        g_autofree char *path = NULL;
+        int r = worker_add(lease->client, options, /* force= */ false, &error, &path);
+        if (r < 0)
+            return sd_bus_error_is_set(&error) ? error_report(lease->client, &error, r) : r;
+        g_ptr_array_add(lease->ids, g_path_get_basename(path));
+    }
+    return 0;
+}
+
+void worker_lease_done(WorkerLease *lease)
+{
+    for (guint i = 0; lease->ids && i < lease->ids->len; i++) {
+        g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
+        g_autoptr(sd_bus_message) call = NULL;
+        const char *id = lease->ids->pdata[i];
+        if (connection_new_call(lease->client, "Drain", &call) < 0 || sd_bus_message_append_basic(call, 's', id) < 0)
+            continue;
+        if (connection_try_call(lease->client, call, &error, NULL) < 0 && error_exit_code(error.name) != PARCTL_FAILED)
+            output_error(_("worker %s was added for this call and could not be drained: parctl drain %s"), id, id);
+    }
+    g_clear_pointer(&lease->ids, g_ptr_array_unref);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "client/verb.h"
+
+/* Adding workers: the options of AddWorker, and workers that last for one call of parctl only. */
+
+typedef struct WorkerOptions {
+    const char *name;
+    Given memory, memory_high, cpus, cpu_weight, tasks_max, slots;
+    const char *allowed_cpus, *engine, *user;
+    GPtrArray *env; /* "NAME=VALUE" */
+} WorkerOptions;
+
+/* One call of AddWorker: the path of the worker's object, or the error for those who look at it. -EINVAL without error:
+ * bad usage, reported. */
+int worker_add(Client *client, const WorkerOptions *options, bool force, sd_bus_error *ret_error, char **ret_path);
+
+/* Workers of this call. */
+typedef struct WorkerLease {
+    Client *client;
+    GPtrArray *ids;
+} WorkerLease;
+
+void worker_lease_init(WorkerLease *lease, Client *client);
+/* Drains them. */
+void worker_lease_done(WorkerLease *lease);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(WorkerLease, worker_lease_done)
+/* Adds n; reports. Those that were added before one was refused stay leased. */
+int worker_lease_add(WorkerLease *lease, const WorkerOptions *options, uint64_t n);

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* spool.c: every result survives; a line that no worker would write is refused. */
+#include "model/spool.h"
+
+#include <string.h>
+
+static void assert_equal(const TaskResult *a, const TaskResult *b)
+{
+    g_assert_cmpuint(a->task, ==, b->task);
+    g_assert_cmpuint(a->fence, ==, b->fence);
+    g_assert_cmpint(a->outcome, ==, b->outcome);
+    g_assert_cmpint(a->exit_status, ==, b->exit_status);
+    g_assert_cmpint(a->signal, ==, b->signal);
+    g_assert_cmpint(a->error, ==, b->error);
+    g_assert_cmpuint(a->start_usec, ==, b->start_usec);
+    g_assert_cmpuint(a->end_usec, ==, b->end_usec);
+    g_assert_cmpuint(a->cpu_nsec, ==, b->cpu_nsec);
+    g_assert_cmpuint(a->memory_peak_bytes, ==, b->memory_peak_bytes);
+    g_assert_null(b->stderr_tail);
+}
+
+static void test_round_trip(void)
+{
+    for (int outcome = OUTCOME_EXITED; outcome < _OUTCOME_MAX; outcome++) {
+        TaskResult result = { UINT64_MAX - 2, UINT64_MAX - 1, (Outcome) outcome, 255, 9, 2, 1, UINT64_MAX - 3, 0, MEMORY_UNKNOWN, NULL }, back;
+        g_autoptr(GString) text = g_string_new(NULL);
+
+        spool_append_line(text, &result);
+        g_assert_true(strchr(text->str, '\n') == text->str + text->len - 1);
+        g_string_truncate(text, text->len - 1);
+        memset(&back, 0x55, sizeof back);
+        g_assert_cmpint(spool_parse_line(text->str, &back), ==, 0);
+        assert_equal(&result, &back);
+    }
+}
+
+static void test_lines(void)
+{
+    static const struct { const char *line; int r; } cases[] = {
+        { "1 2 exited 0 0 0 3 4 5 6", 0 },
+        { "18446744073709551615 1 exited 0 0 0 3 4 5 18446744073709551615", 0 },
+        { "", -EINVAL }, { "1", -EINVAL }, { "1 2 exited 0 0 0 3 4 5", -EINVAL }, { "1 2 exited 0 0 0 3 4 5 6 7", -EINVAL },
+        { "1 2 exited 0 0 0 3 4 5 6 ", -EINVAL }, { " 1 2 exited 0 0 0 3 4 5 6", -EINVAL }, { "1  2 exited 0 0 0 3 4 5 6", -EINVAL },
+        { "1\t2 exited 0 0 0 3 4 5 6", -EINVAL }, { "1 2 exited 0 0 0 3 4 5 6x", -EINVAL }, { "-1 2 exited 0 0 0 3 4 5 6", -EINVAL },
+        { "+1 2 exited 0 0 0 3 4 5 6", -EINVAL }, { "1 2 exited 0x1 0 0 3 4 5 6", -EINVAL }, { "1 2 exited -1 0 0 3 4 5 6", -EINVAL },
+        { "1 2 exited 2147483648 0 0 3 4 5 6", -EINVAL }, { "1 2 exited 0 0 0 3 4 5 18446744073709551616", -EINVAL },
+        { "1 2 exited 0 0 0 3 4 5 99999999999999999999999", -EINVAL }, { "1 2  0 0 0 3 4 5 6", -EINVAL }, { "1 2 none 0 0 0 3 4 5 6", -EINVAL },
+        { "1 2 EXITED 0 0 0 3 4 5 6", -EINVAL }, { "1 2 exitedexitedexitedexited 0 0 0 3 4 5 6", -EINVAL },
+        { "1 2 1 0 0 0 3 4 5 6", -EINVAL }, { "\xff 2 exited 0 0 0 3 4 5 6", -EINVAL },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        TaskResult result = { .task = 77 };
+        int r = spool_parse_line(cases[i].line, &result);
+        if (r != cases[i].r)
+            g_error("\"%s\" gives %d", cases[i].line, r);
+        if (r < 0)
+            g_assert_cmpuint(result.task, ==, 77);
+    }
+}
+
+static void test_mutated(void)
+{
+    static const char line[] = "123 45 spawn-failed 1 15 2 1700000000000000 1700000001000000 5000000 123456789";
+
+    for (unsigned i = 0; i < 20000; i++) {
+        g_autofree char *copy = g_strndup(line, (gsize) g_test_rand_int_range(0, sizeof line));
+        size_t n = strlen(copy);
+        if (n > 0)
+            copy[g_test_rand_int_range(0, (gint32) n)] = (char) g_test_rand_int();
+        TaskResult result = { .task = 77 };
+        if (spool_parse_line(copy, &result) < 0)
+            g_assert_cmpuint(result.task, ==, 77);
+        else
+            g_assert_cmpint(result.outcome, >, OUTCOME_NONE);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/spool/round-trip", test_round_trip);
+    g_test_add_func("/spool/lines", test_lines);
+    g_test_add_func("/spool/mutated", test_mutated);
+    return g_test_run();
+}

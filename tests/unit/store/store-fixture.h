@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "store/store-internal.h"
+
+/* A store in a directory of its own, driven synchronously: each call waits for its answer. What happens is also noted
+ * in "log", one word after the other, to test the order. */
+
+typedef struct Fixture {
+    char *directory;
+    Store *store;
+    StorePort *port;
+    StoreSnapshot *snapshot;
+    StoreCounts counts;  /* of the latest event, or the snapshot */
+    GArray *ended;       /* BatchEnd, without stderr tails */
+    GString *log;
+    bool note_counts;    /* in the log, too */
+    unsigned n_counts;
+    int failing;
+    unsigned n_failing;
+    TaskContext *context; /* of uid 1000 */
+    GMutex held;          /* locked while the store's thread is to wait */
+} Fixture;
+
+Fixture *fixture_new(void);
+void fixture_free(Fixture *f);
+void fixture_close(Fixture *f);
+void fixture_open(Fixture *f);
+void fixture_reopen(Fixture *f); /* as after an orderly exit */
+
+/* Waits until everything that was called so far is answered. */
+void fixture_drain(Fixture *f);
+
+/* Holds the store's thread, so that what is called meanwhile becomes one group. */
+void fixture_hold(Fixture *f);
+void fixture_release(Fixture *f);
+
+/* Lets the database grow to so many pages only; 0: as many as it wants. */
+void fixture_set_page_limit(Fixture *f, uint32_t pages);
+
+/* Closes the store, has every invariant checked on the tables by plain SQL, opens it again. */
+void fixture_verify(Fixture *f);
+
+/* The first number that a query on the closed database yields. */
+int64_t fixture_query(Fixture *f, const char *sql);
+
+TaskContext *fixture_context_new(uint32_t uid, const char *cwd);
+
+/* ------------------------------------------------------------------ submitting */
+
+/* Adds a task to a submission; returns it, to be changed at will. */
+TaskSpec *add_task(Fixture *f, Submission *submission, const char *name);
+Submission *submission_new(uint32_t uid, bool commit);
+
+typedef struct Submitted {
+    int r;
+    uint64_t batch, first, count;
+} Submitted;
+
+Submitted submit(Fixture *f, Submission *submission);
+/* n tasks, committed, uid 1000. */
+Submitted submit_tasks(Fixture *f, unsigned n, int32_t priority);
+Submitted submit_array(Fixture *f, uint64_t n, int32_t priority);
+
+/* ------------------------------------------------------------------ the rest of the port */
+
+/* The ids of the window, separated by blanks, "+" at the end if there are others. */
+char *window_of(Fixture *f, uint32_t user, size_t limit);
+GPtrArray *load_window(Fixture *f, uint32_t user, size_t limit, bool *ret_complete);
+
+void assign(Fixture *f, uint64_t task, uint64_t fence, uint32_t worker);
+void started(Fixture *f, uint64_t task, uint64_t fence, uint64_t start_usec);
+Settlement settlement_of(uint64_t task, uint64_t fence, TaskState next, uint32_t attempts);
+int settle(Fixture *f, Settlement settlement);
+/* Assigned, started and ended, in its first attempt. */
+void run_task(Fixture *f, uint64_t task, TaskState end);
+
+TaskRow *get_row(Fixture *f, uint64_t task); /* NULL: there is none */
+TaskState get_state(Fixture *f, uint64_t task);
+
+/* The ids of a page, separated by blanks; takes the filter. */
+char *list_ids(Fixture *f, TaskFilter *filter, uint64_t *ret_cursor);
+/* The ids of all pages of that size. */
+char *list_all(Fixture *f, TaskFilter *(*make)(void *userdata), void *userdata, uint32_t limit, bool reverse);
+
+TaskFilter *filter_ids(const uint64_t *ids, size_t n);
+#define FILTER_IDS(...) filter_ids((const uint64_t[]){__VA_ARGS__}, sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
+TaskFilter *filter_batch(uint64_t batch);
+TaskFilter *filter_states(uint32_t states);
+TaskFilter *filter_all(void);
+
+/* "1-3 7 | 9": cancelled, and held after the bar. */
+char *cancel(Fixture *f, TaskFilter *filter, uint32_t only_uid);
+FilterFacts examine(Fixture *f, TaskFilter *filter, uint32_t uid);
+
+WorkerRecord *worker_record_for_test(uint32_t number);
+
+/* To be given as callbacks with the fixture as userdata: note "done" or the error. */
+void note_done(int r, void *userdata);
+
+#define assert_string(value, expected)                  \
+    do {                                                \
+        g_autofree char *assert_string_value = (value); \
+        g_assert_cmpstr(assert_string_value, ==, (expected)); \
+    } while (0)
