@@ -62,11 +62,22 @@ static void agent_stop(Client *client)
     client->agent_pid = 0;
 }
 
+static void drop_bus(Client *client)
+{
+    g_clear_pointer(&client->bus, sd_bus_flush_close_unref);
+    g_clear_pointer(&client->event, sd_event_unref);
+}
+
+int connection_reopen(Client *client)
+{
+    drop_bus(client);
+    return connection_open(client);
+}
+
 void connection_close(Client *client)
 {
     agent_stop(client);
-    g_clear_pointer(&client->bus, sd_bus_flush_close_unref);
-    g_clear_pointer(&client->event, sd_event_unref);
+    drop_bus(client);
 }
 
 void connection_offer_password_agent(Client *client)

@@ -12,6 +12,8 @@
 int connection_open(Client *client);
 /* Gives the client its event loop and puts the bus on it. A lost bus ends the loop with PARCTL_UNREACHABLE. */
 int connection_attach(Client *client);
+/* A new connection in place of one whose event loop has ended, and which was closed with it. Nothing may use the old one. */
+int connection_reopen(Client *client);
 void connection_close(Client *client);
 
 /* Lets polkit ask on this terminal, if there is no other place where it could: for verbs that may need it. */

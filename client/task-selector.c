@@ -10,8 +10,6 @@
 #include "client/task-list.h"
 #include "util/parse-util.h"
 
-#define IDS_MAX UINT64_C(1000000) /* of spans: beyond, a slip of the fingers is likelier than a wish */
-
 void task_selector_init(TaskSelector *selector)
 {
     *selector = (TaskSelector) {
@@ -60,7 +58,7 @@ static int add_span(TaskSelector *selector, const char *word)
     span.last = span.first;
     if (ends[1] && (parse_id(ends[1], &span.last) < 0 || span.last < span.first))
         return -EINVAL;
-    if (span.last - span.first >= IDS_MAX)
+    if (span.last - span.first >= TASK_SELECTOR_IDS_MAX)
         return -ERANGE;
     g_array_append_val(selector->spans, span);
     return 0;
@@ -105,7 +103,7 @@ int task_selector_parse(TaskSelector *selector, Client *client, char *const *arg
     for (size_t i = 0; arguments[i]; i++) {
         int r = task_selector_add(selector, arguments[i]);
         if (r == -ERANGE)
-            return output_usage_error(client, _("\"%s\" is more than %d tasks"), arguments[i], (int) IDS_MAX);
+            return output_usage_error(client, _("\"%s\" is more than %d tasks"), arguments[i], (int) TASK_SELECTOR_IDS_MAX);
         if (r < 0)
             return output_usage_error(client, _("\"%s\" names no task: 17, 17-30, 17,19, last, batch:4 or mine do"), arguments[i]);
     }

@@ -5,6 +5,9 @@
 #include "model/task-filter.h"
 
 /* Which tasks are meant: "17", "17-30", "17,19", "last" (the submission made last), "batch:4", "mine"; several are joined. */
+
+#define TASK_SELECTOR_IDS_MAX UINT64_C(1000000) /* of one span: beyond, a slip of the fingers is likelier than a wish */
+
 typedef struct IdSpan {
     uint64_t first, last;
 } IdSpan;

@@ -219,9 +219,9 @@ static void batch_succeeded(Tracker *tracker, uint64_t batch)
 {
     for (guint i = 0; i < tracker->entries->len; i++) {
         Entry *entry = &g_array_index(tracker->entries, Entry, i);
-        g_auto(TaskInfo) info;
         if (entry->batch != batch)
             continue;
+        g_auto(TaskInfo) info;
         task_info_init(&info);
         info.id = entry->id;
         info.batch = batch;

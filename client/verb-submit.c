@@ -11,6 +11,7 @@
 #include "client/status-info.h"
 #include "client/submission.h"
 #include "client/substitution.h"
+#include "client/task-selector.h"
 #include "client/waiting.h"
 #include "util/parse-util.h"
 
@@ -115,18 +116,25 @@ static void print_json(const Submitter *submitter)
     json_output_print(json);
 }
 
-/* With --quiet, what "wait" and the others take: the task, or the batch of several. */
+static bool is_contiguous(const Submitter *s)
+{
+    return s->last - s->first + 1 == s->count;
+}
+
+/* With --quiet, what "wait" and the others take: the task, the first and the last, or the batch. */
 static void print_submitted(const Client *client, const Submitter *s)
 {
     if (client->json)
         print_json(s);
     else if (client->quiet && s->count == 1)
         printf("%" G_GUINT64_FORMAT "\n", s->first);
+    else if (client->quiet && is_contiguous(s) && s->count <= TASK_SELECTOR_IDS_MAX)
+        printf("%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT "\n", s->first, s->last);
     else if (client->quiet)
         printf("batch:%" G_GUINT64_FORMAT "\n", s->batch);
     else if (s->count == 1)
         printf(_("batch %" G_GUINT64_FORMAT ": task %" G_GUINT64_FORMAT "\n"), s->batch, s->first);
-    else if (s->last - s->first + 1 == s->count)
+    else if (is_contiguous(s))
         printf(_("batch %" G_GUINT64_FORMAT ": %" G_GUINT64_FORMAT " tasks %" G_GUINT64_FORMAT "–%" G_GUINT64_FORMAT "\n"), s->batch,
                s->count, s->first, s->last);
     else

@@ -10,6 +10,10 @@
 #include "client/connection.h"
 #include "client/error-report.h"
 #include "client/output.h"
+#include "client/status-info.h"
+#include "dbus/parexec-dbus.h"
+
+#define GONE_USEC (3 * USEC_PER_SEC) /* an idle worker ends within milliseconds */
 
 static int append_quantities(const WorkerOptions *options, sd_bus_message *m)
 {
@@ -118,16 +122,74 @@ int worker_lease_add(WorkerLease *lease, const WorkerOptions *options, uint64_t 
     return 0;
 }
 
+static int on_worker_removed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    GHashTable *left = userdata;
+    const char *id;
+
+    if (sd_bus_message_read_basic(m, 's', &id) > 0)
+        g_hash_table_remove(left, id);
+    return 0;
+}
+
+/* Those that still run somebody's task end later, without us. */
+static void forget_busy(WorkerLease *lease, GHashTable *left)
+{
+    g_autoptr(StatusInfo) status = NULL;
+
+    if (status_info_get(lease->client, &status, NULL) < 0) {
+        g_hash_table_remove_all(left);
+        return;
+    }
+    for (guint i = 0; i < lease->ids->len; i++) {
+        const WorkerInfo *worker = status_info_worker(status, lease->ids->pdata[i]);
+        if (!worker || worker->tasks->len > 0)
+            g_hash_table_remove(left, lease->ids->pdata[i]);
+    }
+}
+
+static void wait_until_gone(WorkerLease *lease, GHashTable *left)
+{
+    uint64_t deadline = (uint64_t) g_get_monotonic_time() + GONE_USEC;
+
+    forget_busy(lease, left);
+    while (g_hash_table_size(left) > 0) {
+        uint64_t now = (uint64_t) g_get_monotonic_time();
+        int r = sd_bus_process(lease->client->bus, NULL);
+        if (r == 0 && now < deadline)
+            r = sd_bus_wait(lease->client->bus, deadline - now);
+        if (r < 0 || now >= deadline)
+            return;
+    }
+}
+
+static void drain(WorkerLease *lease, const char *id)
+{
+    g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
+    g_autoptr(sd_bus_message) call = NULL;
+
+    if (connection_new_call(lease->client, "Drain", &call) < 0 || sd_bus_message_append_basic(call, 's', id) < 0)
+        return;
+    if (connection_try_call(lease->client, call, &error, NULL) < 0 && error_exit_code(error.name) != PARCTL_FAILED)
+        output_error(_("worker %s was added for this call and could not be drained: parctl drain %s"), id, id);
+}
+
 void worker_lease_done(WorkerLease *lease)
 {
-    for (guint i = 0; lease->ids && i < lease->ids->len; i++) {
-        g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
-        g_autoptr(sd_bus_message) call = NULL;
-        const char *id = lease->ids->pdata[i];
-        if (connection_new_call(lease->client, "Drain", &call) < 0 || sd_bus_message_append_basic(call, 's', id) < 0)
-            continue;
-        if (connection_try_call(lease->client, call, &error, NULL) < 0 && error_exit_code(error.name) != PARCTL_FAILED)
-            output_error(_("worker %s was added for this call and could not be drained: parctl drain %s"), id, id);
+    g_autoptr(GHashTable) left = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(sd_bus_slot) slot = NULL;
+
+    if (!lease->ids)
+        return;
+    if (lease->ids->len > 0 && connection_reopen(lease->client) >= 0) {
+        (void) sd_bus_match_signal(lease->client->bus, &slot, PAREXEC_BUS_NAME, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE, "WorkerRemoved",
+                                   on_worker_removed, left);
     }
+    for (guint i = 0; i < lease->ids->len; i++) {
+        g_hash_table_add(left, lease->ids->pdata[i]);
+        drain(lease, lease->ids->pdata[i]);
+    }
+    if (lease->ids->len > 0)
+        wait_until_gone(lease, left);
     g_clear_pointer(&lease->ids, g_ptr_array_unref);
 }

@@ -165,7 +165,12 @@ static bool has_systemd(const Daemon *daemon)
 static int engines_init(Daemon *daemon)
 {
     EngineEvents events = manager_engine_events(daemon->manager);
-    EngineOptions options = { daemon->runtime_directory, "parexec.slice", daemon->user_mode, g_getenv("PAREXEC_NO_CGROUPS") != NULL };
+    EngineOptions options = {
+        .runtime_directory = daemon->runtime_directory,
+        .slice = "parexec.slice",
+        .user_mode = daemon->user_mode,
+        .processes_only = g_getenv("PAREXEC_NO_CGROUPS") != NULL,
+    };
     int r = engine_cgroup_new(daemon->event, &options, &events, &daemon->cgroup);
 
     if (r < 0)

@@ -34,6 +34,7 @@ struct LeafCgroup {
     int kill, events, cpu, peak, usage, oom; /* files */
     uint64_t memory_max_bytes;               /* as set */
     uint64_t cpu_base, oom_base, residue_bytes;
+    bool killed;             /* as a whole, since it was made */
 };
 
 static void leaf_forget_fds(LeafCgroup *leaf)
@@ -160,7 +161,7 @@ static int leaf_make(LeafCgroup *leaf)
             leaf->generation += r == -EEXIST;
         }
     }
-    leaf->used = false;
+    leaf->used = leaf->killed = false;
     leaf->memory_max_bytes = LIMIT_NONE;
     leaf->cpu_base = leaf->oom_base = leaf->residue_bytes = 0;
     return r;
@@ -264,8 +265,8 @@ int leaf_cgroup_prepare(LeafCgroup *leaf, uint64_t memory_max_bytes)
     bool renew = leaf->peak >= 0 && (!leaf->peak_resets || leaf->residue_bytes > RESIDUE_MAX_BYTES);
     int r;
 
-    /* the second: an earlier attempt to replace it failed */
-    if ((leaf->used && renew) || leaf_member_directory(leaf) < 0) {
+    /* the last: an earlier attempt to replace it failed */
+    if ((leaf->used && renew) || leaf->killed || leaf_member_directory(leaf) < 0) {
         r = leaf_cgroup_replace(leaf);
         if (r < 0)
             return r;
@@ -306,6 +307,9 @@ static void leaf_kill_one_by_one(const LeafCgroup *leaf)
 
 void leaf_cgroup_kill(LeafCgroup *leaf)
 {
+    /* Recent kernels (seen on 6.18, cgroup_css_set_fork()) compare how often the cgroup of the parent and that of the child were killed, and takes
+     * a child born into a cgroup that was killed once for one that escaped: such a leaf is of no use any more. */
+    leaf->killed = true;
     if (leaf->kill >= 0 && pwrite(leaf->kill, "1", 1, 0) == 1)
         return;
     /* without it, what forks fast could outrun us: frozen it cannot */

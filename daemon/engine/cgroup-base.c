@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The groups of the cgroup engine: where they may be made, and making one worker's.
  *
- * v1: below the daemon's own group in each hierarchy that is of use. v2: controllers can only be handed to groups below
- * one that has no processes of its own (but for the root). So if the daemon is alone in its group, it moves to the leaf
- * "daemon" and the workers' groups become its siblings; a group that others are in as well, or that systemd has not
- * delegated, is left alone. */
+ * v1: below the daemon's own group in each hierarchy that is of use. v2: controllers can only be handed to
+ * groups below one that has no processes of its own (but for the root). So if the daemon is alone in its
+ * group, it moves to the leaf "daemon" and the workers' groups become its siblings; a group that others
+ * are in as well, or that systemd has not delegated, is left alone. */
 #include "engine/cgroup-base.h"
 #include "engine/limit-check.h"
 
@@ -17,8 +17,9 @@
 #define LEAF_NAME "/daemon"
 
 /* Always of use: for accounting and for killing. */
-#define CONTROLLERS_ALWAYS                                                                                      \
-    (CGROUP_BIT(CGROUP_MEMORY) | CGROUP_BIT(CGROUP_CPU) | CGROUP_BIT(CGROUP_CPUACCT) | CGROUP_BIT(CGROUP_FREEZER))
+#define CONTROLLERS_ALWAYS                                                                                   \
+    (CGROUP_BIT(CGROUP_MEMORY) | CGROUP_BIT(CGROUP_CPU) | CGROUP_BIT(CGROUP_CPUACCT) |                       \
+     CGROUP_BIT(CGROUP_FREEZER))
 #define CONTROLLERS_ALL (CONTROLLERS_ALWAYS | CGROUP_BIT(CGROUP_CPUSET) | CGROUP_BIT(CGROUP_PIDS))
 
 void cgroup_base_done(CgroupBase *base)
@@ -106,7 +107,8 @@ static char *make_room(CgroupBase *base, const CgroupHierarchy *hierarchy, const
     if (r >= 0)
         r = cgroup_attach(hierarchy, leaf, getpid());
     if (r < 0) {
-        set_reason(base, g_strdup_printf("no group can be made below the cgroup %s: %s", own, g_strerror(-r)));
+        set_reason(base,
+                   g_strdup_printf("no group can be made below the cgroup %s: %s", own, g_strerror(-r)));
         return NULL;
     }
     return g_strdup(own);
@@ -139,7 +141,8 @@ static void prepare_hierarchy(CgroupBase *base, size_t index, const char *member
     if (r >= 0)
         base->groups.paths[index] = g_steal_pointer(&path);
     else if (!base->reason)
-        set_reason(base, g_strdup_printf("no group can be made below the cgroup %s: %s", own, g_strerror(-r)));
+        set_reason(base,
+                   g_strdup_printf("no group can be made below the cgroup %s: %s", own, g_strerror(-r)));
 }
 
 void cgroup_base_prepare(CgroupBase *base)
@@ -190,14 +193,15 @@ static void set_limits(const CgroupHierarchy *hierarchy, const char *path, const
     }
 }
 
-static int add_to_hierarchy(const CgroupHierarchy *hierarchy, const char *base, const char *path, const WorkerLimits *limits,
-                            int32_t pid)
+static int add_to_hierarchy(const CgroupHierarchy *hierarchy, const char *base, const char *path,
+                            const WorkerLimits *limits, int32_t pid)
 {
     uint32_t controllers = hierarchy->controllers & (CONTROLLERS_ALWAYS | limit_controllers(limits));
 
     if (!hierarchy->unified && controllers == 0)
         return -ENOENT; /* nothing to limit here */
-    int r = cgroup_create(hierarchy, path, hierarchy->unified ? hierarchy->controllers & CONTROLLERS_ALL : controllers);
+    int r = cgroup_create(hierarchy, path,
+                          hierarchy->unified ? hierarchy->controllers & CONTROLLERS_ALL : controllers);
     if (r < 0)
         return r;
     if (!hierarchy->unified && (controllers & CGROUP_BIT(CGROUP_CPUSET)))
@@ -206,7 +210,8 @@ static int add_to_hierarchy(const CgroupHierarchy *hierarchy, const char *base, 
     return cgroup_attach(hierarchy, path, pid);
 }
 
-int cgroup_base_add_worker(const CgroupBase *base, const char *id, const WorkerLimits *limits, int32_t pid, WorkerGroup *ret)
+int cgroup_base_add_worker(const CgroupBase *base, const char *id, const WorkerLimits *limits, int32_t pid,
+                           WorkerGroup *ret)
 {
     g_autofree char *marker = g_strconcat("/" BASE_NAME "/", id, NULL);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Groups as directories and files: mounts and membership as text, making, removing, listing, killing. No libcgroup here.
- * Invariant: nothing above a mount point is touched, and no walk goes deeper than DEPTH_MAX (a task that was given its
- * own groups may nest them as it likes). */
+/* Groups as directories and files: mounts and membership as text, making, removing, listing, killing. No
+ * libcgroup here. Invariant: nothing above a mount point is touched, and no walk goes deeper than
+ * DEPTH_MAX (a task that was given its own groups may nest them as it likes). */
 #include "engine/cgroup-files.h"
 #include "engine/cgroup.h"
 #include "util/parse-util.h"
@@ -56,7 +56,11 @@ static bool parse_mount(const char *line, CgroupHierarchy *ret)
     bool unified = strcmp(fields[dash + 1], "cgroup2") == 0;
     if (!unified && strcmp(fields[dash + 1], "cgroup") != 0)
         return false;
-    *ret = (CgroupHierarchy) { .mount = unescape(fields[4]), .root = unescape(fields[3]), .unified = unified };
+    *ret = (CgroupHierarchy) {
+        .mount = unescape(fields[4]),
+        .root = unescape(fields[3]),
+        .unified = unified,
+    };
     if (!unified)
         take_v1_options(ret, fields[dash + 3]);
     return true;

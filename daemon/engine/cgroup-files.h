@@ -3,8 +3,8 @@
 
 #include "util/macro.h"
 
-/* Groups as directories: what engine/cgroup.c does without libcgroup. A directory is an absolute path; the first
- * mount_length bytes of it are the mount point, which is never made, changed or removed. */
+/* Groups as directories: what engine/cgroup.c does without libcgroup. A directory is an absolute path; the
+ * first mount_length bytes of it are the mount point, which is never made, changed or removed. */
 
 int cgroup_files_make(const char *directory, size_t mount_length) _warn_unused_;
 

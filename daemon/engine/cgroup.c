@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The hierarchies of this machine, found once at start, and what libcgroup does with groups in them.
  *
- * libcgroup says which controller lives at which mount, makes, removes and fills groups and reads their files. What it
- * does not know (a v2 hierarchy without controllers, name=systemd, bind mounts) or cannot do (v2 without root: it writes
- * to every ancestor; groups without controllers: it makes none and reports success) is done with plain files here and in
- * cgroup-files.c, and its word is not taken for it: each result is checked against the file system.
- * The table is written by cgroups_init() alone, before there are threads. */
+ * libcgroup says which controller lives at which mount, makes, removes and fills groups and reads their
+ * files. What it does not know (a v2 hierarchy without controllers, name=systemd, bind mounts) or cannot
+ * do (v2 without root: it writes to every ancestor; groups without controllers: it makes none and reports
+ * success) is done with plain files here and in cgroup-files.c, and its word is not taken for it: each
+ * result is checked against the file system. The table is written by cgroups_init() alone, before there
+ * are threads. */
 #include "engine/cgroup.h"
 #include "engine/cgroup-files.h"
 
@@ -113,7 +114,8 @@ int cgroup_hierarchy_named(const char *name)
     return -ENOENT;
 }
 
-/* libcgroup counts from the mount point, without a slash. NULL: not shown there, or the mount point itself. */
+/* libcgroup counts from the mount point, without a slash. NULL: not shown there, or the mount point
+ * itself. */
 static const char *libcgroup_name(const CgroupHierarchy *hierarchy, const char *directory)
 {
     size_t n = strlen(hierarchy->mount);
@@ -201,7 +203,8 @@ static int libcgroup_read(const char *name, CgroupController controller, const c
     char buffer[1024];
     void *handle = NULL;
 
-    int r = cgroup_read_value_begin(cgroup_controller_to_string(controller), name, own_file, &handle, buffer, sizeof buffer);
+    int r = cgroup_read_value_begin(cgroup_controller_to_string(controller), name, own_file, &handle, buffer,
+                                    sizeof buffer);
     if (r != 0 && r != ECGEOF)
         return from_libcgroup(r);
     for (; r == 0; r = cgroup_read_value_next(&handle, buffer, sizeof buffer))
@@ -211,8 +214,8 @@ static int libcgroup_read(const char *name, CgroupController controller, const c
     return 0;
 }
 
-int cgroup_read(const CgroupHierarchy *hierarchy, const char *path, CgroupController controller, const char *file,
-                char **ret_value)
+int cgroup_read(const CgroupHierarchy *hierarchy, const char *path, CgroupController controller,
+                const char *file, char **ret_value)
 {
     g_autofree char *directory = cgroup_directory(hierarchy, path);
     const char *name = libcgroup_name(hierarchy, directory);
@@ -222,13 +225,14 @@ int cgroup_read(const CgroupHierarchy *hierarchy, const char *path, CgroupContro
     return cgroup_read_core(hierarchy, path, file, ret_value);
 }
 
-int cgroup_write(const CgroupHierarchy *hierarchy, const char *path, CgroupController controller, const char *file,
-                 const char *value)
+int cgroup_write(const CgroupHierarchy *hierarchy, const char *path, CgroupController controller,
+                 const char *file, const char *value)
 {
     g_autofree char *directory = cgroup_directory(hierarchy, path);
     const char *name = libcgroup_name(hierarchy, directory);
     struct cgroup *group = name ? cgroup_new_cgroup(name) : NULL;
-    struct cgroup_controller *settings = group ? cgroup_add_controller(group, cgroup_controller_to_string(controller)) : NULL;
+    struct cgroup_controller *settings =
+        group ? cgroup_add_controller(group, cgroup_controller_to_string(controller)) : NULL;
     int r;
 
     if (settings && cgroup_add_value_string(settings, file, value) == 0)

@@ -4,8 +4,9 @@
 #include "util/macro.h"
 #include "util/string-table.h"
 
-/* The cgroup hierarchies of this machine, and single groups in them; a thin layer over libcgroup. A group is named by its
- * path as /proc/PID/cgroup shows it ("/parexec.slice/parexec-w1.scope"). Paths come from the kernel or from the daemon. */
+/* The cgroup hierarchies of this machine, and single groups in them; a thin layer over libcgroup. A group
+ * is named by its path as /proc/PID/cgroup shows it ("/parexec.slice/parexec-w1.scope"). Paths come from
+ * the kernel or from the daemon. */
 
 typedef enum CgroupController {
     CGROUP_MEMORY,
@@ -29,17 +30,18 @@ typedef struct CgroupHierarchy {
     uint32_t controllers; /* bits: those of them that this machine has here */
 } CgroupHierarchy;
 
-/* Finds the hierarchies; once, before any thread is started, and again is harmless. 0, or negative errno: there are none. */
+/* Finds the hierarchies; once, before any thread is started, and again is harmless. 0, or negative errno:
+ * there are none. */
 int cgroups_init(void) _warn_unused_;
 
 size_t cgroup_hierarchy_count(void);
 const CgroupHierarchy *cgroup_hierarchy(size_t index);
 int cgroup_hierarchy_of(CgroupController controller); /* its index; -ENOENT: not on this machine */
-int cgroup_hierarchy_unified(void);                   /* the index of cgroup v2, with or without controllers; -ENOENT */
-int cgroup_hierarchy_named(const char *name);         /* the index of name=NAME; -ENOENT */
+int cgroup_hierarchy_unified(void); /* the index of cgroup v2, with or without controllers; -ENOENT */
+int cgroup_hierarchy_named(const char *name); /* the index of name=NAME; -ENOENT */
 
-/* The lines of mountinfo(5) that are cgroup hierarchies, the first mount of each. Controllers are those of the mount
- * options: a v2 mount has none yet. For cgroups_init() and tests. */
+/* The lines of mountinfo(5) that are cgroup hierarchies, the first mount of each. Controllers are those of
+ * the mount options: a v2 mount has none yet. For cgroups_init() and tests. */
 size_t cgroup_parse_mounts(const char *mountinfo, CgroupHierarchy *hierarchies, size_t max);
 void cgroup_hierarchy_done(CgroupHierarchy *hierarchy);
 
@@ -61,20 +63,22 @@ int cgroup_remove(const CgroupHierarchy *hierarchy, const char *path) _warn_unus
 int cgroup_attach(const CgroupHierarchy *hierarchy, const char *path, int32_t pid) _warn_unused_;
 
 /* One file of a controller, without the last newline. -ENOENT: the group or the file is not there. */
-int cgroup_read(const CgroupHierarchy *hierarchy, const char *path, CgroupController controller, const char *file,
-                char **ret_value) _warn_unused_;
-int cgroup_write(const CgroupHierarchy *hierarchy, const char *path, CgroupController controller, const char *file,
-                 const char *value) _warn_unused_;
+int cgroup_read(const CgroupHierarchy *hierarchy, const char *path, CgroupController controller,
+                const char *file, char **ret_value) _warn_unused_;
+int cgroup_write(const CgroupHierarchy *hierarchy, const char *path, CgroupController controller,
+                 const char *file, const char *value) _warn_unused_;
 
 /* The files that every group has, whatever its controllers. */
-int cgroup_read_core(const CgroupHierarchy *hierarchy, const char *path, const char *file, char **ret_value) _warn_unused_;
-int cgroup_write_core(const CgroupHierarchy *hierarchy, const char *path, const char *file, const char *value) _warn_unused_;
+int cgroup_read_core(const CgroupHierarchy *hierarchy, const char *path, const char *file, char **ret_value)
+    _warn_unused_;
+int cgroup_write_core(const CgroupHierarchy *hierarchy, const char *path, const char *file, const char *value)
+    _warn_unused_;
 
 /* The processes of the group and of all below it, appended to pids (of int32_t). -ENOENT: no such group. */
 int cgroup_list_pids(const CgroupHierarchy *hierarchy, const char *path, GArray *pids) _warn_unused_;
 
-/* Kills every process of the group and of all below it: at once on v2 (cgroup.kill); where the kernel cannot, those that
- * are found now, so that it has to be repeated until the group is empty. */
+/* Kills every process of the group and of all below it: at once on v2 (cgroup.kill); where the kernel
+ * cannot, those that are found now, so that it has to be repeated until the group is empty. */
 int cgroup_kill(const CgroupHierarchy *hierarchy, const char *path) _warn_unused_;
 
 /* 1: no process lives in it or below (or it does not exist), 0: some do. */

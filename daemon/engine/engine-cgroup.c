@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* EnginePort without systemd: the worker in a plain cgroup "parexec/w1" below the daemon's own, or only a process.
+/* EnginePort without systemd: the worker in a plain cgroup "parexec/w1" below the daemon's own, or only a
+ * process.
  *
  *   start ── launch_child ── groups, limits, attach ── launch_release ──► up: started, from the loop
  *   kill, at any time ──► killed ──► gone           adopt ──► up, or what is left is killed ──► gone
  *
- * All of starting is done at once, since only the kernel is asked; only the answer waits for the loop. Where a worker is
- * only a process, its tree is found through /proc: alive, it is the parent of all that its tasks leave behind; when it
- * dies by itself, that becomes the daemon's, which is made a subreaper for it. */
+ * All of starting is done at once, since only the kernel is asked; only the answer waits for the loop.
+ * Where a worker is only a process, its tree is found through /proc: alive, it is the parent of all that
+ * its tasks leave behind; when it dies by itself, that becomes the daemon's, which is made a subreaper for
+ * it. */
 #include "engine/engine-cgroup.h"
 #include "engine/cgroup-base.h"
 #include "engine/limit-check.h"
@@ -31,7 +33,7 @@ typedef struct CgroupWorker {
     EngineWorker *base;
     bool announced; /* started was called, or it was adopted */
     bool killed;
-    bool missing;   /* was not found when it was to be adopted */
+    bool missing; /* was not found when it was to be adopted */
     int failure;
     char *why;
 } CgroupWorker;
@@ -110,8 +112,8 @@ static void on_worker_ended(EngineWorker *base, void *userdata)
     announce(worker);
     if (failed && !worker->killed)
         return;
-    g_autofree char *why = worker->missing ? g_strdup("not found after the restart of the daemon")
-                                           : engine_worker_why(base);
+    g_autofree char *why =
+        worker->missing ? g_strdup("not found after the restart of the daemon") : engine_worker_why(base);
     engine->events.gone(base->number, why, engine->events.userdata);
 }
 
@@ -134,7 +136,8 @@ static CgroupWorker *cgroup_worker_new(CgroupEngine *engine, uint32_t number)
 
     g_assert(!find_worker(engine, number));
     worker->engine = engine;
-    worker->base = engine_worker_new(engine->event, number, engine->runtime_directory, on_worker_ended, worker);
+    worker->base =
+        engine_worker_new(engine->event, number, engine->runtime_directory, on_worker_ended, worker);
     worker->base->find_orphans = find_orphans;
     g_hash_table_insert(engine->workers, GUINT_TO_POINTER(number), worker);
     return worker;
@@ -254,7 +257,8 @@ static char **engine_not_enforced(EnginePort *port, uint32_t number, const Worke
     if (!worker || worker->base->dead)
         return g_new0(char *, 1);
     if (worker->base->only_process)
-        return limit_check_none(&spec->limits, engine->base.reason ? engine->base.reason : "no cgroup takes the process");
+        return limit_check_none(&spec->limits,
+                                engine->base.reason ? engine->base.reason : "no cgroup takes the process");
     return worker_group_not_enforced(&worker->base->group, worker->base->process.pid, &spec->limits);
 }
 
@@ -266,13 +270,20 @@ static bool engine_delegates(EnginePort *port)
     return !engine->base.reason;
 }
 
-int engine_cgroup_new(sd_event *event, const EngineOptions *options, const EngineEvents *events, EnginePort **ret)
+int engine_cgroup_new(sd_event *event, const EngineOptions *options, const EngineEvents *events,
+                      EnginePort **ret)
 {
     CgroupEngine *engine = g_new0(CgroupEngine, 1);
 
     engine->port = (EnginePort) {
-        .start = engine_start, .adopt = engine_adopt, .kill = engine_kill, .release = engine_release, .owns = engine_owns,
-        .usage = engine_usage, .not_enforced = engine_not_enforced, .delegates = engine_delegates,
+        .start = engine_start,
+        .adopt = engine_adopt,
+        .kill = engine_kill,
+        .release = engine_release,
+        .owns = engine_owns,
+        .usage = engine_usage,
+        .not_enforced = engine_not_enforced,
+        .delegates = engine_delegates,
     };
     engine->event = sd_event_ref(event);
     engine->events = *events;

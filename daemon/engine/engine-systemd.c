@@ -6,7 +6,8 @@
  *                └──────── scope_worker_fail() ────────┘──► killed ──► started(r)
  *   kill, at any time ──► killed ──► gone            adopt ──► up, or what is left is killed ──► gone
  *
- * Nothing is announced from inside a call of the port, and a failed start or a gone only when nothing lives any more. */
+ * Nothing is announced from inside a call of the port, and a failed start or a gone only when nothing
+ * lives any more. */
 #include "engine/engine-systemd.h"
 #include "engine/proc-file.h"
 #include "engine/scope-start.h"
@@ -33,10 +34,10 @@ typedef struct ScopeWorker {
     SystemdEngine *engine;
     EngineWorker *base;
     char *unit;
-    bool up;             /* started was announced, or it was adopted */
-    bool killed;         /* the answer is gone, whatever it was doing */
-    bool missing;        /* was not found when it was to be adopted */
-    int failure;         /* the start failed: announced when nothing lives */
+    bool up;      /* started was announced, or it was adopted */
+    bool killed;  /* the answer is gone, whatever it was doing */
+    bool missing; /* was not found when it was to be adopted */
+    int failure;  /* the start failed: announced when nothing lives */
     char *why;
     sd_bus_slot *lookup; /* of its control group */
 } ScopeWorker;
@@ -92,8 +93,8 @@ static void on_worker_ended(EngineWorker *base, void *userdata)
         announce_failure(worker);
         return;
     }
-    g_autofree char *why = worker->missing ? g_strdup("not found after the restart of the daemon")
-                                           : engine_worker_why(base);
+    g_autofree char *why =
+        worker->missing ? g_strdup("not found after the restart of the daemon") : engine_worker_why(base);
     engine->events.gone(base->number, why, engine->events.userdata);
 }
 
@@ -122,7 +123,8 @@ static int check_scope(ScopeWorker *worker, char **ret_why)
         return -ECHILD;
     }
     if (r < 0)
-        *ret_why = g_strdup_printf("systemd says that %s is up, but the worker's process is not in it", worker->unit);
+        *ret_why = g_strdup_printf("systemd says that %s is up, but the worker's process is not in it",
+                                   worker->unit);
     return r;
 }
 
@@ -185,7 +187,8 @@ static ScopeWorker *scope_worker_new(SystemdEngine *engine, uint32_t number)
     worker_id_format(id, number);
     worker->engine = engine;
     worker->unit = g_strdup_printf("parexec-%s.scope", id);
-    worker->base = engine_worker_new(engine->event, number, engine->runtime_directory, on_worker_ended, worker);
+    worker->base =
+        engine_worker_new(engine->event, number, engine->runtime_directory, on_worker_ended, worker);
     g_hash_table_insert(engine->workers, GUINT_TO_POINTER(number), worker);
     return worker;
 }
@@ -208,7 +211,8 @@ static void engine_start(EnginePort *port, const EngineStart *request)
         engine_worker_defer(worker->base, on_launch_failed);
         return;
     }
-    scope_starts_add(engine->starts, request->number, worker->unit, &worker->base->launched, &request->spec->limits);
+    scope_starts_add(engine->starts, request->number, worker->unit, &worker->base->launched,
+                     &request->spec->limits);
 }
 
 /* ---- adopting ---- */
@@ -255,7 +259,8 @@ static void engine_adopt(EnginePort *port, uint32_t number, const WorkerProcess 
     engine_worker_disown(worker->base);
     if (process->control_group && *process->control_group)
         kill_remains(worker, process->control_group);
-    else if (systemd1_get_control_group(engine->systemd, worker->unit, on_control_group, worker, &worker->lookup) < 0)
+    else if (systemd1_get_control_group(engine->systemd, worker->unit, on_control_group, worker,
+                                        &worker->lookup) < 0)
         kill_remains(worker, NULL);
 }
 
@@ -274,7 +279,8 @@ static void engine_kill(EnginePort *port, uint32_t number)
     engine_worker_kill(worker->base);
     if (!worker->up)
         return; /* once the job is done, the scope is stopped */
-    /* Through the kernel it is faster, and needs no PID 1 that answers; this is for where the kernel cannot. */
+    /* Through the kernel it is faster, and needs no PID 1 that answers; this is for where the kernel
+     * cannot. */
     systemd1_kill_unit(engine->systemd, worker->unit);
     systemd1_stop_unit(engine->systemd, worker->unit);
 }
@@ -340,17 +346,23 @@ static int engine_connect(SystemdEngine *engine, sd_bus *bus, const EngineOption
 {
     uint64_t timeout_usec = options->timeout_usec > 0 ? options->timeout_usec : SYSTEMD_TIMEOUT_USEC;
     Systemd1Events systemd_events = {
-        .job_removed = on_job_removed, .restarted = on_systemd_restarted, .userdata = engine,
+        .job_removed = on_job_removed,
+        .restarted = on_systemd_restarted,
+        .userdata = engine,
     };
     ScopeStartsEvents starts_events = {
-        .settled = on_settled, .up = on_up, .failed = on_start_failed, .userdata = engine,
+        .settled = on_settled,
+        .up = on_up,
+        .failed = on_start_failed,
+        .userdata = engine,
     };
 
     int r = cgroups_init();
     if (r >= 0)
         r = systemd1_new(bus, timeout_usec, &systemd_events, &engine->systemd);
     if (r >= 0)
-        engine->starts = scope_starts_new(engine->event, engine->systemd, options->slice, timeout_usec, &starts_events);
+        engine->starts =
+            scope_starts_new(engine->event, engine->systemd, options->slice, timeout_usec, &starts_events);
     return r;
 }
 
@@ -360,8 +372,14 @@ int engine_systemd_new(sd_bus *bus, sd_event *event, const EngineOptions *option
     SystemdEngine *engine = g_new0(SystemdEngine, 1);
 
     engine->port = (EnginePort) {
-        .start = engine_start, .adopt = engine_adopt, .kill = engine_kill, .release = engine_release, .owns = engine_owns,
-        .usage = engine_usage, .not_enforced = engine_not_enforced, .delegates = engine_delegates,
+        .start = engine_start,
+        .adopt = engine_adopt,
+        .kill = engine_kill,
+        .release = engine_release,
+        .owns = engine_owns,
+        .usage = engine_usage,
+        .not_enforced = engine_not_enforced,
+        .delegates = engine_delegates,
     };
     engine->event = sd_event_ref(event);
     engine->events = *events;

@@ -5,8 +5,8 @@
 
 #include "engine/engine-worker.h"
 
-/* The engine that starts each worker in a transient scope. bus: the system's, or the user's in user mode; it must be
- * attached to the event loop and outlive the engine. To be made before there are threads. */
+/* The engine that starts each worker in a transient scope. bus: the system's, or the user's in user mode;
+ * it must be attached to the event loop and outlive the engine. To be made before there are threads. */
 int engine_systemd_new(sd_bus *bus, sd_event *event, const EngineOptions *options, const EngineEvents *events,
                        EnginePort **ret) _warn_unused_;
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The processes of one worker; owned by its engine's record of the worker.
  *
- * A pidfd tells when the worker's own process ended. From then on, or from engine_worker_kill() on, sweeps kill whatever
- * is left and look again, at first after a millisecond, then less and less often, until the process has ended and nothing
- * is left: then on_ended() is called, once, from the loop. It may free the worker, so nothing is touched after it. */
+ * A pidfd tells when the worker's own process ended. From then on, or from engine_worker_kill() on, sweeps
+ * kill whatever is left and look again, at first after a millisecond, then less and less often, until the
+ * process has ended and nothing is left: then on_ended() is called, once, from the loop. It may free the
+ * worker, so nothing is touched after it. */
 #include "engine/engine-worker.h"
 #include "engine/proc-file.h"
 #include "model/ids.h"
@@ -34,8 +35,8 @@ static int on_deferred(sd_event_source *source, void *userdata)
     return 0;
 }
 
-EngineWorker *engine_worker_new(sd_event *event, uint32_t number, const char *runtime_directory, EngineWorkerEnded on_ended,
-                                void *userdata)
+EngineWorker *engine_worker_new(sd_event *event, uint32_t number, const char *runtime_directory,
+                                EngineWorkerEnded on_ended, void *userdata)
 {
     EngineWorker *worker = g_new0(EngineWorker, 1);
     char id[WORKER_ID_MAX];
@@ -103,7 +104,8 @@ void engine_worker_reap(EngineWorker *worker)
     g_autofree char *end = NULL;
 
     worker->keep_zombie = false;
-    if (worker->adopted || worker->launched.pidfd < 0 || launch_reap(&worker->launched, &end) <= 0 || worker->end)
+    if (worker->adopted || worker->launched.pidfd < 0 || launch_reap(&worker->launched, &end) <= 0 ||
+        worker->end)
         return;
     worker->end = g_steal_pointer(&end);
 }
@@ -124,7 +126,8 @@ static int on_process_end(sd_event_source *source, int fd, uint32_t revents, voi
 
 static int watch_process(EngineWorker *worker)
 {
-    return sd_event_add_io(worker->event, &worker->watch, worker->launched.pidfd, EPOLLIN, on_process_end, worker);
+    return sd_event_add_io(worker->event, &worker->watch, worker->launched.pidfd, EPOLLIN, on_process_end,
+                           worker);
 }
 
 int engine_worker_launch(EngineWorker *worker, GBytes *record)
@@ -222,8 +225,8 @@ static bool nothing_lives(EngineWorker *worker)
 static void arm_sweep(EngineWorker *worker)
 {
     worker->timer = sd_event_source_disable_unref(worker->timer);
-    int r = sd_event_add_time_relative(worker->event, &worker->timer, CLOCK_MONOTONIC, worker->sweep_usec, USEC_PER_MSEC,
-                                       on_sweep_timer, worker);
+    int r = sd_event_add_time_relative(worker->event, &worker->timer, CLOCK_MONOTONIC, worker->sweep_usec,
+                                       USEC_PER_MSEC, on_sweep_timer, worker);
     g_assert(r >= 0);
     worker->sweep_usec = MIN(worker->sweep_usec * 2, SWEEP_LAST_USEC);
 }

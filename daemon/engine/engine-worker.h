@@ -7,7 +7,8 @@
 #include "engine/launch.h"
 #include "engine/worker-group.h"
 
-/* The processes of one worker as both engines see them: launched or adopted, watched by a pidfd, killed as a whole. */
+/* The processes of one worker as both engines see them: launched or adopted, watched by a pidfd, killed as
+ * a whole. */
 
 /* How an engine is made. Strings are copied. */
 typedef struct EngineOptions {
@@ -26,17 +27,18 @@ typedef void (*EngineWorkerEnded)(EngineWorker *worker, void *userdata);
 struct EngineWorker {
     uint32_t number;
     WorkerProcess process;
-    Launched launched;    /* of an adopted one only the pidfd */
-    WorkerGroup group;    /* without paths: it is only a process */
+    Launched launched; /* of an adopted one only the pidfd */
+    WorkerGroup group; /* without paths: it is only a process */
     char *log_path;
-    char *end;            /* how it ended; NULL: it lives, or that is not known */
+    char *end; /* how it ended; NULL: it lives, or that is not known */
     bool adopted;
-    bool keep_zombie;     /* its pid must not be used again yet */
-    bool only_process;    /* its tree is hunted through /proc */
-    void (*find_orphans)(GArray *pids, void *userdata); /* only_process: what a dead worker left behind; or NULL */
+    bool keep_zombie;  /* its pid must not be used again yet */
+    bool only_process; /* its tree is hunted through /proc */
+    /* only_process: what a dead worker left behind; or NULL */
+    void (*find_orphans)(GArray *pids, void *userdata);
     bool dead, ended;
-    GArray *hunted;       /* pidfds (int) of what was killed through /proc */
-    uint64_t sweep_usec;  /* until the next look */
+    GArray *hunted;      /* pidfds (int) of what was killed through /proc */
+    uint64_t sweep_usec; /* until the next look */
 
     sd_event *event;
     sd_event_source *watch, *timer, *deferred;
@@ -45,8 +47,8 @@ struct EngineWorker {
     void (*deferred_call)(EngineWorker *worker, void *userdata);
 };
 
-EngineWorker *engine_worker_new(sd_event *event, uint32_t number, const char *runtime_directory, EngineWorkerEnded on_ended,
-                                void *userdata);
+EngineWorker *engine_worker_new(sd_event *event, uint32_t number, const char *runtime_directory,
+                                EngineWorkerEnded on_ended, void *userdata);
 EngineWorker *engine_worker_free(EngineWorker *worker); /* ends no process that was released */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EngineWorker, engine_worker_free)
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The one place that makes a worker's process; whoever separates privileges later moves this file.
  *
- * The child is held by a socket (a pipe that raises no SIGPIPE) until its limits are in force: one byte lets it go, end
- * of file (the daemon died, or changed its mind) ends it. The launch record waits in a memfd, so that its size does not
- * matter and letting go cannot block. The daemon has threads: between fork() and execve() only async-signal-safe
- * functions are called, and all that needs memory is prepared before. */
+ * The child is held by a socket (a pipe that raises no SIGPIPE) until its limits are in force: one byte
+ * lets it go, end of file (the daemon died, or changed its mind) ends it. The launch record waits in a
+ * memfd, so that its size does not matter and letting go cannot block. The daemon has threads: between
+ * fork() and execve() only async-signal-safe functions are called, and all that needs memory is prepared
+ * before. */
 #include "engine/launch.h"
 #include "engine/proc-file.h"
 #include "model/ids.h"
@@ -151,7 +152,8 @@ static int plan_open(ChildPlan *plan, const char *log_path, GBytes *record, int 
     int r = lift_fd(&plan->null_fd);
     if (r < 0)
         return r;
-    plan->log_fd = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0600);
+    plan->log_fd =
+        open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0600);
     r = lift_fd(&plan->log_fd);
     if (r < 0)
         return r;
@@ -187,7 +189,7 @@ static int plan_fork(const ChildPlan *plan, int *release_fd, Launched *ret)
     if (pidfd < 0) {
         int r = -errno;
         (void) kill(pid, SIGKILL);
-        (void) waitid(P_PID, (id_t) pid, &(siginfo_t) { 0 }, WEXITED); /* was only just made: ends at once */
+        (void) waitid(P_PID, (id_t) pid, &(siginfo_t) { 0 }, WEXITED | WNOHANG); /* or a zombie stays */
         return r;
     }
     if (!children)
@@ -210,7 +212,10 @@ int launch_child(uint32_t number, const char *log_path, GBytes *record, Launched
         .argv = { (char *) "parexec-worker", id, NULL },
         .environment = { (char *) "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                          (char *) "LANG=C.UTF-8", log_level, NULL },
-        .null_fd = -EBADF, .log_fd = -EBADF, .record_fd = -EBADF, .hold_fd = -EBADF,
+        .null_fd = -EBADF,
+        .log_fd = -EBADF,
+        .record_fd = -EBADF,
+        .hold_fd = -EBADF,
     };
     int r = plan_open(&plan, log_path, record, &release_fd);
     if (r >= 0)

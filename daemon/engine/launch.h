@@ -14,9 +14,9 @@ typedef struct Launched {
 
 #define LAUNCHED_NULL ((Launched) { .pidfd = -EBADF, .release_fd = -EBADF })
 
-/* Forks a process that will become the worker's program. It waits: until launch_release() it executes nothing, and if
- * this daemon dies before, it ends by itself. Its output goes to the file log_path, which is made anew (0600); the
- * program finds the record at LAUNCH_RECORD_FD. */
+/* Forks a process that will become the worker's program. It waits: until launch_release() it executes
+ * nothing, and if this daemon dies before, it ends by itself. Its output goes to the file log_path, which
+ * is made anew (0600); the program finds the record at LAUNCH_RECORD_FD. */
 int launch_child(uint32_t number, const char *log_path, GBytes *record, Launched *ret) _warn_unused_;
 
 /* Lets it execute the program. -EPIPE: it is not there any more. */

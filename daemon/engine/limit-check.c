@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Limits in the kernel's terms, for both versions of cgroups. One table says for each limit which controller enforces
- * it, in which file, and how the two are compared. A limit holds if the kernel's value is as strict or stricter. */
+/* Limits in the kernel's terms, for both versions of cgroups. One table says for each limit which
+ * controller enforces it, in which file, and how the two are compared. A limit holds if the kernel's value
+ * is as strict or stricter. */
 #include "engine/limit-check.h"
 #include "util/parse-util.h"
 
@@ -115,9 +116,11 @@ static char *deviation_cpu_quota(const WorkerLimits *limits, const char *value, 
     g_auto(GStrv) words = g_strsplit(value, " ", 2);
     uint64_t quota, period = CPU_PERIOD_USEC;
 
-    if (!words[0] || parse_uint64(words[0], &quota) < 0 || (words[1] && parse_uint64(words[1], &period) < 0) || period == 0)
+    if (!words[0] || parse_uint64(words[0], &quota) < 0 ||
+        (words[1] && parse_uint64(words[1], &period) < 0) || period == 0)
         return g_strdup("the kernel has no limit");
-    double has = (double) quota / (double) period, wanted = (double) limits->cpu_quota_usec_per_sec / USEC_PER_SEC;
+    double has = (double) quota / (double) period,
+           wanted = (double) limits->cpu_quota_usec_per_sec / USEC_PER_SEC;
     if (has <= wanted + 1.0 / (double) period)
         return NULL;
     return g_strdup_printf("the kernel has %.2f CPUs, not %.2f", has, wanted);
@@ -198,11 +201,14 @@ static const LimitKind kinds[] = {
       wants_memory_max, format_memory_max, deviation_memory_max },
     { "MemoryHigh", CGROUP_MEMORY, { NULL, "memory.high" },
       wants_memory_high, format_memory_high, deviation_memory_high },
-    { "CPU quota", CGROUP_CPU, { "cpu.cfs_quota_us", "cpu.max" }, wants_cpu_quota, format_cpu_quota, deviation_cpu_quota },
-    { "CPU weight", CGROUP_CPU, { "cpu.shares", "cpu.weight" }, wants_cpu_weight, format_cpu_weight, deviation_cpu_weight },
+    { "CPU quota", CGROUP_CPU, { "cpu.cfs_quota_us", "cpu.max" },
+      wants_cpu_quota, format_cpu_quota, deviation_cpu_quota },
+    { "CPU weight", CGROUP_CPU, { "cpu.shares", "cpu.weight" },
+      wants_cpu_weight, format_cpu_weight, deviation_cpu_weight },
     { "allowed CPUs", CGROUP_CPUSET, { "cpuset.effective_cpus", "cpuset.cpus.effective" },
       wants_cpus, format_cpus, deviation_cpus },
-    { "task limit", CGROUP_PIDS, { "pids.max", "pids.max" }, wants_tasks_max, format_tasks_max, deviation_tasks_max },
+    { "task limit", CGROUP_PIDS, { "pids.max", "pids.max" },
+      wants_tasks_max, format_tasks_max, deviation_tasks_max },
 };
 
 static char *kind_check(const LimitKind *kind, const WorkerLimits *limits, const LimitSource *source)
@@ -317,14 +323,16 @@ GArray *limit_settings(const WorkerLimits *limits, uint32_t controllers, bool un
     for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
         const LimitKind *kind = &kinds[i];
         if ((controllers & CGROUP_BIT(kind->controller)) && kind->wanted(limits) && kind->files[unified])
-            settings_add(settings, kind->controller, written_file(kind, unified), kind->format(limits, unified));
+            settings_add(settings, kind->controller, written_file(kind, unified),
+                         kind->format(limits, unified));
     }
     /* Else reaching the limit would only mean swapping. */
     if ((controllers & CGROUP_BIT(CGROUP_MEMORY)) && wants_memory_max(limits)) {
         if (unified)
             settings_add(settings, CGROUP_MEMORY, "memory.swap.max", g_strdup("0"));
         else
-            settings_add(settings, CGROUP_MEMORY, "memory.memsw.limit_in_bytes", format_memory_max(limits, false));
+            settings_add(settings, CGROUP_MEMORY, "memory.memsw.limit_in_bytes",
+                         format_memory_max(limits, false));
     }
     return settings;
 }

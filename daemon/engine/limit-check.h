@@ -4,8 +4,8 @@
 #include "engine/cgroup.h"
 #include "model/limits.h"
 
-/* Limits in the kernel's terms: what is to be written for them, and whether what the kernel has is as strict as asked.
- * Pure: the files come in through a function. */
+/* Limits in the kernel's terms: what is to be written for them, and whether what the kernel has is as
+ * strict as asked. Pure: the files come in through a function. */
 
 /* Where the kernel's values come from. */
 typedef struct LimitSource {
@@ -35,5 +35,6 @@ GArray *limit_settings(const WorkerLimits *limits, uint32_t controllers, bool un
 /* The controllers (bits) that the limits need. */
 uint32_t limit_controllers(const WorkerLimits *limits);
 
-/* The CPUs of "0-3,8" as a bit mask, bit 0 of byte 0 is CPU 0: systemd's AllowedCPUs. NULL: not such a list. */
+/* The CPUs of "0-3,8" as a bit mask, bit 0 of byte 0 is CPU 0: systemd's AllowedCPUs. NULL: not such a
+ * list. */
 GByteArray *limit_cpu_mask(const char *list);

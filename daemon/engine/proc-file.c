@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Processes as /proc shows them: start times against reused numbers, and whole trees for workers that have no cgroup.
- * Invariant: a process is signalled through a pidfd that was opened before its place in the tree was read, so that a
- * reused number is never hit. */
+/* Processes as /proc shows them: start times against reused numbers, and whole trees for workers that have
+ * no cgroup. Invariant: a process is signalled through a pidfd that was opened before its place in the
+ * tree was read, so that a reused number is never hit. */
 #include "engine/proc-file.h"
 
 #include <dirent.h>
@@ -25,9 +25,9 @@ int proc_stat_parse(const char *text, ProcStat *ret)
     unsigned long long start;
     int parent;
 
-    if (!rest || sscanf(rest + 1,
-                        " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-                        &stat.state, &parent, &start) != 3)
+    if (!rest ||
+        sscanf(rest + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+               &stat.state, &parent, &start) != 3)
         return -EINVAL;
     stat.parent = parent;
     stat.start_time = start;

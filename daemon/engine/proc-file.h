@@ -7,7 +7,7 @@
 
 /* The fields of /proc/PID/stat that matter here. */
 typedef struct ProcStat {
-    char state;          /* 'R', 'S', 'Z', … */
+    char state; /* 'R', 'S', 'Z', … */
     int32_t parent;
     uint64_t start_time; /* field 22: clock ticks since boot; with the pid it names a process for good */
 } ProcStat;
@@ -27,8 +27,8 @@ int proc_signal(int pidfd, int signal);
 /* Is pid the process root or one of its descendants? */
 bool proc_descends_from(int32_t pid, int32_t root);
 
-/* Stops root and all its descendants, so that none can start another any more, then kills them. Adds a pidfd of each to
- * pidfds (of int), so that their end can be verified. Roots that are gone are ignored. */
+/* Stops root and all its descendants, so that none can start another any more, then kills them. Adds a
+ * pidfd of each to pidfds (of int), so that their end can be verified. Roots that are gone are ignored. */
 void proc_tree_kill(const int32_t *roots, size_t n, GArray *pidfds);
 
 /* The children of this process, appended to pids (of int32_t). */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The properties of a worker's scope, as StartTransientUnit takes them. What is unlimited is not said, so that the
- * slice's and systemd's own defaults hold. */
+/* The properties of a worker's scope, as StartTransientUnit takes them. What is unlimited is not said, so
+ * that the slice's and systemd's own defaults hold. */
 #include "engine/limit-check.h"
 #include "engine/systemd1.h"
 

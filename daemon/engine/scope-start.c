@@ -4,9 +4,11 @@
  *   CALLED ── reply ──► JOB ── JobRemoved "done" ──► settled, up
  *     │ PropertyReadOnly: once more without OOMPolicy
  *     │ UnitExists: ResetFailedUnit and once more, then under other names
- *     └─ error ──► settled, failed        no answer, or no JobRemoved ──► failed; stays until JobRemoved: unit is stopped
+ *     └─ error ──► settled, failed
+ *   no answer, or no JobRemoved ──► failed; stays until JobRemoved, then the unit is stopped
  *
- * As long as one is here its process is not reaped, so that systemd cannot be handed a number that has become another's. */
+ * As long as one is here its process is not reaped, so that systemd cannot be handed a number that has
+ * become another's. */
 #include "engine/scope-start.h"
 #include "engine/worker-group.h"
 #include "model/ids.h"
@@ -30,13 +32,13 @@ struct ScopeStarts {
 
 typedef struct ScopeStart {
     ScopeStarts *starts;
-    uint32_t number;   /* 0: the worker does not wait for it any more */
-    char *unit, *job;  /* job is NULL before the reply */
-    unsigned names;    /* that were taken */
+    uint32_t number;  /* 0: the worker does not wait for it any more */
+    char *unit, *job; /* job is NULL before the reply */
+    unsigned names;   /* that were taken */
     WorkerLimits limits;
-    Launched process;  /* with a descriptor of its own */
+    Launched process; /* with a descriptor of its own */
     bool oom_policy;
-    bool late;         /* no reply came in time, but JobRemoved still may */
+    bool late; /* no reply came in time, but JobRemoved still may */
     sd_bus_slot *slot;
     sd_event_source *timer;
 } ScopeStart;
@@ -94,7 +96,8 @@ static void start_done(ScopeStart *start, const char *result)
         start_settle(start);
         starts->events.up(number, unit, starts->events.userdata);
     } else {
-        start_fail(start, -EIO, g_strdup_printf("systemd could not start %s: the job ended as \"%s\"", unit, result));
+        start_fail(start, -EIO,
+                   g_strdup_printf("systemd could not start %s: the job ended as \"%s\"", unit, result));
     }
 }
 
@@ -106,7 +109,7 @@ static void start_is_late(ScopeStart *start, const char *what)
     g_autofree char *why = g_strdup_printf("systemd did not %s %s within %s", what, start->unit, span);
     uint32_t number = start->number;
 
-    start->late = false;
+    start->late = true;
     start->number = 0;
     if (number != 0)
         starts->events.failed(number, -ETIMEDOUT, why, starts->events.userdata);
@@ -123,8 +126,8 @@ static void on_reset_failed(const Systemd1Reply *reply, void *userdata)
     start_call(userdata);
 }
 
-/* The name is taken, by a worker of a database that is no more. If its unit has only failed, the name can be had; else
- * another is tried. */
+/* The name is taken, by a worker of a database that is no more. If its unit has only failed, the name can
+ * be had; else another is tried. */
 static bool start_rename(ScopeStart *start)
 {
     char id[WORKER_ID_MAX];
@@ -134,7 +137,8 @@ static bool start_rename(ScopeStart *start)
     start->names++;
     start->slot = sd_bus_slot_unref(start->slot);
     if (start->names == 1)
-        return systemd1_reset_failed(start->starts->systemd, start->unit, on_reset_failed, start, &start->slot) >= 0;
+        return systemd1_reset_failed(start->starts->systemd, start->unit, on_reset_failed, start,
+                                     &start->slot) >= 0;
     worker_id_format(id, start->number);
     g_free(start->unit);
     start->unit = g_strdup_printf("parexec-%s-%u.scope", id, start->names);
@@ -145,8 +149,8 @@ static bool start_rename(ScopeStart *start)
 /* 252 upstream does not know OOMPolicy= of scopes, Debian's does: asking is the only way to know. */
 static bool start_without_oom_policy(ScopeStart *start, const char *error)
 {
-    if (!start->oom_policy ||
-        (strcmp(error, SD_BUS_ERROR_PROPERTY_READ_ONLY) != 0 && strcmp(error, SD_BUS_ERROR_UNKNOWN_PROPERTY) != 0))
+    if (!start->oom_policy || (strcmp(error, SD_BUS_ERROR_PROPERTY_READ_ONLY) != 0 &&
+                               strcmp(error, SD_BUS_ERROR_UNKNOWN_PROPERTY) != 0))
         return false;
     start->oom_policy = false;
     start_call(start);
@@ -203,7 +207,8 @@ static void start_call(ScopeStart *start)
     };
     int r = systemd1_start_scope(starts->systemd, &spec, on_start_reply, start, &start->slot);
     if (r < 0)
-        start_fail(start, r, g_strdup_printf("cannot ask systemd to start %s: %s", start->unit, g_strerror(-r)));
+        start_fail(start, r,
+                   g_strdup_printf("cannot ask systemd to start %s: %s", start->unit, g_strerror(-r)));
 }
 
 /* ---- what the engine uses ---- */
@@ -244,7 +249,8 @@ void scope_starts_job_removed(ScopeStarts *starts, const char *job, const char *
 {
     for (guint i = 0; i < starts->list->len; i++) {
         ScopeStart *start = g_ptr_array_index(starts->list, i);
-        bool is_it = start->job ? strcmp(start->job, job) == 0 : start->late && strcmp(start->unit, unit) == 0;
+        bool is_it =
+            start->job ? strcmp(start->job, job) == 0 : start->late && strcmp(start->unit, unit) == 0;
         if (!is_it)
             continue;
         start_done(start, result);

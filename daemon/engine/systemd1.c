@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The client of systemd's bus interface; owned by the systemd engine.
  *
- * Matches are installed before anything is started, on the same connection, so that no JobRemoved is missed. Anyone on
- * the bus may send a signal to us: one counts only if it comes from the connection that answers our calls to systemd. */
+ * Matches are installed before anything is started, on the same connection, so that no JobRemoved is
+ * missed. Anyone on the bus may send a signal to us: one counts only if it comes from the connection that
+ * answers our calls to systemd. */
 #include "engine/systemd1.h"
 #include "util/log.h"
 #include "util/sd-bus-util.h"
@@ -71,7 +72,9 @@ static int on_reply(sd_bus_message *message, void *userdata, sd_bus_error *ret_e
     Systemd1Reply reply = { 0 };
 
     if (error) {
-        reply = (Systemd1Reply) { .r = -sd_bus_message_get_errno(message), .error = error->name, .why = error->message };
+        reply = (Systemd1Reply) { .r = -sd_bus_message_get_errno(message),
+                                 .error = error->name,
+                                 .why = error->message };
     } else {
         reply.r = read_value(message, call, &reply.value);
         if (reply.r < 0)
@@ -93,7 +96,8 @@ static int call_send(sd_bus_message *message, const Call *template, sd_bus_slot 
 {
     g_autoptr(sd_bus_slot) slot = NULL;
     Call *call = g_memdup2(template, sizeof *template);
-    int r = sd_bus_call_async(template->systemd->bus, &slot, message, on_reply, call, template->systemd->timeout_usec);
+    int r = sd_bus_call_async(template->systemd->bus, &slot, message, on_reply, call,
+                              template->systemd->timeout_usec);
 
     if (r < 0) {
         g_free(call);
@@ -109,10 +113,12 @@ static int call_send(sd_bus_message *message, const Call *template, sd_bus_slot 
 
 static int manager_call_new(Systemd1 *systemd, const char *member, sd_bus_message **ret)
 {
-    return sd_bus_message_new_method_call(systemd->bus, ret, SYSTEMD1_NAME, SYSTEMD1_PATH, SYSTEMD1_MANAGER, member);
+    return sd_bus_message_new_method_call(systemd->bus, ret, SYSTEMD1_NAME, SYSTEMD1_PATH, SYSTEMD1_MANAGER,
+                                          member);
 }
 
-int systemd1_start_scope(Systemd1 *systemd, const ScopeSpec *spec, Systemd1Done done, void *userdata, sd_bus_slot **ret_slot)
+int systemd1_start_scope(Systemd1 *systemd, const ScopeSpec *spec, Systemd1Done done, void *userdata,
+                         sd_bus_slot **ret_slot)
 {
     g_autoptr(sd_bus_message) message = NULL;
     Call call = { .systemd = systemd, .done = done, .userdata = userdata };
@@ -127,7 +133,8 @@ int systemd1_start_scope(Systemd1 *systemd, const ScopeSpec *spec, Systemd1Done 
     return r < 0 ? r : call_send(message, &call, ret_slot);
 }
 
-int systemd1_get_control_group(Systemd1 *systemd, const char *unit, Systemd1Done done, void *userdata, sd_bus_slot **ret_slot)
+int systemd1_get_control_group(Systemd1 *systemd, const char *unit, Systemd1Done done, void *userdata,
+                               sd_bus_slot **ret_slot)
 {
     g_autoptr(sd_bus_message) message = NULL;
     g_autofree char *path = NULL;
@@ -135,13 +142,15 @@ int systemd1_get_control_group(Systemd1 *systemd, const char *unit, Systemd1Done
 
     int r = sd_bus_path_encode(SYSTEMD1_PATH "/unit", unit, &path);
     if (r >= 0)
-        r = sd_bus_message_new_method_call(systemd->bus, &message, SYSTEMD1_NAME, path, DBUS_NAME ".Properties", "Get");
+        r = sd_bus_message_new_method_call(systemd->bus, &message, SYSTEMD1_NAME, path,
+                                           DBUS_NAME ".Properties", "Get");
     if (r >= 0)
         r = sd_bus_message_append(message, "ss", SYSTEMD1_NAME ".Scope", "ControlGroup");
     return r < 0 ? r : call_send(message, &call, ret_slot);
 }
 
-int systemd1_reset_failed(Systemd1 *systemd, const char *unit, Systemd1Done done, void *userdata, sd_bus_slot **ret_slot)
+int systemd1_reset_failed(Systemd1 *systemd, const char *unit, Systemd1Done done, void *userdata,
+                          sd_bus_slot **ret_slot)
 {
     g_autoptr(sd_bus_message) message = NULL;
     Call call = { .systemd = systemd, .done = done, .userdata = userdata };
@@ -204,7 +213,8 @@ static int on_subscribed(sd_bus_message *message, void *userdata, sd_bus_error *
     if (!error)
         note_owner(systemd, message);
     else if (g_strcmp0(error->name, "org.freedesktop.systemd1.AlreadySubscribed") != 0)
-        log_warning("cannot subscribe to systemd's signals: %s", error->message ? error->message : error->name);
+        log_warning("cannot subscribe to systemd's signals: %s",
+                    error->message ? error->message : error->name);
     return 0;
 }
 
@@ -217,7 +227,8 @@ static int subscribe(Systemd1 *systemd)
     int r = manager_call_new(systemd, "Subscribe", &message);
     if (r < 0)
         return r;
-    return sd_bus_call_async(systemd->bus, &systemd->subscribe, message, on_subscribed, systemd, systemd->timeout_usec);
+    return sd_bus_call_async(systemd->bus, &systemd->subscribe, message, on_subscribed, systemd,
+                             systemd->timeout_usec);
 }
 
 static int on_name_owner_changed(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
@@ -226,7 +237,8 @@ static int on_name_owner_changed(sd_bus_message *message, void *userdata, sd_bus
     const char *name, *old, *new;
 
     if (g_strcmp0(sd_bus_message_get_sender(message), DBUS_NAME) != 0 ||
-        sd_bus_message_read(message, "sss", &name, &old, &new) < 0 || strcmp(name, SYSTEMD1_NAME) != 0 || !*new)
+        sd_bus_message_read(message, "sss", &name, &old, &new) < 0 || strcmp(name, SYSTEMD1_NAME) != 0 ||
+        !*new)
         return 0;
     g_free(systemd->owner);
     systemd->owner = g_strdup(new);
@@ -241,7 +253,8 @@ static int watch_name(Systemd1 *systemd)
 {
     return sd_bus_add_match_async(systemd->bus, &systemd->name_owner_changed,
                                   "type='signal',sender='" DBUS_NAME "',path='/org/freedesktop/DBus',"
-                                  "interface='" DBUS_NAME "',member='NameOwnerChanged',arg0='" SYSTEMD1_NAME "'",
+                                  "interface='" DBUS_NAME "',member='NameOwnerChanged',arg0='" SYSTEMD1_NAME
+                                  "'",
                                   on_name_owner_changed, NULL, systemd);
 }
 
@@ -249,8 +262,9 @@ static int watch_jobs(Systemd1 *systemd)
 {
     bool peer = sd_bus_is_bus_client(systemd->bus) == 0; /* nobody in between who would name a sender */
 
-    return sd_bus_match_signal_async(systemd->bus, &systemd->job_removed, peer ? NULL : SYSTEMD1_NAME, SYSTEMD1_PATH,
-                                     SYSTEMD1_MANAGER, "JobRemoved", on_job_removed, NULL, systemd);
+    return sd_bus_match_signal_async(systemd->bus, &systemd->job_removed, peer ? NULL : SYSTEMD1_NAME,
+                                     SYSTEMD1_PATH, SYSTEMD1_MANAGER, "JobRemoved", on_job_removed, NULL,
+                                     systemd);
 }
 
 int systemd1_new(sd_bus *bus, uint64_t timeout_usec, const Systemd1Events *events, Systemd1 **ret)

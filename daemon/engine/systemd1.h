@@ -6,8 +6,8 @@
 #include "model/limits.h"
 #include "util/macro.h"
 
-/* A client of org.freedesktop.systemd1 (the system's or the user's) that never waits: each call is answered from the
- * loop, at the latest when its time is up. */
+/* A client of org.freedesktop.systemd1 (the system's or the user's) that never waits: each call is
+ * answered from the loop, at the latest when its time is up. */
 
 typedef struct Systemd1 Systemd1;
 
@@ -20,7 +20,8 @@ typedef struct Systemd1Events {
 } Systemd1Events;
 
 /* Neither the bus nor what the events point to is owned. */
-int systemd1_new(sd_bus *bus, uint64_t timeout_usec, const Systemd1Events *events, Systemd1 **ret) _warn_unused_;
+int systemd1_new(sd_bus *bus, uint64_t timeout_usec, const Systemd1Events *events, Systemd1 **ret)
+    _warn_unused_;
 Systemd1 *systemd1_free(Systemd1 *systemd);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Systemd1, systemd1_free)
 

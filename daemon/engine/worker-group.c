@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One worker's groups in all hierarchies, handled as one thing. What counts as "its processes" is told by one hierarchy,
- * the tracking one: v2 where it has the group, else systemd's own, else any other. Limits and usage come from whichever
- * hierarchy has the controller. The root of a hierarchy is never a worker's group. */
+/* One worker's groups in all hierarchies, handled as one thing. What counts as "its processes" is told by
+ * one hierarchy, the tracking one: v2 where it has the group, else systemd's own, else any other. Limits
+ * and usage come from whichever hierarchy has the controller. The root of a hierarchy is never a worker's
+ * group. */
 #include "engine/worker-group.h"
 #include "engine/limit-check.h"
 #include "util/parse-util.h"
@@ -14,8 +15,7 @@ void worker_group_done(WorkerGroup *group)
         g_clear_pointer(&group->paths[i], g_free);
 }
 
-/* "/a/parexec-w1.scope/runtime", "/parexec-w1.scope" → "/a/parexec-w1.scope"; NULL if it is not on the way. */
-static char *cut_at_marker(const char *path, const char *marker)
+char *worker_group_cut(const char *path, const char *marker)
 {
     size_t n = strlen(marker);
     const char *end = NULL;
@@ -38,7 +38,7 @@ int worker_group_find(WorkerGroup *group, int32_t pid, const char *marker)
     worker_group_done(group);
     for (size_t i = 0; i < cgroup_hierarchy_count(); i++) {
         g_autofree char *path = cgroup_path_in(text, cgroup_hierarchy(i));
-        group->paths[i] = path ? cut_at_marker(path, marker) : NULL;
+        group->paths[i] = path ? worker_group_cut(path, marker) : NULL;
         found = found || group->paths[i];
     }
     return found ? 0 : -ENOENT;
@@ -46,7 +46,7 @@ int worker_group_find(WorkerGroup *group, int32_t pid, const char *marker)
 
 int worker_group_recall(WorkerGroup *group, const char *control_group, const char *marker)
 {
-    g_autofree char *path = control_group ? cut_at_marker(control_group, marker) : NULL;
+    g_autofree char *path = control_group ? worker_group_cut(control_group, marker) : NULL;
     bool found = false;
 
     worker_group_done(group);
@@ -98,7 +98,8 @@ static void set_frozen(const WorkerGroup *group, const char *state)
     int i = cgroup_hierarchy_of(CGROUP_FREEZER);
 
     if (i >= 0 && group->paths[i])
-        (void) !cgroup_write(cgroup_hierarchy((size_t) i), group->paths[i], CGROUP_FREEZER, "freezer.state", state);
+        (void) !cgroup_write(cgroup_hierarchy((size_t) i), group->paths[i], CGROUP_FREEZER, "freezer.state",
+                             state);
 }
 
 int worker_group_kill(const WorkerGroup *group)
@@ -129,7 +130,8 @@ void worker_group_remove(const WorkerGroup *group)
 
 /* ---- usage ---- */
 
-static int read_controller(const WorkerGroup *group, CgroupController controller, const char *file, char **ret_value)
+static int read_controller(const WorkerGroup *group, CgroupController controller, const char *file,
+                           char **ret_value)
 {
     int i = cgroup_hierarchy_of(controller);
 
@@ -139,7 +141,8 @@ static int read_controller(const WorkerGroup *group, CgroupController controller
 }
 
 /* The first of the files that there is. */
-static uint64_t read_number(const WorkerGroup *group, CgroupController controller, const char *v2_file, const char *v1_file)
+static uint64_t read_number(const WorkerGroup *group, CgroupController controller, const char *v2_file,
+                            const char *v1_file)
 {
     g_autofree char *value = NULL;
     int i = cgroup_hierarchy_of(controller);
@@ -230,7 +233,8 @@ char **worker_group_not_enforced(const WorkerGroup *group, int32_t pid, const Wo
     if (cgroup_read_membership(pid, &membership) < 0)
         return g_new0(char *, 1); /* it is over: there is nothing to enforce */
     CheckedGroup checked = { .group = group, .membership = membership };
-    LimitSource source = { .version = checked_version, .read = checked_read, .has_swap = machine_swaps(),
-                           .userdata = &checked };
+    LimitSource source = {
+        .version = checked_version, .read = checked_read, .has_swap = machine_swaps(), .userdata = &checked
+    };
     return limit_check(limits, &source);
 }

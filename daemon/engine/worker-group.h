@@ -4,11 +4,16 @@
 #include "core/ports.h"
 #include "engine/cgroup.h"
 
-/* The cgroup of one worker: on v1 one group in each hierarchy, which may lie at different places. Found by its marker, the
- * end of its path ("/parexec-w1.scope", "/parexec/w1"), in whatever the kernel says of a process. Embedded in its owner. */
+/* The cgroup of one worker: on v1 one group in each hierarchy, which may lie at different places. Found by
+ * its marker, the end of its path ("/parexec-w1.scope", "/parexec/w1"), in whatever the kernel says of a
+ * process. Embedded in its owner. */
 typedef struct WorkerGroup {
     char *paths[CGROUP_HIERARCHY_MAX]; /* parallel to the hierarchies; NULL: not in this one */
 } WorkerGroup;
+
+/* The group in a path, by the marker: "/a/parexec-w1.scope/task-1" → "/a/parexec-w1.scope". NULL: it is
+ * not in one. */
+char *worker_group_cut(const char *path, const char *marker);
 
 void worker_group_done(WorkerGroup *group);
 
@@ -18,7 +23,8 @@ int worker_group_find(WorkerGroup *group, int32_t pid, const char *marker) _warn
 /* From what was remembered; only where such a group exists. -ENOENT: nowhere. */
 int worker_group_recall(WorkerGroup *group, const char *control_group, const char *marker) _warn_unused_;
 
-/* A path that stands for the group: that of the hierarchy that knows all of its processes. NULL: there is no group. */
+/* A path that stands for the group: that of the hierarchy that knows all of its processes. NULL: there is
+ * no group. */
 const char *worker_group_path(const WorkerGroup *group);
 
 bool worker_group_contains(const WorkerGroup *group, int32_t pid);

@@ -48,5 +48,6 @@ double cpu_time_percent(const CpuTime *before, const CpuTime *after)
     /* iowait may run backwards on some kernels */
     if (after->total <= before->total || after->busy < before->busy)
         return -1.0;
-    return MIN(100.0, 100.0 * (double) (after->busy - before->busy) / (double) (after->total - before->total));
+    return MIN(100.0,
+               100.0 * (double) (after->busy - before->busy) / (double) (after->total - before->total));
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* HostPort: what the machine has, from /proc and hwloc. Owned by main. The topology is read once, when it is made; all
- * else at each call, since files of /proc do not block. */
+/* HostPort: what the machine has, from /proc and hwloc. Owned by main. The topology is read once, when it
+ * is made; all else at each call, since files of /proc do not block. */
 #include "host/host.h"
 #include "host/cpu-time.h"
 #include "host/meminfo.h"
@@ -12,7 +12,7 @@
 typedef struct Host {
     HostPort port; /* first: the port is the host */
     Topology topology;
-    CpuTime cpu_time; /* at the reading before */
+    CpuTime cpu_time;  /* at the reading before */
     int64_t read_usec; /* when that was, CLOCK_MONOTONIC; 0: never */
     double cpu_percent;
 } Host;

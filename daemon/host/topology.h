@@ -8,5 +8,5 @@ typedef struct Topology {
     uint32_t cores; /* physical ones among them */
 } Topology;
 
-/* Takes milliseconds: once. At least one of each. -errno: hwloc fails; cpus are then still told by the kernel. */
+/* Takes milliseconds: once. At least one of each; where hwloc finds nothing the scheduler is asked. */
 void topology_read(Topology *ret);

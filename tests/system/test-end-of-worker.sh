@@ -7,7 +7,7 @@
 
 daemon_start
 gone() { ! systemctl -q is-active "$1"; }
-removed() { ! worker_property "$1" State > /dev/null 2>&1; }
+removed() { [ -z "$(worker_property "$1" State 2> /dev/null)" ]; }
 no_process() { ! pgrep -f "$1" > /dev/null; }
 
 # drain

@@ -177,6 +177,30 @@ static void test_session_and_signals(Fixture *fixture, const void *data)
     g_assert_nonnull(strstr(text, session));
 }
 
+static void write_oom_score(const char *score)
+{
+    _cleanup_close_ int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(write(fd, score, strlen(score)), ==, (gssize) strlen(score));
+}
+
+/* The daemon may be spared by the OOM killer; its workers are not to be. (Raised here: lowering is for the privileged.) */
+static void test_oom_score(Fixture *fixture, const void *data)
+{
+    g_autofree char *before = NULL;
+
+    g_assert_true(g_file_get_contents("/proc/self/oom_score_adj", &before, NULL, NULL));
+    if (g_ascii_strtoll(before, NULL, 10) > 0) {
+        g_test_skip("this process's own oom_score_adj is raised, which not everyone may undo");
+        return;
+    }
+    write_oom_score("300");
+    g_autofree char *text = output_of(fixture, "cat /proc/$$/oom_score_adj");
+    write_oom_score(g_strchomp(before));
+    g_assert_cmpstr(text, ==, "0\n");
+}
+
 static void test_no_program(Fixture *fixture, const void *data)
 {
     launch(fixture, "true");
@@ -260,6 +284,7 @@ int main(int argc, char **argv)
     add("/launch/environment", test_environment);
     add("/launch/descriptors", test_descriptors);
     add("/launch/session-and-signals", test_session_and_signals);
+    add("/launch/oom-score", test_oom_score);
     add("/launch/no-program", test_no_program);
     add("/launch/log-file", test_log_file);
     add("/launch/last-words", test_last_words);

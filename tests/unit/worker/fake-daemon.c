@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -277,6 +278,7 @@ static void exec_worker(const FakeDaemon *fake, int record_fd, char *const *pref
     g_ptr_array_add(argv, (char *) program);
     g_ptr_array_add(argv, fake->record->id);
     g_ptr_array_add(argv, NULL);
+    (void) prctl(PR_SET_PDEATHSIG, SIGTERM); /* if the test fails, nothing is left of it */
     (void) dup2(record_fd, LAUNCH_RECORD_FD);
     (void) fcntl(LAUNCH_RECORD_FD, F_SETFD, 0);
     (void) dup2(open("/dev/null", O_RDWR | O_CLOEXEC), STDIN_FILENO);

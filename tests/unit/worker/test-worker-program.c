@@ -90,6 +90,13 @@ static void assert_output(Fixture *f, uint64_t id, const char *suffix, const cha
     g_assert_cmpstr(text, ==, expected);
 }
 
+/* Tasks 1 … n. */
+static void fill_tasks(FakeTask *tasks, size_t n, const char *const *argv)
+{
+    for (size_t i = 0; i < n; i++)
+        tasks[i] = (FakeTask) { .id = i + 1, .argv = argv };
+}
+
 static bool process_lives(pid_t pid)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int) pid), *text = NULL;
@@ -155,7 +162,7 @@ static void test_other_user(Fixture *f, const void *data)
 {
     const FakeContext context = { .id = 2, .uid = 65534, .gid = 65534 };
 
-    run_in(f, &context, 1, SHELL("id -u; id -g; cat /proc/self/oom_score_adj; echo $USER; echo again > /dev/stdout"));
+    run_in(f, &context, 1, SHELL("id -u; id -g; cat /proc/self/oom_score_adj; echo $USER; echo again >> /dev/stdout"));
     if (geteuid() != 0) {
         assert_outcome(fake_daemon_result(f->fake, 1), OUTCOME_SPAWN_FAILED, 0, 0, EPERM);
         return;
@@ -276,8 +283,7 @@ static void test_ahead(Fixture *f, const void *data)
     const FakeContext context = { .id = 1 };
     FakeTask tasks[200];
 
-    for (size_t i = 0; i < G_N_ELEMENTS(tasks); i++)
-        tasks[i] = (FakeTask) { .id = i + 1, .argv = ARGV("true") };
+    fill_tasks(tasks, G_N_ELEMENTS(tasks), ARGV("true"));
     fake_daemon_run(f->fake, &context, 1, tasks, G_N_ELEMENTS(tasks));
     fake_daemon_wait(f->fake, fake_has_results, G_N_ELEMENTS(tasks));
     for (guint i = 0; i < f->fake->results->len; i++) {
@@ -368,8 +374,7 @@ static void test_slots(Fixture *f, const void *data)
     FakeTask tasks[8];
     gint64 begin = g_get_monotonic_time();
 
-    for (size_t i = 0; i < G_N_ELEMENTS(tasks); i++)
-        tasks[i] = (FakeTask) { .id = i + 1, .argv = SHELL("sleep 0.3") };
+    fill_tasks(tasks, G_N_ELEMENTS(tasks), SHELL("sleep 0.3"));
     fake_daemon_run(f->fake, &context, 1, tasks, G_N_ELEMENTS(tasks));
     fake_daemon_wait(f->fake, fake_has_results, G_N_ELEMENTS(tasks));
     g_assert_cmpint(g_get_monotonic_time() - begin, >=, 600 * (gint64) MSEC); /* four at once, two times */
@@ -474,8 +479,7 @@ static void test_many_results(Fixture *f, const void *data)
     g_autofree FakeTask *tasks = g_new0(FakeTask, N);
     g_autoptr(GHashTable) told = g_hash_table_new(NULL, NULL);
 
-    for (size_t i = 0; i < N; i++)
-        tasks[i] = (FakeTask) { .id = i + 1, .argv = ARGV("/no/such") };
+    fill_tasks(tasks, N, ARGV("/no/such"));
     fake_daemon_run(f->fake, &context, 1, tasks, N);
     fake_daemon_pass(f->fake, MSEC);
     fake_daemon_vanish(f->fake);

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Fakes of every port but the store, and the small steps that the core's tests are made of. */
+#include "fake-ports.h"
+
+#include <string.h>
+
+#define AT(port, member) ((World *) ((char *) (port) - offsetof(World, member)))
+
+static void say(GString *log, const char *format, ...) _printf_(2, 3);
+static void say(GString *log, const char *format, ...)
+{
+    va_list ap;
+
+    if (log->len > 0)
+        g_string_append(log, "; ");
+    va_start(ap, format);
+    g_string_append_vprintf(log, format, ap);
+    va_end(ap);
+}
+
+char *world_take(GString *log)
+{
+    char *text = g_strdup(log->str);
+
+    g_string_truncate(log, 0);
+    return text;
+}
+
+void world_forget_logs(World *world)
+{
+    g_string_truncate(world->engine_log, 0);
+    g_string_truncate(world->link_log, 0);
+    g_string_truncate(world->worker_log, 0);
+    g_string_truncate(world->task_log, 0);
+}
+
+/* ---- engine */
+
+static void engine_start(EnginePort *port, const EngineStart *start)
+{
+    World *world = AT(port, engine);
+    size_t size;
+    const void *data = g_bytes_get_data(start->record, &size);
+
+    say(world->engine_log, "start w%u", start->number);
+    launch_record_free(g_steal_pointer(&world->launched));
+    g_assert_cmpint(launch_record_parse(data, size, &world->launched), ==, 0);
+}
+
+static void engine_adopt(EnginePort *port, uint32_t number, const WorkerProcess *process)
+{
+    say(AT(port, engine)->engine_log, "adopt w%u %d", number, process->pid);
+}
+
+static void engine_kill(EnginePort *port, uint32_t number)
+{
+    say(AT(port, engine)->engine_log, "kill w%u", number);
+}
+
+static void engine_release(EnginePort *port, uint32_t number)
+{
+    say(AT(port, engine)->engine_log, "release w%u", number);
+}
+
+static bool engine_owns(EnginePort *port, uint32_t number, int32_t pid)
+{
+    return GPOINTER_TO_UINT(g_hash_table_lookup(AT(port, engine)->processes, GINT_TO_POINTER(pid))) == number;
+}
+
+static void engine_usage(EnginePort *port, uint32_t number, EngineUsage *ret)
+{
+    *ret = AT(port, engine)->usage;
+}
+
+static char **engine_not_enforced(EnginePort *port, uint32_t number, const WorkerSpec *spec)
+{
+    char **strv = g_new0(char *, 2);
+
+    strv[0] = g_strdup(AT(port, engine)->not_enforced);
+    return strv;
+}
+
+static bool engine_delegates(EnginePort *port)
+{
+    return AT(port, engine)->delegates;
+}
+
+/* ---- link */
+
+static void link_run(LinkPort *port, uint32_t worker, TaskSpec *const *tasks, size_t n)
+{
+    World *world = AT(port, link);
+
+    say(world->link_log, "run w%u", worker);
+    for (size_t i = 0; i < n; i++) {
+        g_string_append_printf(world->link_log, " %" G_GUINT64_FORMAT ".%" G_GUINT64_FORMAT, tasks[i]->id, tasks[i]->fence);
+        world->link_fds_seen |= tasks[i]->fds != NULL;
+    }
+}
+
+static void say_ids(World *world, const char *verb, uint32_t worker, const uint64_t *tasks, size_t n)
+{
+    say(world->link_log, "%s w%u", verb, worker);
+    for (size_t i = 0; i < n; i++)
+        g_string_append_printf(world->link_log, " %" G_GUINT64_FORMAT, tasks[i]);
+}
+
+static void link_recall(LinkPort *port, uint32_t worker, const uint64_t *tasks, size_t n)
+{
+    say_ids(AT(port, link), "recall", worker, tasks, n);
+}
+
+static void link_cancel(LinkPort *port, uint32_t worker, const uint64_t *tasks, size_t n)
+{
+    say_ids(AT(port, link), "cancel", worker, tasks, n);
+}
+
+static void link_exit(LinkPort *port, uint32_t worker)
+{
+    say(AT(port, link)->link_log, "exit w%u", worker);
+}
+
+static void link_drop(LinkPort *port, uint32_t worker)
+{
+    say(AT(port, link)->link_log, "drop w%u", worker);
+}
+
+/* ---- host and clock */
+
+static void host_facts(HostPort *port, HostFacts *ret)
+{
+    *ret = AT(port, host)->facts;
+}
+
+static uint64_t clock_monotonic(ClockPort *port)
+{
+    return AT(port, clock)->now;
+}
+
+static uint64_t clock_realtime(ClockPort *port)
+{
+    return AT(port, clock)->real;
+}
+
+static void clock_set_alarm(ClockPort *port, uint64_t usec)
+{
+    AT(port, clock)->alarm = usec;
+}
+
+void world_advance(World *world, uint64_t usec)
+{
+    uint64_t end = world->now + usec;
+
+    while (world->alarm <= end) {
+        uint64_t due = MAX(world->alarm, world->now);
+        world->real += due - world->now;
+        world->now = due;
+        world->alarm = UINT64_MAX;
+        manager_tick(world->manager);
+        g_assert_cmpuint(world->alarm, >, world->now); /* a busy loop */
+    }
+    world->real += end - world->now;
+    world->now = end;
+}
+
+/* ---- observer */
+
+static void on_worker_added(ObserverPort *port, Worker *worker)
+{
+    say(AT(port, observer)->worker_log, "added %s", worker->id);
+}
+
+static void on_worker_state(ObserverPort *port, Worker *worker, WorkerState old)
+{
+    say(AT(port, observer)->worker_log, "%s %s→%s", worker->id, worker_state_to_string(old), worker_state_to_string(worker->state));
+}
+
+static void on_worker_changed(ObserverPort *port, Worker *worker)
+{
+    AT(port, observer)->n_worker_changes++;
+}
+
+static void on_worker_removed(ObserverPort *port, Worker *worker)
+{
+    say(AT(port, observer)->worker_log, "removed %s", worker->id);
+}
+
+static void on_task_changed(ObserverPort *port, const TaskChange *change)
+{
+    GString *log = AT(port, observer)->task_log;
+
+    say(log, "%" G_GUINT64_FORMAT " %s", change->task, task_state_to_string(change->state));
+    if (change->worker > 0)
+        g_string_append_printf(log, " w%u", change->worker);
+    if (change->attempt > 0)
+        g_string_append_printf(log, " #%u", change->attempt);
+    if (change->result)
+        g_string_append_printf(log, " %s", outcome_to_string(change->result->outcome));
+}
+
+static void on_batch_ended(ObserverPort *port, const BatchEnd *end)
+{
+    AT(port, observer)->n_batches++;
+}
+
+static void on_queue_changed(ObserverPort *port)
+{
+    AT(port, observer)->n_queue_changes++;
+}
+
+static void on_settings_changed(ObserverPort *port)
+{
+    AT(port, observer)->n_settings_changes++;
+}
+
+/* ---- life */
+
+static void fill_ports(World *world)
+{
+    world->engine = (EnginePort){ engine_start, engine_adopt, engine_kill, engine_release, engine_owns, engine_usage, engine_not_enforced,
+                                  engine_delegates };
+    world->link = (LinkPort){ link_run, link_recall, link_cancel, link_exit, link_drop };
+    world->host = (HostPort){ host_facts };
+    world->clock = (ClockPort){ clock_monotonic, clock_realtime, clock_set_alarm };
+    world->observer = (ObserverPort){ on_worker_added, on_worker_state, on_worker_changed, on_worker_removed, on_task_changed, on_batch_ended,
+                                      on_queue_changed, on_settings_changed };
+}
+
+static void begin(World *world)
+{
+    static ObserverPort deaf; /* any member may be NULL */
+    ManagerPorts ports = {
+        .store = &world->store.port,
+        .engines = { [ENGINE_SYSTEMD] = &world->engine },
+        .link = &world->link,
+        .host = &world->host,
+        .clock = &world->clock,
+        .socket_path = "/run/parexec/worker.sock",
+        .output_directory = "/var/lib/parexec/output",
+        .spool_directory = "/var/lib/parexec/spool",
+    };
+
+    world->manager = manager_new(&world->settings);
+    world->store.events = manager_store_events(world->manager);
+    manager_add_observer(world->manager, &deaf);
+    manager_add_observer(world->manager, &world->observer);
+    manager_start(world->manager, &ports, fake_store_snapshot(&world->store));
+}
+
+void world_setup(World *world, const void *unused)
+{
+    *world = (World){
+        .settings = {
+            .max_workers = 8,
+            .memory_reserve_bytes = UINT64_C(1) << 30,
+            .worker_start_timeout_usec = 30 * USEC_PER_SEC,
+            .heartbeat_usec = 30 * USEC_PER_SEC,
+            .stalled_after_usec = 180 * USEC_PER_SEC,
+            .keep_failed_usec = 300 * USEC_PER_SEC,
+            .orphan_timeout_usec = 600 * USEC_PER_SEC,
+            .slots = 1,
+        },
+        .facts = { UINT64_C(64) << 30, UINT64_C(32) << 30, 0.5, 10.0, 8, 4 },
+        .usage = { 1 << 20, 2 << 20, 0 },
+        .delegates = true,
+        .now = 1000 * USEC_PER_SEC,
+        .real = UINT64_C(1700000000) * USEC_PER_SEC,
+        .alarm = UINT64_MAX,
+    };
+    worker_limits_init(&world->settings.limits);
+    world->settings.limits.memory_max_bytes = UINT64_C(1) << 30;
+    fake_store_init(&world->store);
+    world->engine_log = g_string_new(NULL);
+    world->link_log = g_string_new(NULL);
+    world->worker_log = g_string_new(NULL);
+    world->task_log = g_string_new(NULL);
+    world->processes = g_hash_table_new(NULL, NULL);
+    fill_ports(world);
+    begin(world);
+    fake_store_dispatch(&world->store);
+}
+
+void world_teardown(World *world, const void *unused)
+{
+    fake_store_dispatch(&world->store); /* nobody waits for ever, nothing leaks */
+    manager_free(world->manager);
+    fake_store_done(&world->store);
+    g_string_free(world->engine_log, TRUE);
+    g_string_free(world->link_log, TRUE);
+    g_string_free(world->worker_log, TRUE);
+    g_string_free(world->task_log, TRUE);
+    g_hash_table_unref(world->processes);
+    launch_record_free(world->launched);
+    settings_done(&world->settings);
+    g_free(world->answer_reason);
+}
+
+void world_restart(World *world)
+{
+    fake_store_dispatch(&world->store);
+    manager_free(world->manager);
+    world->alarm = UINT64_MAX;
+    world_forget_logs(world);
+    begin(world);
+}
+
+/* ---- workers */
+
+WorkerSpec *world_spec(uint32_t slots)
+{
+    WorkerSpec *spec = worker_spec_new();
+
+    spec->slots = slots;
+    spec->limits.memory_max_bytes = UINT64_C(1) << 30;
+    return spec;
+}
+
+static void on_answer(int r, Worker *worker, void *userdata)
+{
+    World *world = userdata;
+
+    world->n_answers++;
+    world->answer_r = r;
+    world->answer_worker = worker->number;
+    g_free(world->answer_reason);
+    world->answer_reason = g_strdup(worker->reason);
+}
+
+AdmissionVerdict world_add(World *world, WorkerSpec *spec, char **ret_why)
+{
+    g_autofree char *why = NULL;
+    AdmissionVerdict verdict = manager_add_worker(world->manager, spec, on_answer, world, &why);
+
+    g_assert_cmpint(why != NULL, ==, verdict != ADMITTED);
+    if (ret_why)
+        *ret_why = g_steal_pointer(&why);
+    return verdict;
+}
+
+void world_engine_started(World *world, uint32_t number)
+{
+    g_autofree char *unit = g_strdup_printf("parexec-w%u.scope", number), *group = g_strdup_printf("/parexec.slice/%s", unit);
+    WorkerProcess process = { PID_OF(number), 12345 + number, unit, group };
+    EngineEvents events = manager_engine_events(world->manager);
+
+    g_hash_table_insert(world->processes, GINT_TO_POINTER(PID_OF(number)), GUINT_TO_POINTER(number));
+    events.started(number, 0, &process, NULL, events.userdata);
+}
+
+Worker *world_worker(World *world, uint32_t number)
+{
+    Worker *worker = manager_find_worker(world->manager, number);
+
+    if (!worker)
+        g_error("there is no worker w%u", number);
+    return worker;
+}
+
+int world_register(World *world, uint32_t number)
+{
+    Worker *worker = world_worker(world, number);
+    int r = manager_worker_register(world->manager, number, worker->token, PID_OF(number));
+
+    if (r >= 0)
+        manager_worker_reports(world->manager, worker, NULL, 0, NULL, 0, world_done, world);
+    return r;
+}
+
+Worker *world_running_worker_of(World *world, uint32_t slots, uint32_t user)
+{
+    WorkerSpec *spec = world_spec(slots);
+
+    spec->user = user;
+    g_assert_cmpint(world_add(world, spec, NULL), ==, ADMITTED);
+    const GPtrArray *workers = manager_workers(world->manager);
+    uint32_t number = ((Worker *) workers->pdata[workers->len - 1])->number;
+    fake_store_dispatch(&world->store);
+    world_engine_started(world, number);
+    g_assert_cmpint(world_register(world, number), ==, 0);
+    fake_store_dispatch(&world->store);
+    world_forget_logs(world);
+    return world_worker(world, number);
+}
+
+Worker *world_running_worker(World *world, uint32_t slots)
+{
+    return world_running_worker_of(world, slots, UID_ANYBODY);
+}
+
+void world_gone(World *world, uint32_t number, const char *why)
+{
+    EngineEvents events = manager_engine_events(world->manager);
+
+    events.gone(number, why, events.userdata);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "core/ports.h"
+
+/* A store in memory. As the real one it answers later and in the order of the calls: nothing happens to a task before
+ * fake_store_dispatch(). */
+typedef struct FakeStore {
+    StorePort port; /* first */
+    StoreEvents events;
+    GQueue ops;          /* what was asked for and not yet done */
+    GTree *tasks;        /* uint64_t* (in the spec) → FakeTask */
+    GHashTable *workers; /* number → WorkerRecord, as recorded */
+    uint64_t next_task, next_batch, next_context;
+    bool enabled;
+    int fail;            /* the next operation that may fail does, with this; 0: none */
+    unsigned n_calls, n_settle_calls, n_windows_loaded;
+} FakeStore;
+
+typedef struct FakeTask {
+    TaskSpec *spec;      /* fence: the latest one */
+    TaskState state;     /* queued also while a worker holds it, not started */
+    bool committed;
+    uint32_t worker;     /* that holds it; 0: none */
+    uint64_t start_usec;
+    bool cancelled;
+    unsigned n_attempts; /* recorded */
+    Settlement last;     /* the latest one that counted */
+} FakeTask;
+
+void fake_store_init(FakeStore *store);
+void fake_store_done(FakeStore *store);
+
+/* Does and answers what has been asked for, also what is asked for from the answers. */
+void fake_store_dispatch(FakeStore *store);
+/* The same for the oldest question only. */
+void fake_store_dispatch_one(FakeStore *store);
+
+FakeTask *fake_store_task(FakeStore *store, uint64_t id); /* must exist */
+StoreSnapshot *fake_store_snapshot(FakeStore *store);     /* what a daemon would start from now */
