@@ -79,6 +79,15 @@ def cpu_usec(pid):
     return (int(fields[11]) + int(fields[12])) * TICK_USEC
 
 
+def sandbox_cpu_usec():
+    """CPU time of everything in the sandbox since it began: its cgroups' root, v1 or v2."""
+    try:
+        return int(pathlib.Path('/sys/fs/cgroup/cpuacct/cpuacct.usage').read_text()) / 1000
+    except FileNotFoundError:
+        lines = pathlib.Path('/sys/fs/cgroup/cpu.stat').read_text().splitlines()
+        return int(dict(line.split() for line in lines)['usage_usec'])
+
+
 def memory_bytes(pid, field):
     """A field of /proc/PID/status that is a size, such as VmRSS."""
     for line in pathlib.Path(f'/proc/{pid}/status').read_text().splitlines():

@@ -16,6 +16,7 @@ STATUS_CALLS = 1000
 STATUS_PAUSE = 0.01
 RUNS = 100
 SLOW_RUNS = 20
+SILENT = [(os.POSIX_SPAWN_OPEN, 1, '/dev/null', os.O_WRONLY, 0)]
 
 
 def repeated(count, function, *arguments, pause=0.0):
@@ -28,7 +29,7 @@ def repeated(count, function, *arguments, pause=0.0):
 
 def spawn_and_wait(*argv):
     """fork and exec, as little as a program can do to run another."""
-    pid = os.posix_spawnp(argv[0], argv, os.environ)
+    pid = os.posix_spawnp(argv[0], argv, os.environ, file_actions=SILENT)
     _, status = os.waitpid(pid, 0)
     if status != 0:
         raise RuntimeError(f'{" ".join(argv)} failed')
@@ -45,19 +46,18 @@ def status_times_while_draining(manager, tasks, seconds):
     """Asked at intervals until the queue is empty or the time is up; and how many tasks ended in that time."""
     array = GLib.Variant('(tt)', (0, tasks - 1))
     batch = manager.submit(['/bin/true'], array=array)
-    times, end = [], time.monotonic() + seconds
-    while time.monotonic() < end and manager.queue_length() > 0:
-        times += repeated(1, manager.status, pause=STATUS_PAUSE)
-    waiting = manager.queue_length()
-    if waiting:
+    times, waiting, end = [], [tasks], time.monotonic() + seconds
+    while time.monotonic() < end and waiting[-1] > 0:
+        times += repeated(1, lambda: waiting.append(manager.queue_length()), pause=STATUS_PAUSE)
+    if waiting[-1]:
         manager.cancel(batch)
-    return times, tasks - waiting
+    return times, tasks - waiting[-1]
 
 
 def measure_run(results):
     run = ('parctl', 'run', '--quiet', '--', '/bin/true')
     results['spawn and wait, no parexec'] = repeated(RUNS, spawn_and_wait, '/bin/true')
-    results['parctl --version (a process and its libraries)'] = repeated(RUNS, spawn_and_wait, 'sh', '-c', 'parctl --version > /dev/null')
+    results['parctl --version (a process and its libraries)'] = repeated(RUNS, spawn_and_wait, 'parctl', '--version')
     results['parctl run -- true'] = repeated(RUNS, spawn_and_wait, *run)
     results['parctl run -- true, after 100 ms'] = repeated(SLOW_RUNS, spawn_and_wait, *run, pause=IDLE_SECONDS)
     results['systemd-run --scope true'] = repeated(SLOW_RUNS, spawn_and_wait, 'systemd-run', '--quiet', '--scope', '/bin/true')

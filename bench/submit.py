@@ -57,8 +57,8 @@ class Ways:
 
     def spooler_end(self):
         environment = {**os.environ, 'TS_SOCKET': f'{self.scratch}/tsp'}
-        subprocess.run(['tsp', '-k'], env=environment, check=False)
-        subprocess.run(['tsp', '-K'], env=environment, check=False)
+        if os.path.exists(environment['TS_SOCKET']):
+            subprocess.run(['tsp', '-K'], env=environment, check=True)
 
 
 def measure(options):
@@ -73,27 +73,29 @@ def measure(options):
     ]
     if not facts.missing(['tsp']):
         plan.append(('tsp, one by one', ways.spooler, ONE_BY_ONE))
-    seconds = {name: [] for name, _, _ in plan}
+    seconds, cpu_usec = ({name: [] for name, _, _ in plan} for _ in range(2))
     for number in range(options.rounds):
         facts.say(f'round {number + 1} of {options.rounds}')
         for name, submit, tasks in plan:
+            before = facts.sandbox_cpu_usec()
             seconds[name].append(facts.clocked(submit, tasks))
+            cpu_usec[name].append((facts.sandbox_cpu_usec() - before) / tasks)
             facts.say(f'  {name}: {facts.time_text(seconds[name][-1] * 1e6)} for {tasks}')
-        if len(plan) == 6:
-            ways.spooler_end()
+        ways.spooler_end()
     return {'rounds': options.rounds, 'queued': ways.manager.queue_length(),
             'ways': [{'name': name, 'tasks': tasks, 'seconds': statistics.median(seconds[name]),
-                      'tasks_per_second': tasks / statistics.median(seconds[name])} for name, _, tasks in plan],
+                      'tasks_per_second': tasks / statistics.median(seconds[name]),
+                      'cpu_usec_per_task': statistics.median(cpu_usec[name])} for name, _, tasks in plan],
             'parexecd_resident_bytes': facts.memory_bytes(facts.main_pid('parexecd.service'), 'VmRSS')}
 
 
 def describe(result):
     rows = [[way['name'], str(way['tasks']), facts.time_text(way['seconds'] * 1e6), f'{way["tasks_per_second"]:.0f}',
-             facts.time_text(way['seconds'] * 1e6 / way['tasks'])] for way in result['ways']]
+             facts.time_text(way['seconds'] * 1e6 / way['tasks']), facts.time_text(way['cpu_usec_per_task'])] for way in result['ways']]
     return '\n'.join([
         f'submitting, median of {result["rounds"]} rounds; each returns when its tasks are on disk',
         '',
-        facts.table(['', 'tasks', 'returns after', 'tasks/s', 'each'], rows),
+        facts.table(['', 'tasks', 'returns after', 'tasks/s', 'each', 'CPU each'], rows),
         '',
         f'in the end {result["queued"]} tasks wait, and parexecd has {result["parexecd_resident_bytes"] / 2**20:.1f}M resident',
     ])

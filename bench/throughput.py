@@ -3,10 +3,10 @@
 that run commands in parallel and do none of this.
 
 Slow ones run a share of the tasks; their rate is what counts. A round runs all contestants one after the other, so
-that each round's ratios compare neighbours in time.
+that each round's ratios compare neighbours in time. The CPU time of a task is that of all processes which took part,
+the task's own included: other load on the machine changes it least.
 """
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -19,6 +19,8 @@ import typing
 
 import facts
 
+PAREXEC = 'parexec'
+EVERYTHING = 'everything'
 WORKER_MEMORY = '256M'
 SETTLE_SECONDS = 0.3    # what the daemon still writes after a batch's end belongs to its tasks
 TSP_MOST = 1000         # it holds no more
@@ -33,6 +35,7 @@ class Contestant:
     divisor: int = 1                                        # runs tasks / divisor
     most: int = 10**9
     seconds: list = dataclasses.field(default_factory=list)
+    cpu_usec: list = dataclasses.field(default_factory=list)
 
     def share(self, tasks):
         return min(max(tasks // self.divisor, 1), self.most)
@@ -58,7 +61,7 @@ class Field:
 
     def contestants(self):
         return [
-            Contestant('parexec', self.parexec),
+            Contestant(PAREXEC, self.parexec),
             Contestant('C spawner (the floor)', self.spawner),
             Contestant('xargs -P', self.xargs, ['xargs']),
             Contestant('make -j', self.make, ['make']),
@@ -111,7 +114,8 @@ class Service:
         }
 
     def cpu(self):
-        return {name: sum(map(facts.cpu_usec, pids)) for name, pids in self.groups.items()}
+        used = {name: sum(map(facts.cpu_usec, pids)) for name, pids in self.groups.items()}
+        return {**used, EVERYTHING: facts.sandbox_cpu_usec()}
 
     def memory(self):
         return {'resident_bytes': facts.memory_bytes(self.daemon, 'VmRSS'),
@@ -119,36 +123,23 @@ class Service:
                 'workers_resident_bytes': sum(facts.memory_bytes(pid, 'VmRSS') for pid in self.groups['workers'])}
 
 
-class Account:
-    """CPU time per task of parexec's rounds."""
-
-    def __init__(self, service):
-        self.service = service
-        self.rounds = []
-
-    @contextlib.contextmanager
-    def round(self, tasks):
-        before = self.service.cpu()
-        yield
-        time.sleep(SETTLE_SECONDS)
-        after = self.service.cpu()
-        self.rounds.append({name: (after[name] - before[name]) / tasks for name in after})
-
-    def medians(self):
-        return {name: statistics.median(each[name] for each in self.rounds) for name in self.rounds[0]}
-
-
 def add_workers(count):
     facts.output_of('parctl', '--quiet', 'add-worker', '--count', str(count), '--memory', WORKER_MEMORY, '--force')
 
 
-def run_round(contestants, tasks, account):
-    for contestant in contestants:
-        share = contestant.share(tasks)
-        watched = account.round(share) if contestant.name == 'parexec' else contextlib.nullcontext()
-        with watched:
-            contestant.seconds.append(facts.clocked(contestant.run, share))
-        facts.say(f'  {contestant.name}: {share / contestant.seconds[-1]:.0f} tasks/s')
+def run_once(contestant, tasks, service):
+    before = service.cpu()
+    contestant.seconds.append(facts.clocked(contestant.run, tasks))
+    time.sleep(SETTLE_SECONDS)
+    after = service.cpu()
+    contestant.cpu_usec.append({name: (after[name] - before[name]) / tasks for name in after})
+    facts.say(f'  {contestant.name}: {tasks / contestant.seconds[-1]:.0f} tasks/s, '
+              f'{contestant.cpu_usec[-1][EVERYTHING]:.0f} µs CPU each')
+
+
+def cpu_medians(contestant):
+    rounds = contestant.cpu_usec
+    return {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
 
 
 # ---------------------------------------------------------------- results
@@ -158,17 +149,18 @@ def measure(options):
     everyone = field.contestants()
     entered = [each for each in everyone if not facts.missing(each.needs)]
     add_workers(os.cpu_count())
-    account = Account(Service())
+    service = Service()
     for number in range(options.rounds):
         facts.say(f'round {number + 1} of {options.rounds}')
         turn = number % len(entered)
-        run_round(entered[turn:] + entered[:turn], options.tasks, account)
+        for contestant in entered[turn:] + entered[:turn]:
+            run_once(contestant, contestant.share(options.tasks), service)
     return {
         'tasks': options.tasks, 'rounds': options.rounds, 'command': options.command, 'workers': os.cpu_count(),
         'contestants': [outcome(each, entered[0], options.tasks) for each in entered],
         'not_installed': [each.name for each in everyone if each not in entered],
-        'cpu_usec_per_task': account.medians(),
-        'memory': account.service.memory(),
+        'cpu_usec_per_task': cpu_medians(entered[0]),
+        'memory': service.memory(),
     }
 
 
@@ -177,20 +169,22 @@ def outcome(contestant, parexec, tasks):
     rates = [share / seconds for seconds in contestant.seconds]
     ratios = [parexec.share(tasks) / mine / rate for mine, rate in zip(parexec.seconds, rates)]
     return {'name': contestant.name, 'tasks': share, 'tasks_per_second': statistics.median(rates),
-            'least': min(rates), 'most': max(rates), 'parexec_ratio': statistics.median(ratios)}
+            'least': min(rates), 'most': max(rates), 'cpu_usec_per_task': cpu_medians(contestant)[EVERYTHING],
+            'parexec_ratio': statistics.median(ratios)}
 
 
 def describe(result):
     rows = [[each['name'], str(each['tasks']), f'{each["tasks_per_second"]:.0f}', f'{each["least"]:.0f}', f'{each["most"]:.0f}',
-             '' if each['name'] == 'parexec' else f'{each["parexec_ratio"]:.2f} ×'] for each in result['contestants']]
-    cpu = ', '.join(f'{name} {usec:.0f} µs' for name, usec in result['cpu_usec_per_task'].items())
+             f'{each["cpu_usec_per_task"]:.0f} µs',
+             '' if each['name'] == PAREXEC else f'{each["parexec_ratio"]:.2f} ×'] for each in result['contestants']]
+    cpu = ', '.join(f'{name} {usec:.0f} µs' for name, usec in result['cpu_usec_per_task'].items() if name != EVERYTHING)
     memory = {name: size / 2**20 for name, size in result['memory'].items()}
     lines = [
         f'{shlex.join(result["command"])}, {result["workers"]} workers, median of {result["rounds"]} rounds',
         '',
-        facts.table(['', 'tasks', 'tasks/s', 'least', 'most', 'parexec is'], rows),
+        facts.table(['', 'tasks', 'tasks/s', 'least', 'most', 'CPU each', 'parexec is'], rows),
         '',
-        f'CPU per task (without the tasks\' own): {cpu}',
+        f'of it parexec\'s own, without the tasks\': {cpu}',
         f'parexecd: {memory["resident_bytes"]:.1f}M resident, at most {memory["resident_peak_bytes"]:.1f}M; '
         f'workers together {memory["workers_resident_bytes"]:.1f}M',
     ]

@@ -19,8 +19,7 @@ typedef struct ErrorKind {
 } ErrorKind;
 
 static const ErrorKind error_kinds[] = {
-    { PAREXEC_ERROR_NOT_AUTHORIZED, PARCTL_NOT_AUTHORIZED,
-      N_("As an administrator: sudo parctl …; or allow it with a rule in /etc/polkit-1/rules.d.") },
+    { PAREXEC_ERROR_NOT_AUTHORIZED, PARCTL_NOT_AUTHORIZED, NULL }, /* the daemon says which action, and what helps */
     { BUS_ERROR "InteractiveAuthorizationRequired", PARCTL_NOT_AUTHORIZED,
       N_("As an administrator: sudo parctl …; or allow it with a rule in /etc/polkit-1/rules.d.") },
     { BUS_ERROR "AccessDenied", PARCTL_NOT_AUTHORIZED, NULL },

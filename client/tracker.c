@@ -10,6 +10,7 @@
 #include "client/connection.h"
 #include "client/error-report.h"
 #include "client/output.h"
+#include "client/status-info.h"
 #include "client/task-list.h"
 
 #define SETTLE_USEC (500 * USEC_PER_MSEC) /* so long after BatchFinished the last TasksChanged is out */
@@ -262,9 +263,20 @@ static void on_daemon_back(void *userdata)
         tracker->back(tracker->userdata);
 }
 
+/* A worker that goes may have been the last one. */
+static void on_worker_state_changed(const char *id, const char *old, const char *new, void *userdata)
+{
+    Tracker *tracker = userdata;
+    int state = worker_state_from_string(new);
+
+    if (state >= 0 && (WorkerState) state != WORKER_STARTING && (WorkerState) state != WORKER_RUNNING && !tracker_all_ended(tracker))
+        status_warn_if_nothing_runs(tracker->client);
+}
+
 static const WatchHandler tracker_handler = {
     .task_changed = on_task_changed,
     .batch_finished = on_batch_finished,
+    .worker_state_changed = on_worker_state_changed,
     .daemon_back = on_daemon_back,
 };
 

@@ -16,7 +16,7 @@
 
 typedef struct AddWorkerSettings {
     WorkerOptions worker;
-    const char *count;
+    Given count;
     bool force;
 } AddWorkerSettings;
 
@@ -24,7 +24,7 @@ typedef struct AddWorkerSettings {
     VERB_OPTION(name_, letter_, kind_, AddWorkerSettings, worker.member, argument_, help_)
 
 static const VerbOption add_worker_options[] = {
-    VERB_OPTION("count", 'n', OPTION_STRING, AddWorkerSettings, count, N_("N"), N_("so many, or \"all\" that fit (default: 1)")),
+    VERB_OPTION("count", 'n', OPTION_UINT, AddWorkerSettings, count, N_("N"), N_("so many (default: 1)")),
     WORKER("name", 0, OPTION_STRING, name, N_("NAME"), N_("a name shown beside the id")),
     WORKER("memory", 'm', OPTION_BYTES, memory, N_("SIZE"), N_("memory it may use: MemoryMax= (8G, 512M)")),
     WORKER("memory-high", 0, OPTION_BYTES, memory_high, N_("SIZE"), N_("memory from which on it is slowed down")),
@@ -99,53 +99,31 @@ static bool ask_to_force(const Client *client, const sd_bus_error *error)
     return output_ask(_("Start it all the same?"));
 }
 
-/* "all": as many as are admitted. */
-static int parse_count(Client *client, const char *text, uint64_t *ret)
-{
-    uint64_t count = 1;
-
-    if (text && strcmp(text, "all") == 0)
-        count = UINT64_MAX;
-    else if (text && (parse_uint64(text, &count) < 0 || count == 0))
-        return output_usage_error(client, _("--count takes a number from 1, or all, not \"%s\""), text);
-    *ret = count;
-    return 0;
-}
-
-/* 1: added; 0: refused, and that is the end of "all". */
-static int add_one(Client *client, const AddWorkerSettings *settings, bool *force, bool refusal_ends, JsonOutput *json)
+static int add_one(Client *client, const AddWorkerSettings *settings, bool *force, JsonOutput *json)
 {
     g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
     g_autofree char *path = NULL;
     int r = worker_add(client, &settings->worker, *force, &error, &path);
 
-    if (r < 0 && refusal_ends && error_exit_code(error.name) == PARCTL_REFUSED)
-        return 0;
     if (r < 0 && !*force && ask_to_force(client, &error)) {
-        *force = true;
+        *force = true; /* the answer is for the others, too */
         sd_bus_error_free(&error);
         r = worker_add(client, &settings->worker, *force, &error, &path);
     }
     if (r < 0)
         return sd_bus_error_is_set(&error) ? error_report(client, &error, r) : r;
-    r = show_worker(client, path, json);
-    return r < 0 ? r : 1;
+    return show_worker(client, path, json);
 }
 
 static int add_all(Client *client, const AddWorkerSettings *settings, JsonOutput *json)
 {
+    uint64_t count = settings->count.given ? settings->count.value : 1;
     bool force = settings->force;
-    uint64_t count = 0;
-    int r = parse_count(client, settings->count, &count);
+    int r = 0;
 
-    if (r >= 0 && count == UINT64_MAX && force)
-        return output_usage_error(client, _("--count all and --force cannot be had together: there would be no end"));
-    for (uint64_t i = 0; r >= 0 && i < count; i++) {
-        r = add_one(client, settings, &force, /* refusal_ends= */ count == UINT64_MAX && i > 0, json);
-        if (r == 0)
-            break;
-    }
-    return r < 0 ? r : PARCTL_OK;
+    for (uint64_t i = 0; r >= 0 && i < count; i++)
+        r = add_one(client, settings, &force, json);
+    return r;
 }
 
 static int run_add_worker(Client *client, const void *settings, char **argv)
@@ -167,7 +145,6 @@ static int run_add_worker(Client *client, const void *settings, char **argv)
 static const char *const add_worker_examples[] = {
     "parctl add-worker --memory 8G --cpus 2", N_("one worker with limits"),
     "parctl add-worker --count 4 --memory 2G", N_("four of them"),
-    "parctl add-worker --count all --memory 2G", N_("as many as the machine carries"),
     NULL,
 };
 

@@ -214,10 +214,12 @@ static int report_bad_option(Client *client, const Verb *verb, int what, char **
 
     if (what == ':')
         r = output_usage_error(client, _("%s needs a value"), word);
-    else if (optopt > 0 && optopt < 256 && strncmp(word, "--", 2) != 0)
+    else if (optopt > 0 && strncmp(word, "--", 2) == 0) /* known, but written as --option=value */
+        r = output_usage_error(client, _("%.*s takes no value"), (int) strcspn(word, "="), word);
+    else if (optopt > 0)
         r = output_usage_error(client, _("there is no option -%c"), optopt);
     else
-        r = output_usage_error(client, _("there is no option %s, or it is ambiguous, or takes no value"), word);
+        r = output_usage_error(client, _("there is no option %s, or several begin like this"), word);
     if (verb)
         output_hint(_("To see the options: parctl %s --help"), verb->name);
     else

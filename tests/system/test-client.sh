@@ -6,12 +6,14 @@
 . "$(dirname "$0")/../lib/system.sh"
 
 daemon_start
-pctl run -q -- true &
+parctl run -q -- true &
+waiting=$!
 sleep 0.5
 said=$(pctl submit -- true 2>&1 > /dev/null)
 like "$said" "parctl add-worker" "with no worker, submit names the command to type"
 pctl add-worker -q --count 2 --memory 128M > /dev/null
-ok "run waited for a worker" wait $!
+wait $waiting
+is $? 0 "run waited for a worker"
 
 seq 1000 | pctl map -- sh -c 'echo $(( {} * 2 ))' > /tmp/out 2> /tmp/err
 is $? 0 "map over a thousand lines"

@@ -16,6 +16,7 @@
 #define MSEC USEC_PER_MSEC
 #define ARGV(...) ((const char *const[]) { __VA_ARGS__, NULL })
 #define SHELL(command) ARGV("/bin/sh", "-c", command)
+#define HOG(size) ARGV("/bin/bash", "-c", "exec tail -c " size " < <(exec cat /dev/zero)") /* buffers so much */
 
 typedef struct Fixture {
     FakeDaemon *fake;
@@ -614,7 +615,7 @@ static void test_refused_later(Fixture *f, const void *data)
 static void set_up_orphan(Fixture *f, const void *data)
 {
     set_up_unstarted(f, data);
-    f->fake->record->orphan_usec = 300 * MSEC;
+    f->fake->record->orphan_usec = 600 * MSEC;
     launch(f);
     fake_daemon_wait(f->fake, fake_has_registrations, 1);
 }
@@ -623,17 +624,17 @@ static void test_orphan(Fixture *f, const void *data)
 {
     const FakeContext context = { .id = 1 };
     g_autofree char *script = g_strdup_printf("touch %s/ran", f->fake->directory), *ran = g_build_filename(f->fake->directory, "ran", NULL);
-    const FakeTask tasks[] = { { .id = 1, .argv = SHELL("sleep 0.8; exit 4") }, { .id = 2, .argv = SHELL(script) } };
+    const FakeTask tasks[] = { { .id = 1, .argv = SHELL("sleep 1; exit 4") }, { .id = 2, .argv = SHELL(script) } };
     gint64 begin;
 
-    fake_daemon_pass(f->fake, 600 * MSEC);
+    fake_daemon_pass(f->fake, 900 * MSEC);
     g_assert_cmpint(f->fake->worker, >, 0); /* with a daemon it is no orphan */
     fake_daemon_run(f->fake, &context, 1, tasks, 2);
     fake_daemon_wait(f->fake, fake_has_started, 1);
     fake_daemon_vanish(f->fake);
     begin = g_get_monotonic_time();
     assert_ended(f, 0);
-    g_assert_cmpint(g_get_monotonic_time() - begin, >, 500 * (gint64) MSEC); /* what ran was let finish */
+    g_assert_cmpint(g_get_monotonic_time() - begin, >, 600 * (gint64) MSEC); /* what ran was let finish */
     assert_spooled(f, 1, 4);
     g_assert_false(g_file_test(ran, G_FILE_TEST_EXISTS)); /* what was ahead was given up */
 }
@@ -646,7 +647,7 @@ static void test_no_orphan(Fixture *f, const void *data)
     fake_daemon_pass(f->fake, 150 * MSEC);
     fake_daemon_listen(f->fake);
     fake_daemon_wait(f->fake, fake_has_registrations, 2);
-    fake_daemon_pass(f->fake, 500 * MSEC);
+    fake_daemon_pass(f->fake, 900 * MSEC);
     g_assert_cmpint(f->fake->worker, >, 0);
     assert_outcome(run_one(f, 1, ARGV("true")), OUTCOME_EXITED, 0, 0, 0);
     text = spool_text(f);
@@ -761,7 +762,7 @@ static void test_oom(Fixture *f, const void *data)
 
     if (skip_without_scope())
         return;
-    run_in(f, &context, 1, SHELL("exec tail -c 200M /dev/zero"));
+    run_in(f, &context, 1, HOG("200M"));
     assert_outcome(fake_daemon_result(f->fake, 1), OUTCOME_OOM, 0, SIGKILL, 0);
     g_assert_cmpuint(fake_daemon_result(f->fake, 1)->memory_peak_bytes, <=, 32 << 20);
     run_in(f, &context, 2, SHELL("head -c 10M /dev/zero | tail -c 10M > /dev/null"));
@@ -772,7 +773,7 @@ static void test_oom(Fixture *f, const void *data)
     /* and the limit is gone with its task */
     assert_outcome(run_one(f, 4, SHELL("head -c 60M /dev/zero | tail -c 60M > /dev/null")), OUTCOME_EXITED, 0, 0, 0);
     /* the worker's own limit: 256 MiB */
-    result = run_one(f, 5, SHELL("exec tail -c 500M /dev/zero"));
+    result = run_one(f, 5, HOG("500M"));
     assert_outcome(result, OUTCOME_OOM, 0, SIGKILL, 0);
     assert_outcome(run_one(f, 6, ARGV("true")), OUTCOME_EXITED, 0, 0, 0);
 }
