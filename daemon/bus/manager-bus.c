@@ -128,8 +128,10 @@ static void note_batch(Bus *bus, sd_bus_message *m, uint64_t batch, bool open)
 {
     Peer *peer;
 
-    if (peers_identify(bus->peers, m, &peer) <= 0)
+    if (peers_identify(bus->peers, m, &peer) <= 0) { /* it has left the bus meanwhile */
+        manager_discard_batch(bus->manager, batch);
         return;
+    }
     for (guint i = 0; i < peer->open_batches->len; i++)
         if (g_array_index(peer->open_batches, uint64_t, i) == batch) {
             if (!open)

@@ -8,6 +8,16 @@
 #include "util/macro.h"
 #include "util/sd-bus-util.h"
 
+int options_invalid(sd_bus_error *error, const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    (void) sd_bus_error_setfv(error, PAREXEC_ERROR_INVALID_ARGUMENT, format, ap);
+    va_end(ap);
+    return -EINVAL;
+}
+
 static int read_basic(sd_bus_message *m, const Option *option, void *target)
 {
     char *field = (char *) target + option->offset;

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <systemd/sd-bus.h>
 
+#include "util/macro.h"
+
 /* Reading an a{sv} whose keys are known: one table {name, signature, offset or reader}. Unknown keys and wrong types are
  * refused with a sentence that names them. */
 typedef struct Option {
@@ -17,7 +19,9 @@ typedef struct Option {
 /* The table ends with a name of NULL. */
 int options_read(sd_bus_message *m, const Option *table, void *target, sd_bus_error *error);
 
+/* Sets org.parexec.Error.InvalidArgument with the sentence; returns -EINVAL. */
+int options_invalid(sd_bus_error *error, const char *format, ...) _printf_(2, 3);
+
 /* Readers for use in tables and elsewhere; m stands before the value. */
-struct _GBytes;
-int options_read_bytes(sd_bus_message *m, const char *name, struct _GBytes **ret, sd_bus_error *error);      /* ay → "…\0" */
-int options_read_byte_strv(sd_bus_message *m, const char *name, struct _GBytes **ret, sd_bus_error *error);  /* aay → strv-blob */
+int options_read_bytes(sd_bus_message *m, const char *name, GBytes **ret, sd_bus_error *error);      /* ay → "…\0" */
+int options_read_byte_strv(sd_bus_message *m, const char *name, GBytes **ret, sd_bus_error *error);  /* aay → strv-blob */

@@ -57,26 +57,15 @@ static void request_init(Request *request, const Request *defaults)
 
 /* ---- readers of single keys */
 
-static int invalid(sd_bus_error *error, const char *format, ...) _printf_(2, 3);
-static int invalid(sd_bus_error *error, const char *format, ...)
-{
-    va_list ap;
-
-    va_start(ap, format);
-    (void) sd_bus_error_setfv(error, PAREXEC_ERROR_INVALID_ARGUMENT, format, ap);
-    va_end(ap);
-    return -EINVAL;
-}
-
 static int check_path(const char *option, GBytes *bytes, sd_bus_error *error)
 {
     size_t size;
     const char *path = g_bytes_get_data(bytes, &size);
 
     if (path[0] != '/')
-        return invalid(error, "%s is not an absolute path: it must begin with \"/\".", option);
+        return options_invalid(error, "%s is not an absolute path: it must begin with \"/\".", option);
     if (size > PATH_MAX)
-        return invalid(error, "%s has %zu bytes; a path has at most %d.", option, size - 1, PATH_MAX - 1);
+        return options_invalid(error, "%s has %zu bytes; a path has at most %d.", option, size - 1, PATH_MAX - 1);
     return 0;
 }
 
@@ -106,7 +95,7 @@ static int read_env(sd_bus_message *m, const char *name, void *target, sd_bus_er
     while (strv_blob_next(data, size, &cursor)) {
         n++;
         if (*cursor == '=' || !strchr(cursor, '='))
-            return invalid(error, "Element %zu of env is not of the form NAME=value.", n);
+            return options_invalid(error, "Element %zu of env is not of the form NAME=value.", n);
     }
     return 0;
 }
@@ -119,10 +108,10 @@ static int read_fd(sd_bus_message *m, Request *request, StdStream stream, sd_bus
         return r;
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0)
-        return invalid(error, "%s: the file descriptor cannot be used: %s.", std_stream_to_string(stream), g_strerror(errno));
+        return options_invalid(error, "%s: the file descriptor cannot be used: %s.", std_stream_to_string(stream), g_strerror(errno));
     int mode = flags & O_ACCMODE;
     if (mode == (stream == STREAM_STDIN ? O_WRONLY : O_RDONLY) || (flags & O_PATH))
-        return invalid(error, "%s: the file descriptor is not open for %s.", std_stream_to_string(stream),
+        return options_invalid(error, "%s: the file descriptor is not open for %s.", std_stream_to_string(stream),
                        stream == STREAM_STDIN ? "reading" : "writing");
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     if (copy < 0)
@@ -147,7 +136,7 @@ static int read_stream(sd_bus_message *m, const char *name, void *target, sd_bus
     if (type == 'h')
         return read_fd(m, request, stream, error);
     if (type != 'a' || strcmp(contents, "y") != 0)
-        return invalid(error, "Option \"%s\" takes the type \"h\" or \"ay\".", name);
+        return options_invalid(error, "Option \"%s\" takes the type \"h\" or \"ay\".", name);
     r = options_read_bytes(m, name, &request->streams[stream], error);
     return r < 0 ? r : check_path(name, request->streams[stream], error);
 }
@@ -161,7 +150,7 @@ static int read_name(sd_bus_message *m, const char *option, void *target, sd_bus
     if (r < 0)
         return r;
     if (!name_is_valid(name))
-        return invalid(error, "name has %zu bytes or a control character in it; it takes at most %u bytes on one line.", strlen(name),
+        return options_invalid(error, "name has %zu bytes or a control character in it; it takes at most %u bytes on one line.", strlen(name),
                        PAREXEC_NAME_BYTES_MAX);
     g_free(request->name);
     request->name = g_strdup(name);
@@ -178,7 +167,7 @@ static int read_tags(sd_bus_message *m, const char *option, void *target, sd_bus
 
     while (r >= 0 && (r = sd_bus_message_read_basic(m, 's', &tag)) > 0) {
         if (!*tag || !name_is_valid(tag) || ++n > PAREXEC_TAGS_MAX)
-            return invalid(error, "A task takes at most %u tags, each of 1 to %u bytes on one line.", PAREXEC_TAGS_MAX, PAREXEC_NAME_BYTES_MAX);
+            return options_invalid(error, "A task takes at most %u tags, each of 1 to %u bytes on one line.", PAREXEC_TAGS_MAX, PAREXEC_NAME_BYTES_MAX);
         g_string_append_printf(tags, "%s%s", tags->len > 0 ? "\n" : "", tag);
     }
     if (r < 0)
@@ -197,7 +186,7 @@ static int read_array(sd_bus_message *m, const char *option, void *target, sd_bu
         return r;
     if (request->last < request->first || request->last - request->first >= PAREXEC_ARRAY_TASKS_MAX ||
         request->last >= (uint64_t) INT64_MAX)
-        return invalid(error, "array is %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT "; an array has from 1 to %u elements.", request->first,
+        return options_invalid(error, "array is %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT "; an array has from 1 to %u elements.", request->first,
                        request->last, PAREXEC_ARRAY_TASKS_MAX);
     request->is_array = true;
     return r;
@@ -213,7 +202,7 @@ static int read_memory_max(sd_bus_message *m, const char *option, void *target, 
     worker_limits_init(&limits);
     limits.memory_max_bytes = request->memory_max_bytes;
     if (r >= 0 && worker_limits_check(&limits, &why) < 0)
-        return invalid(error, "%s.", why);
+        return options_invalid(error, "%s.", why);
     return r;
 }
 
@@ -256,11 +245,11 @@ static int check_request(const Request *request, size_t number, sd_bus_error *er
     const char *argv = request->argv ? g_bytes_get_data(request->argv, &size) : NULL;
 
     if (size == 0)
-        return invalid(error, "Task %zu has no argv: there is nothing to run.", number);
+        return options_invalid(error, "Task %zu has no argv: there is nothing to run.", number);
     if (argv[0] == '\0')
-        return invalid(error, "Task %zu: the first element of argv, the program, is empty.", number);
+        return options_invalid(error, "Task %zu: the first element of argv, the program, is empty.", number);
     if (request->is_array && request->fds)
-        return invalid(error, "Task %zu: an array cannot be given file descriptors; its tasks would fight over them.", number);
+        return options_invalid(error, "Task %zu: an array cannot be given file descriptors; its tasks would fight over them.", number);
     return 0;
 }
 
@@ -321,7 +310,7 @@ static int read_defaults(sd_bus_message *m, const char *option, void *target, sd
     int r = options_read(m, task_options, defaults, error);
 
     if (r >= 0 && (defaults->fds || defaults->is_array))
-        return invalid(error, "defaults take neither file descriptors nor array.");
+        return options_invalid(error, "defaults take neither file descriptors nor array.");
     return r;
 }
 
@@ -356,7 +345,7 @@ int submit_request_read(sd_bus_message *m, const Peer *peer, Submission **ret, s
     if (r < 0)
         return r;
     if (submission->tasks->len == 0 && (options.batch == 0 || !options.commit))
-        return invalid(error, "There are no tasks in this submission.");
+        return options_invalid(error, "There are no tasks in this submission.");
     submission->uid = peer->uid;
     submission->batch = options.batch;
     submission->commit = options.commit;

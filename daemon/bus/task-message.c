@@ -229,23 +229,15 @@ static int read_states(sd_bus_message *m, const char *name, void *target, sd_bus
     return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
-static const Option filter_options[] = {
-    { "ids", "at", .read = read_ids },
-    { "batch", "t", offsetof(TaskFilter, batch) },
-    { "states", "as", .read = read_states },
-    { "name", "s", offsetof(TaskFilter, name) },
-    { "tag", "s", offsetof(TaskFilter, tag) },
-    { "owner", "u", offsetof(TaskFilter, owner) },
-    { NULL },
-};
+#define FILTER_OPTIONS                                                                                          \
+    { "ids", "at", .read = read_ids }, { "batch", "t", offsetof(TaskFilter, batch) },                           \
+        { "states", "as", .read = read_states }, { "name", "s", offsetof(TaskFilter, name) },                   \
+        { "tag", "s", offsetof(TaskFilter, tag) }, { "owner", "u", offsetof(TaskFilter, owner) }
+
+static const Option filter_options[] = { FILTER_OPTIONS, { NULL } };
 
 static const Option listing_options[] = {
-    { "ids", "at", .read = read_ids },
-    { "batch", "t", offsetof(TaskFilter, batch) },
-    { "states", "as", .read = read_states },
-    { "name", "s", offsetof(TaskFilter, name) },
-    { "tag", "s", offsetof(TaskFilter, tag) },
-    { "owner", "u", offsetof(TaskFilter, owner) },
+    FILTER_OPTIONS,
     { "limit", "u", offsetof(TaskFilter, limit) },
     { "cursor", "t", offsetof(TaskFilter, cursor) },
     { "reverse", "b", offsetof(TaskFilter, reverse) },

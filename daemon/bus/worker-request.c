@@ -31,17 +31,6 @@ static void request_done(Request *request)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Request, request_done)
 
-static int invalid(sd_bus_error *error, const char *format, ...) _printf_(2, 3);
-static int invalid(sd_bus_error *error, const char *format, ...)
-{
-    va_list ap;
-
-    va_start(ap, format);
-    (void) sd_bus_error_setfv(error, PAREXEC_ERROR_INVALID_ARGUMENT, format, ap);
-    va_end(ap);
-    return -EINVAL;
-}
-
 static int read_env(sd_bus_message *m, const char *name, void *target, sd_bus_error *error)
 {
     Request *request = target;
@@ -50,14 +39,25 @@ static int read_env(sd_bus_message *m, const char *name, void *target, sd_bus_er
 
     for (char **s = strv; r >= 0 && s && *s; s++)
         if (**s == '=' || !strchr(*s, '='))
-            return invalid(error, "An element of env is not of the form NAME=value.");
+            return options_invalid(error, "An element of env is not of the form NAME=value.");
     if (r < 0)
         return r;
     g_clear_pointer(&request->environment, g_bytes_unref);
     request->environment = strv && *strv ? strv_blob_new(strv) : NULL;
     if (request->environment && g_bytes_get_size(request->environment) > PAREXEC_ARGV_BYTES_MAX / 2)
-        return invalid(error, "env has %zu bytes; a worker takes at most %u.", g_bytes_get_size(request->environment),
+        return options_invalid(error, "env has %zu bytes; a worker takes at most %u.", g_bytes_get_size(request->environment),
                        PAREXEC_ARGV_BYTES_MAX / 2);
+    return r;
+}
+
+/* Our own 0 means "not set"; from a client it is a mistake. */
+static int read_cpu_weight(sd_bus_message *m, const char *name, void *target, sd_bus_error *error)
+{
+    Request *request = target;
+    int r = sd_bus_message_read_basic(m, 't', &request->cpu_weight);
+
+    if (r >= 0 && request->cpu_weight == 0)
+        return invalid(error, "cpu-weight is 0; it must lie between 1 and 10000.");
     return r;
 }
 
@@ -66,7 +66,7 @@ static const Option worker_options[] = {
     { "memory-max", "t", offsetof(Request, memory_max) },
     { "memory-high", "t", offsetof(Request, memory_high) },
     { "cpu-quota", "t", offsetof(Request, cpu_quota) },
-    { "cpu-weight", "t", offsetof(Request, cpu_weight) },
+    { "cpu-weight", "t", .read = read_cpu_weight },
     { "allowed-cpus", "s", offsetof(Request, allowed_cpus) },
     { "tasks-max", "t", offsetof(Request, tasks_max) },
     { "slots", "u", offsetof(Request, slots) },
@@ -126,20 +126,20 @@ static int apply_limits(const Request *request, const Settings *settings, Worker
         limits->allowed_cpus = g_strdup(request->allowed_cpus);
     }
     if (worker_limits_check(limits, &why) < 0)
-        return invalid(error, "%s.", why);
+        return options_invalid(error, "%s.", why);
     return 0;
 }
 
 static int apply(Request *request, const Settings *settings, WorkerSpec *spec, sd_bus_error *error)
 {
     if (request->name && !name_is_valid(request->name))
-        return invalid(error, "name has %zu bytes or a control character in it; it takes at most %u bytes on one line.",
+        return options_invalid(error, "name has %zu bytes or a control character in it; it takes at most %u bytes on one line.",
                        strlen(request->name), PAREXEC_NAME_BYTES_MAX);
     if (request->slots == 0 || request->slots > WORKER_SLOTS_MAX)
-        return invalid(error, "slots is %u; a worker has from 1 to %u.", request->slots, WORKER_SLOTS_MAX);
+        return options_invalid(error, "slots is %u; a worker has from 1 to %u.", request->slots, WORKER_SLOTS_MAX);
     int engine = request->engine ? engine_kind_from_string(request->engine) : (int) settings->engine;
     if (engine < 0)
-        return invalid(error, "engine is not one of systemd, cgroup.");
+        return options_invalid(error, "engine is not one of systemd, cgroup.");
     if (request->name) {
         g_free(spec->name);
         spec->name = g_steal_pointer(&request->name);

@@ -184,8 +184,10 @@ AdmissionVerdict manager_add_worker(Manager *manager, WorkerSpec *spec, void (*d
 
 static void fail_worker(Manager *manager, Worker *worker, const char *why)
 {
+    char *reason = g_strdup(why); /* it may be the one that is there */
+
     g_free(worker->reason);
-    worker->reason = g_strdup(why);
+    worker->reason = reason;
     manager_worker_set_state(manager, worker, WORKER_FAILED);
 }
 

@@ -59,6 +59,16 @@ GVariant *bus_call(sd_bus *bus, Target target, const char *arguments, ...)
     return body;
 }
 
+/* "Drain ('w1',) on /org/parexec" */
+static char *describe(Target target, sd_bus_message *m)
+{
+    g_autoptr(GVariant) body = NULL;
+
+    g_assert_cmpint(message_to_gvariant(m, &body), >=, 0);
+    g_autofree char *text = g_variant_print(body, TRUE);
+    return g_strdup_printf("%s %s on %s", target.member, text, target.path);
+}
+
 /* Ours are sentences; those of sd-bus are what they are. */
 static void check_sentence(const char *name, const char *sentence)
 {
@@ -75,10 +85,12 @@ char *bus_refusal(sd_bus *bus, const char *wanted, Target target, const char *ar
     va_start(ap, arguments);
     g_autoptr(sd_bus_message) m = message_of(bus, target, arguments, ap);
     va_end(ap);
-    if (sd_bus_call(bus, m, CALL_USEC, &error, &reply) >= 0)
-        g_error("%s on %s with %s was not refused", target.member, target.path, arguments);
+    int r = sd_bus_call(bus, m, CALL_USEC, &error, &reply);
+    g_autofree char *call = describe(target, m);
+    if (r >= 0)
+        g_error("%s was not refused", call);
     if (strcmp(error.name, wanted) != 0)
-        g_error("%s on %s with %s: wanted %s, got %s: %s", target.member, target.path, arguments, wanted, error.name, error.message);
+        g_error("%s: wanted %s, got %s: %s", call, wanted, error.name, error.message);
     check_sentence(error.name, error.message);
     return g_strdup(error.message);
 }

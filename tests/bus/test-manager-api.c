@@ -208,7 +208,7 @@ static void test_unknown(Harness *h)
         { DBUS_ERROR("UnknownObject"), "/org/parexec/worker/w99", WORKER, "Drain" },
         { DBUS_ERROR("UnknownObject"), "/org/parexec/worker/x", WORKER, "Drain" },
         { DBUS_ERROR("UnknownObject"), "/org/parexec/worker/w99/deeper", WORKER, "Drain" },
-        { DBUS_ERROR("UnknownObject"), "/org/parexec/task/words", TASK, "Cancel" },
+        { DBUS_ERROR("UnknownMethod"), "/org/parexec/task/words", TASK, "Cancel" },
         { ERROR("NoSuchTask"), "/org/parexec/task/_399999", TASK, "Cancel" },
         { DBUS_ERROR("UnknownMethod"), "/org/parexec/worker/w1", WORKER, "Explode" },
     };
