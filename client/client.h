@@ -17,20 +17,20 @@ typedef enum ExitCode {
     PARCTL_OK = 0,
     PARCTL_FAILED = 1,
     PARCTL_USAGE = 2,
-    PARCTL_REFUSED = 3,        /* by admission */
+    PARCTL_REFUSED = 3, /* by admission */
     PARCTL_NOT_AUTHORIZED = 4,
-    PARCTL_UNREACHABLE = 5,    /* no bus, or no daemon on it */
+    PARCTL_UNREACHABLE = 5, /* no bus, or no daemon on it */
 } ExitCode;
 
 /* What every verb is given. One per process, owned by main(). */
 typedef struct Client {
-    bool user;    /* the session's bus instead of the system's */
+    bool user; /* the session's bus instead of the system's */
     bool json;
     bool quiet;
-    bool no_ask;  /* neither questions nor authentication */
-    sd_bus *bus;  /* NULL until connection_open() */
+    bool no_ask; /* neither questions nor authentication */
+    sd_bus *bus; /* NULL until connection_open() */
     sd_event *event;
-    int failure;  /* ExitCode of what went wrong last; a function that sets it returns a negative errno, too */
+    int failure; /* ExitCode of what went wrong last; a function that sets it returns a negative errno, too */
     int agent_pid; /* of pkttyagent; 0: none */
 } Client;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The connection to the bus and the calls of verbs that wait for their answer. One connection per process, owned by the
- * Client. Only here is a failed call reported, so it is reported once. */
+/* The connection to the bus and the calls of verbs that wait for their answer. One connection per process,
+ * owned by the Client. Only here is a failed call reported, so it is reported once. */
 
 #include "client/connection.h"
 
@@ -47,8 +47,9 @@ int connection_attach(Client *client)
     if (r >= 0)
         r = sd_bus_attach_event(client->bus, client->event, SD_EVENT_PRIORITY_NORMAL);
     if (r >= 0)
-        r = sd_bus_match_signal_async(client->bus, NULL, "org.freedesktop.DBus.Local", "/org/freedesktop/DBus/Local",
-                                      "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, NULL, client);
+        r = sd_bus_match_signal_async(client->bus, NULL, "org.freedesktop.DBus.Local",
+                                      "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
+                                      "Disconnected", on_disconnected, NULL, client);
     return r < 0 ? output_failure(client, r, _("cannot set up the event loop: %s"), g_strerror(-r)) : 0;
 }
 
@@ -87,7 +88,8 @@ void connection_offer_password_agent(Client *client)
     int fds[2], r;
     pid_t pid;
 
-    if (client->user || client->agent_pid > 0 || geteuid() == 0 || !output_can_ask(client) || pipe2(fds, O_CLOEXEC) < 0)
+    if (client->user || client->agent_pid > 0 || geteuid() == 0 || !output_can_ask(client) ||
+        pipe2(fds, O_CLOEXEC) < 0)
         return;
     read_end = fds[0];
     g_autofree char *number = g_strdup_printf("%d", fds[1]);
@@ -104,7 +106,8 @@ void connection_offer_password_agent(Client *client)
 
 int connection_report_message(Client *client, int r)
 {
-    return output_failure(client, r, _("cannot make sense of a message of parexecd: %s (is it of another version?)"),
+    return output_failure(client, r,
+                          _("cannot make sense of a message of parexecd: %s (is it of another version?)"),
                           g_strerror(-r));
 }
 
@@ -114,7 +117,8 @@ int connection_new_call(Client *client, const char *method, sd_bus_message **ret
 
     if (r < 0)
         return r;
-    r = sd_bus_message_new_method_call(client->bus, ret, PAREXEC_BUS_NAME, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE, method);
+    r = sd_bus_message_new_method_call(client->bus, ret, PAREXEC_BUS_NAME, PAREXEC_PATH,
+                                       PAREXEC_MANAGER_INTERFACE, method);
     return r < 0 ? connection_report_message(client, r) : 0;
 }
 
@@ -123,7 +127,8 @@ static uint64_t call_timeout(const Client *client)
     return output_can_ask(client) ? CALL_TIMEOUT_ASKING_USEC : CALL_TIMEOUT_USEC;
 }
 
-int connection_try_call(Client *client, sd_bus_message *call, sd_bus_error *ret_error, sd_bus_message **ret_reply)
+int connection_try_call(Client *client, sd_bus_message *call, sd_bus_error *ret_error,
+                        sd_bus_message **ret_reply)
 {
     return sd_bus_call(client->bus, call, call_timeout(client), ret_error, ret_reply);
 }
@@ -144,7 +149,8 @@ int connection_call_async(Client *client, sd_bus_message *call, sd_bus_message_h
     return r < 0 ? output_failure(client, r, _("cannot send a message to parexecd: %s"), g_strerror(-r)) : 0;
 }
 
-int connection_call_simple(Client *client, const char *method, const char *argument, sd_bus_message **ret_reply)
+int connection_call_simple(Client *client, const char *method, const char *argument,
+                           sd_bus_message **ret_reply)
 {
     g_autoptr(sd_bus_message) call = NULL;
     int r = connection_new_call(client, method, &call);
@@ -155,10 +161,12 @@ int connection_call_simple(Client *client, const char *method, const char *argum
     return r < 0 ? connection_report_message(client, r) : connection_call(client, call, ret_reply);
 }
 
-int connection_get_all(Client *client, const char *path, const char *interface, sd_bus_error *ret_error, sd_bus_message **ret)
+int connection_get_all(Client *client, const char *path, const char *interface, sd_bus_error *ret_error,
+                       sd_bus_message **ret)
 {
     int r = connection_open(client);
 
-    return r < 0 ? r : sd_bus_call_method(client->bus, PAREXEC_BUS_NAME, path, "org.freedesktop.DBus.Properties", "GetAll",
-                                          ret_error, ret, "s", interface);
+    return r < 0 ? r
+                 : sd_bus_call_method(client->bus, PAREXEC_BUS_NAME, path, "org.freedesktop.DBus.Properties",
+                                      "GetAll", ret_error, ret, "s", interface);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Errors for people: one table from names to exit codes, and the command to type where there is one. The daemon's
- * sentences are written for people and printed as they are; those of the bus are not, and are replaced. */
+/* Errors for people: one table from names to exit codes, and the command to type where there is one. The
+ * daemon's sentences are written for people and printed as they are; those of the bus are not, and are
+ * replaced. */
 
 #include "client/error-report.h"
 
@@ -19,7 +20,8 @@ typedef struct ErrorKind {
 } ErrorKind;
 
 static const ErrorKind error_kinds[] = {
-    { PAREXEC_ERROR_NOT_AUTHORIZED, PARCTL_NOT_AUTHORIZED, NULL }, /* the daemon says which action, and what helps */
+    { PAREXEC_ERROR_NOT_AUTHORIZED, PARCTL_NOT_AUTHORIZED,
+      NULL }, /* the daemon says which action, and what helps */
     { BUS_ERROR "InteractiveAuthorizationRequired", PARCTL_NOT_AUTHORIZED,
       N_("As an administrator: sudo parctl …; or allow it with a rule in /etc/polkit-1/rules.d.") },
     { BUS_ERROR "AccessDenied", PARCTL_NOT_AUTHORIZED, NULL },
@@ -29,8 +31,10 @@ static const ErrorKind error_kinds[] = {
       N_("The limit is MaxWorkers= in /etc/parexec/parexecd.conf; see parexecd.conf(5).") },
     { PAREXEC_ERROR_NO_SUCH_WORKER, PARCTL_FAILED, N_("To see the workers: parctl workers") },
     { PAREXEC_ERROR_NO_SUCH_TASK, PARCTL_FAILED, N_("To see the tasks: parctl tasks --all") },
-    { PAREXEC_ERROR_NO_SUCH_BATCH, PARCTL_FAILED, N_("To see the tasks and their batches: parctl tasks --all") },
-    { PAREXEC_ERROR_WORKER_START_FAILED, PARCTL_FAILED, N_("The journal may say more: journalctl -u parexecd.service -n 20") },
+    { PAREXEC_ERROR_NO_SUCH_BATCH, PARCTL_FAILED,
+      N_("To see the tasks and their batches: parctl tasks --all") },
+    { PAREXEC_ERROR_WORKER_START_FAILED, PARCTL_FAILED,
+      N_("The journal may say more: journalctl -u parexecd.service -n 20") },
     { BUS_ERROR "ServiceUnknown", PARCTL_UNREACHABLE, NULL },
     { BUS_ERROR "NameHasNoOwner", PARCTL_UNREACHABLE, NULL },
     { BUS_ERROR "Spawn.*", PARCTL_UNREACHABLE, NULL },
@@ -103,10 +107,14 @@ int error_report_no_bus(Client *client, int r)
 {
     if (client->user) {
         output_error(_("cannot reach your session's D-Bus (%s)"), g_strerror(-r));
-        output_hint(_("$DBUS_SESSION_BUS_ADDRESS or $XDG_RUNTIME_DIR should lead to it; without --user the system's is used."));
+        output_hint(_(
+            "$DBUS_SESSION_BUS_ADDRESS or $XDG_RUNTIME_DIR should lead to it; without --user the system's "
+            "is used."));
     } else {
         output_error(_("cannot reach the system's D-Bus (%s)"), g_strerror(-r));
-        output_hint(_("parexecd is reached through it. Is dbus.service running? For your own session's parexecd: parctl --user"));
+        output_hint(_(
+            "parexecd is reached through it. Is dbus.service running? For your own session's parexecd: "
+            "parctl --user"));
     }
     client->failure = PARCTL_UNREACHABLE;
     return r;

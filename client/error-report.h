@@ -8,8 +8,8 @@
 /* ExitCode; PARCTL_FAILED for a name that says nothing more. */
 int error_exit_code(const char *name);
 
-/* Prints the daemon's sentence (or a kinder one where the bus itself answers) and the command that helps, notes the
- * exit code in the client and returns the negative errno. */
+/* Prints the daemon's sentence (or a kinder one where the bus itself answers) and the command that helps,
+ * notes the exit code in the client and returns the negative errno. */
 int error_report(Client *client, const sd_bus_error *error, int r);
 
 /* The bus cannot be reached at all. */

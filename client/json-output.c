@@ -68,7 +68,8 @@ void json_output_key(JsonOutput *json, const char *key)
     json_builder_set_member_name(json->builder, key);
 }
 
-/* JSON-GLib knows no unsigned numbers; what does not fit is only ever the largest, which means something else. */
+/* JSON-GLib knows no unsigned numbers; what does not fit is only ever the largest, which means something
+ * else. */
 void json_output_uint64(JsonOutput *json, uint64_t value)
 {
     if (value == UINT64_MAX)
@@ -202,7 +203,8 @@ static int add_byte_array(JsonOutput *json, sd_bus_message *m)
     return 0;
 }
 
-static int add_entries(JsonOutput *json, sd_bus_message *m, const char *contents, char *(*rename)(const char *key))
+static int add_entries(JsonOutput *json, sd_bus_message *m, const char *contents,
+                       char *(*rename)(const char *key))
 {
     g_autofree char *entry = g_strndup(contents + 1, strlen(contents) - 2);
     const char *key;

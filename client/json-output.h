@@ -3,9 +3,10 @@
 
 #include "client/client.h"
 
-/* JSON for --json. What the bus says becomes JSON by its types: dictionaries objects, arrays arrays; byte strings are
- * strings, or {"base64": "…"} where they are no UTF-8; 2^64-1 and 2^32-1 uids ("unlimited", "not known", "anybody") are
- * null; microseconds under the keys that hold times are RFC 3339 strings, null for "not yet". */
+/* JSON for --json. What the bus says becomes JSON by its types: dictionaries objects, arrays arrays; byte
+ * strings are strings, or {"base64": "…"} where they are no UTF-8; 2^64-1 and 2^32-1 uids ("unlimited",
+ * "not known", "anybody") are null; microseconds under the keys that hold times are RFC 3339 strings, null
+ * for "not yet". */
 typedef struct JsonOutput JsonOutput;
 
 JsonOutput *json_output_new(void);
@@ -23,8 +24,9 @@ void json_output_string(JsonOutput *json, const char *value); /* any bytes */
 /* One complete value at the message's position, whatever it is. */
 int json_output_message(JsonOutput *json, sd_bus_message *m) _warn_unused_;
 
-/* The entries of the dictionary at the message's position, into the open object. PropertyNames become property-names,
- * those that listings have other words for those words, so that one key means one thing everywhere. */
+/* The entries of the dictionary at the message's position, into the open object. PropertyNames become
+ * property-names, those that listings have other words for those words, so that one key means one thing
+ * everywhere. */
 int json_output_properties(JsonOutput *json, sd_bus_message *m) _warn_unused_;
 
 /* The text: on one line, or indented. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Lines out of files and pipes, as bytes. The reader holds the unfinished line between two reads, nothing else. */
+/* Lines out of files and pipes, as bytes. The reader holds the unfinished line between two reads, nothing
+ * else. */
 
 #include "client/line-reader.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "client/output.h"
@@ -12,7 +14,7 @@
 
 void line_reader_init(LineReader *reader)
 {
-    *reader = (LineReader) { .rest = g_string_new(NULL) };
+    *reader = (LineReader){ .rest = g_string_new(NULL) };
 }
 
 void line_reader_done(LineReader *reader)
@@ -58,8 +60,10 @@ int line_reader_end(LineReader *reader, LineHandler handler, void *userdata)
 
 int line_reader_report_nul(Client *client, const LineReader *reader, const char *name)
 {
-    return output_failure(client, EILSEQ, _("line %" G_GUINT64_FORMAT " of %s holds a NUL byte, which no argument can: nothing of it runs"),
-                          reader->number, name);
+    return output_failure(
+        client, EILSEQ,
+        _("line %" PRIu64 " of %s holds a NUL byte, which no argument can: nothing of it runs"),
+        reader->number, name);
 }
 
 int line_reader_read_file(Client *client, const char *path, LineHandler handler, void *userdata)
@@ -80,7 +84,8 @@ int line_reader_read_file(Client *client, const char *path, LineHandler handler,
             continue;
         if (n < 0)
             return output_failure(client, errno, _("cannot read %s: %s"), name, g_strerror(errno));
-        r = n > 0 ? line_reader_feed(&reader, buffer, (size_t) n, handler, userdata) : line_reader_end(&reader, handler, userdata);
+        r = n > 0 ? line_reader_feed(&reader, buffer, (size_t) n, handler, userdata)
+                  : line_reader_end(&reader, handler, userdata);
         if (r == -EILSEQ)
             return line_reader_report_nul(client, &reader, name);
         if (r < 0 || n == 0)

@@ -4,6 +4,7 @@
 #include "client/log-stream.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "client/bus-dict.h"
@@ -17,7 +18,7 @@
 
 void log_stream_init(LogStream *stream, Client *client, uint64_t task, bool standard_error, bool tagged)
 {
-    *stream = (LogStream) {
+    *stream = (LogStream){
         .client = client,
         .task = task,
         .name = standard_error ? "stderr" : "stdout",
@@ -72,7 +73,9 @@ int log_stream_open(LogStream *stream, uint32_t attempt)
     if (r < 0)
         return connection_report_message(stream->client, r);
     stream->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    return stream->fd < 0 ? output_failure(stream->client, errno, _("cannot read the output: %s"), g_strerror(errno)) : 1;
+    return stream->fd < 0
+               ? output_failure(stream->client, errno, _("cannot read the output: %s"), g_strerror(errno))
+               : 1;
 }
 
 static int write_out(LogStream *stream, const void *data, size_t size)
@@ -86,7 +89,7 @@ static int write_out(LogStream *stream, const void *data, size_t size)
 
 static int write_line(LogStream *stream)
 {
-    g_autofree char *tag = g_strdup_printf("[%" G_GUINT64_FORMAT "] ", stream->task);
+    g_autofree char *tag = g_strdup_printf("[%" PRIu64 "] ", stream->task);
 
     g_string_prepend(stream->line, tag);
     int r = write_out(stream, stream->line->str, stream->line->len);
@@ -125,7 +128,8 @@ int log_stream_copy(LogStream *stream)
             return output_failure(stream->client, errno, _("cannot read the output: %s"), g_strerror(errno));
         if (n == 0)
             return 0;
-        int r = stream->tagged ? write_tagged(stream, buffer, (size_t) n) : write_out(stream, buffer, (size_t) n);
+        int r =
+            stream->tagged ? write_tagged(stream, buffer, (size_t) n) : write_out(stream, buffer, (size_t) n);
         if (r < 0)
             return r;
     }

@@ -17,7 +17,8 @@ typedef struct LogStream {
 void log_stream_init(LogStream *stream, Client *client, uint64_t task, bool standard_error, bool tagged);
 void log_stream_done(LogStream *stream);
 
-/* Opens an attempt's file (0: the latest). 0: there is none, or not yet; 1: open. Other failures are reported. */
+/* Opens an attempt's file (0: the latest). 0: there is none, or not yet; 1: open. Other failures are
+ * reported. */
 int log_stream_open(LogStream *stream, uint32_t attempt);
 /* Copies what has been written since. */
 int log_stream_copy(LogStream *stream);

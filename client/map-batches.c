@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which task runs which item. The ids of tasks only ever grow, so a batch belongs at, or near, the end of the list. */
+/* Which task runs which item. The ids of tasks only ever grow, so a batch belongs at, or near, the end of
+ * the list. */
 
 #include "client/map-batches.h"
 
 void map_batches_init(MapBatches *batches)
 {
-    *batches = (MapBatches) { .list = g_array_new(FALSE, FALSE, sizeof(MapBatch)) };
+    *batches = (MapBatches){ .list = g_array_new(FALSE, FALSE, sizeof(MapBatch)) };
 }
 
 void map_batches_done(MapBatches *batches)
@@ -28,9 +29,12 @@ static guint position_behind(const MapBatches *batches, uint64_t task)
     return low;
 }
 
-void map_batches_add(MapBatches *batches, uint64_t batch, uint64_t first_task, uint64_t count, uint64_t first_item)
+void map_batches_add(MapBatches *batches, uint64_t batch, uint64_t first_task, uint64_t count,
+                     uint64_t first_item)
 {
-    MapBatch entry = { .batch = batch, .first_task = first_task, .count = count, .first_item = first_item, .open = count };
+    MapBatch entry = {
+        .batch = batch, .first_task = first_task, .count = count, .first_item = first_item, .open = count
+    };
 
     g_array_insert_val(batches->list, position_behind(batches, first_task), entry);
     batches->open += count;

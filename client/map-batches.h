@@ -19,6 +19,7 @@ void map_batches_init(MapBatches *batches);
 void map_batches_done(MapBatches *batches);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MapBatches, map_batches_done)
 
-void map_batches_add(MapBatches *batches, uint64_t batch, uint64_t first_task, uint64_t count, uint64_t first_item);
+void map_batches_add(MapBatches *batches, uint64_t batch, uint64_t first_task, uint64_t count,
+                     uint64_t first_item);
 /* A task has ended: the item it was made of. -ENOENT: none of ours. */
 int map_batches_end(MapBatches *batches, uint64_t task, uint64_t *ret_item);

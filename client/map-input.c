@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Lines of stdin from the event loop: of a pipe when there are some, of a file (which epoll does not take) one piece per
- * round, so that what else happens is not kept waiting. Owned by the verb. */
+/* Lines of stdin from the event loop: of a pipe when there are some, of a file (which epoll does not take)
+ * one piece per round, so that what else happens is not kept waiting. Owned by the verb. */
 
 #include "client/map-input.h"
 

@@ -8,7 +8,7 @@ typedef struct MapInput MapInput;
 
 typedef struct MapInputHandler {
     void (*item)(const char *item, void *userdata);
-    void (*pause)(void *userdata); /* nothing more can be had at the moment */
+    void (*pause)(void *userdata);      /* nothing more can be had at the moment */
     void (*end)(int r, void *userdata); /* 0: that was all; negative: it broke off, and was reported */
 } MapInputHandler;
 

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Printing the outputs of a map. Tasks wait in a queue in the order of printing; those at its head are fetched, up to
- * FETCHES_MAX at a time, and printed when the one at the very head has both its streams. Owned by the verb.
+/* Printing the outputs of a map. Tasks wait in a queue in the order of printing; those at its head are
+ * fetched, up to FETCHES_MAX at a time, and printed when the one at the very head has both its streams. Owned
+ * by the verb.
  *
  *   queue:  printed … | fetches (in flight) | ended or not yet
- *                     ^ first               ^ next
- */
+ *                     ^ first               ^ next */
 
 #include "client/map-output.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "client/bus-dict.h"
@@ -45,9 +46,9 @@ struct MapOutput {
     const MapOutputHandler *handler;
     void *userdata;
     bool ordered, stopped;
-    GArray *queue;       /* uint64_t: tasks in the order of printing; 0: has not ended yet */
+    GArray *queue; /* uint64_t: tasks in the order of printing; 0: has not ended yet */
     guint first, next;
-    GQueue fetches;      /* of the tasks between first and next */
+    GQueue fetches; /* of the tasks between first and next */
     uint64_t unread;
     char *buffer;
 };
@@ -69,7 +70,7 @@ MapOutput *map_output_new(Client *client, bool ordered, const MapOutputHandler *
 {
     MapOutput *output = g_new(MapOutput, 1);
 
-    *output = (MapOutput) { .client = client, .ordered = ordered, .handler = handler, .userdata = userdata };
+    *output = (MapOutput){ .client = client, .ordered = ordered, .handler = handler, .userdata = userdata };
     output->queue = g_array_new(FALSE, /* clear= */ TRUE, sizeof(uint64_t));
     output->buffer = g_malloc(COPY_BYTES);
     g_queue_init(&output->fetches);
@@ -166,7 +167,7 @@ static void report_unread(MapOutput *output, const Stream *stream, const sd_bus_
     progress_clear(output->progress);
     if (output->unread++ == 0)
         (void) error_report(output->client, error, -EIO);
-    output_error(_("the %s of task %" G_GUINT64_FORMAT " is missing here"), stream->name, stream->fetch->task);
+    output_error(_("the %s of task %" PRIu64 " is missing here"), stream->name, stream->fetch->task);
 }
 
 static int request_stream(Stream *stream);
@@ -229,7 +230,9 @@ static int fetch_begin(MapOutput *output, uint64_t task)
     fetch->task = task;
     g_queue_push_tail(&output->fetches, fetch);
     for (size_t i = 0; i < G_N_ELEMENTS(fetch->streams); i++)
-        fetch->streams[i] = (Stream) { .fetch = fetch, .name = names[i], .target = i == 0 ? STDOUT_FILENO : STDERR_FILENO, .fd = -EBADF };
+        fetch->streams[i] = (Stream){
+            .fetch = fetch, .name = names[i], .target = i == 0 ? STDOUT_FILENO : STDERR_FILENO, .fd = -EBADF
+        };
     for (size_t i = 0; r >= 0 && i < G_N_ELEMENTS(fetch->streams); i++)
         r = request_stream(&fetch->streams[i]);
     return r;

@@ -4,21 +4,21 @@
 #include "client/progress.h"
 #include "client/watch.h"
 
-/* What the tasks of a map printed, onto our own stdout and stderr: whole tasks at a time, in the order of the items or of
- * their ends. The daemon is asked for many outputs at once, so a round trip costs little. */
+/* What the tasks of a map printed, onto our own stdout and stderr: whole tasks at a time, in the order of
+ * the items or of their ends. The daemon is asked for many outputs at once, so a round trip costs little. */
 typedef struct MapOutput MapOutput;
 
 typedef struct MapOutputHandler {
-    void (*idle)(void *userdata);            /* everything that was to be printed so far is */
-    void (*broken)(int r, void *userdata);   /* stdout or stderr takes no more (-EPIPE: nobody reads) */
+    void (*idle)(void *userdata);          /* everything that was to be printed so far is */
+    void (*broken)(int r, void *userdata); /* stdout or stderr takes no more (-EPIPE: nobody reads) */
 } MapOutputHandler;
 
 MapOutput *map_output_new(Client *client, bool ordered, const MapOutputHandler *handler, void *userdata);
 MapOutput *map_output_free(MapOutput *output);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MapOutput, map_output_free)
 
-void map_output_set_watch(MapOutput *output, const Watch *watch);      /* not owned */
-void map_output_set_progress(MapOutput *output, Progress *progress);   /* not owned; NULL: none */
+void map_output_set_watch(MapOutput *output, const Watch *watch);    /* not owned */
+void map_output_set_progress(MapOutput *output, Progress *progress); /* not owned; NULL: none */
 
 /* The task of this item (counted from 0) has ended. */
 void map_output_add(MapOutput *output, uint64_t item, uint64_t task);

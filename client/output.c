@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What parctl says and how. Keeps two facts for the whole process, set once by output_init(): whether stdout takes
- * colours and whether the locale's character set is UTF-8. */
+/* What parctl says and how. Keeps two facts for the whole process, set once by output_init(): whether
+ * stdout takes colours and whether the locale's character set is UTF-8. */
 
 #include "client/output.h"
 
@@ -16,8 +16,9 @@ static bool colors;
 static bool unicode;
 
 static const char *const color_sequences[_COLOR_MAX] = {
-    [COLOR_NONE] = "",          [COLOR_BOLD] = "\033[1m",    [COLOR_DIM] = "\033[2m",  [COLOR_RED] = "\033[31m",
-    [COLOR_GREEN] = "\033[32m", [COLOR_YELLOW] = "\033[33m", [COLOR_BLUE] = "\033[34m",
+    [COLOR_NONE] = "",         [COLOR_BOLD] = "\033[1m",   [COLOR_DIM] = "\033[2m",
+    [COLOR_RED] = "\033[31m",  [COLOR_GREEN] = "\033[32m", [COLOR_YELLOW] = "\033[33m",
+    [COLOR_BLUE] = "\033[34m",
 };
 
 static bool terminal_takes_colors(void)
@@ -157,8 +158,10 @@ bool output_ask(const char *format, ...)
     question = g_strdup_vprintf(format, arguments);
     va_end(arguments);
     (void) fflush(stdout);
-    fprintf(stderr, "%s [y/N] ", question);
-    bool yes = getline(&line, &room, stdin) > 0 && (rpmatch(line) == 1 || g_ascii_strncasecmp(line, "y", 1) == 0);
+    /* TRANSLATORS: the letters for yes and no in your language, the way locale(1) has them in "yesexpr"; "y" always works */
+    fprintf(stderr, "%s %s ", question, _("[y/N]"));
+    bool yes =
+        getline(&line, &room, stdin) > 0 && (rpmatch(line) == 1 || g_ascii_strncasecmp(line, "y", 1) == 0);
     free(line);
     return yes;
 }

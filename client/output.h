@@ -3,7 +3,8 @@
 
 #include "client/client.h"
 
-/* What parctl says: results to stdout, everything else to stderr. Colours only on a terminal, unless told otherwise. */
+/* What parctl says: results to stdout, everything else to stderr. Colours only on a terminal, unless told
+ * otherwise. */
 
 typedef enum ColorMode {
     COLOR_AUTO,
@@ -22,15 +23,15 @@ typedef enum Color {
     _COLOR_MAX,
 } Color;
 
-void output_init(ColorMode mode); /* before anything is printed; NO_COLOR is obeyed in COLOR_AUTO */
-bool output_colors(void);         /* on stdout */
+void output_init(ColorMode mode);     /* before anything is printed; NO_COLOR is obeyed in COLOR_AUTO */
+bool output_colors(void);             /* on stdout */
 const char *color_begin(Color color); /* "" without colours */
 const char *color_end(Color color);
 
-bool output_unicode(void);              /* does the locale have more than ASCII? */
+bool output_unicode(void); /* does the locale have more than ASCII? */
 bool output_is_terminal(int fd);
-unsigned output_columns(int fd);        /* of the terminal; 80 if it does not say; 0: no terminal */
-unsigned output_rows(int fd);           /* 24 if it does not say; 0: no terminal */
+unsigned output_columns(int fd); /* of the terminal; 80 if it does not say; 0: no terminal */
+unsigned output_rows(int fd);    /* 24 if it does not say; 0: no terminal */
 
 /* "parctl: …" on stderr, each one sentence without a newline at its end. */
 void output_error(const char *format, ...) _printf_(1, 2);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* parctl, the client of parexecd: main() and the list of verbs. A verb is a file of its own that fills in a Verb; what
- * verbs share is in the other files. The Client lives as long as the process and is owned by main(). */
+/* parctl, the client of parexecd: main() and the list of verbs. A verb is a file of its own that fills in
+ * a Verb; what verbs share is in the other files. The Client lives as long as the process and is owned by
+ * main(). */
 
 #include <locale.h>
 #include <signal.h>
@@ -12,8 +13,9 @@
 #include "parexec-config.h"
 
 static const Verb *const verbs[] = {
-    &verb_status, &verb_workers, &verb_add_worker, &verb_drain, &verb_abort, &verb_submit,  &verb_run,    &verb_map, &verb_tasks,
-    &verb_show,   &verb_logs,    &verb_wait,       &verb_cancel, &verb_events, &verb_enable, &verb_disable, NULL,
+    &verb_status, &verb_workers, &verb_add_worker, &verb_drain,   &verb_abort, &verb_submit,
+    &verb_run,    &verb_map,     &verb_tasks,      &verb_show,    &verb_logs,  &verb_wait,
+    &verb_cancel, &verb_events,  &verb_enable,     &verb_disable, NULL,
 };
 
 const Verb *const *verb_list(void)
@@ -69,8 +71,8 @@ static int check_arguments(Client *client, const Verb *verb, int n)
     if (n >= verb->min && (verb->max < 0 || n <= verb->max))
         return 0;
 
-    int r = n < verb->min ? output_usage_error(client, _("%s needs more arguments: parctl %s %s"), verb->name, verb->name,
-                                               _(verb->arguments))
+    int r = n < verb->min ? output_usage_error(client, _("%s needs more arguments: parctl %s %s"), verb->name,
+                                               verb->name, _(verb->arguments))
                           : output_usage_error(client, _("%s takes fewer arguments"), verb->name);
     output_hint(_("To read more: parctl %s --help"), verb->name);
     return r;
@@ -114,7 +116,8 @@ static int run_command_line(Client *client, int argc, char **argv)
         return help_verb(client, argv + first + 1);
 
     const Verb *verb = verb_find(argv[first]);
-    return verb ? run_verb(client, verb, argc - first, argv + first, &common) : unknown_verb(client, argv[first]);
+    return verb ? run_verb(client, verb, argc - first, argv + first, &common)
+                : unknown_verb(client, argv[first]);
 }
 
 int main(int argc, char **argv)
@@ -124,6 +127,7 @@ int main(int argc, char **argv)
     (void) setlocale(LC_ALL, "");
     (void) setlocale(LC_NUMERIC, "C"); /* numbers are read and written as systemd does, everywhere */
     (void) bindtextdomain(GETTEXT_PACKAGE, PAREXEC_LOCALEDIR);
+    (void) bind_textdomain_codeset(GETTEXT_PACKAGE, "UTF-8"); /* what the layout counts and cuts */
     (void) textdomain(GETTEXT_PACKAGE);
     output_init(COLOR_AUTO);
 

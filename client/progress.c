@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Progress of many tasks. The verb owns it and is asked for the facts; drawing follows a timer alone, so it costs the same
- * however fast tasks end. Rate, time left and layout are pure functions. */
+/* Progress of many tasks. The verb owns it and is asked for the facts; drawing follows a timer alone, so
+ * it costs the same however fast tasks end. Rate, time left and layout are pure functions. */
 
 #include "client/progress.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
@@ -78,18 +79,25 @@ static char *progress_text(const ProgressFacts *facts, double per_sec, const cha
     GString *text = g_string_new(NULL);
     uint64_t left = progress_rate_left_usec(facts, per_sec);
 
-    g_string_append_printf(text, "%" G_GUINT64_FORMAT "/%" G_GUINT64_FORMAT "%s", facts->done, facts->total, facts->open ? "+" : "");
-    if (facts->failed > 0)
-        g_string_append_printf(text, ngettext(" %s %" G_GUINT64_FORMAT " failed", " %s %" G_GUINT64_FORMAT " failed", facts->failed), dot,
+    g_string_append_printf(text, "%" PRIu64 "/%" PRIu64 "%s", facts->done, facts->total,
+                           facts->open ? "+" : "");
+    if (facts->failed > 0) {
+        g_string_append_printf(text, " %s ", dot);
+        g_string_append_printf(text, ngettext("%" PRIu64 " failed", "%" PRIu64 " failed", facts->failed),
                                facts->failed);
+    }
     if (per_sec > 0)
         g_string_append_printf(text, per_sec < 10 ? " %s %.1f/s" : " %s %.0f/s", dot, per_sec);
-    else if (facts->running > 0)
-        g_string_append_printf(text, ngettext(" %s %" G_GUINT64_FORMAT " running", " %s %" G_GUINT64_FORMAT " running", facts->running),
-                               dot, facts->running);
+    else if (facts->running > 0) {
+        g_string_append_printf(text, " %s ", dot);
+        g_string_append_printf(text, ngettext("%" PRIu64 " running", "%" PRIu64 " running", facts->running),
+                               facts->running);
+    }
     if (!facts->open && left > 0 && left != UINT64_MAX) {
-        g_autofree char *span = format_timespan(left < USEC_PER_SEC ? USEC_PER_SEC : left - left % USEC_PER_SEC);
-        g_string_append_printf(text, _(" %s %s left"), dot, span);
+        g_autofree char *span =
+            format_timespan(left < USEC_PER_SEC ? USEC_PER_SEC : left - left % USEC_PER_SEC);
+        g_string_append_printf(text, " %s ", dot);
+        g_string_append_printf(text, _("%s left"), span);
     }
     return g_string_free(text, FALSE);
 }
@@ -119,7 +127,8 @@ static void draw(Progress *progress)
     progress->facts(&facts, progress->userdata);
     progress_rate_add(&progress->rate, at, facts.done);
     double per_sec = progress_rate_per_sec(&progress->rate, at, facts.done);
-    g_autofree char *line = progress_line(&facts, per_sec, progress->terminal ? output_columns(STDERR_FILENO) : 80, output_unicode());
+    g_autofree char *line = progress_line(
+        &facts, per_sec, progress->terminal ? output_columns(STDERR_FILENO) : 80, output_unicode());
     if (progress->terminal)
         fprintf(stderr, "\r%s\033[K", line);
     else
@@ -156,7 +165,8 @@ Progress *progress_free(Progress *progress)
     return NULL;
 }
 
-int progress_new(Client *client, ProgressMode mode, void (*facts)(ProgressFacts *ret, void *userdata), void *userdata, Progress **ret)
+int progress_new(Client *client, ProgressMode mode, void (*facts)(ProgressFacts *ret, void *userdata),
+                 void *userdata, Progress **ret)
 {
     g_autoptr(Progress) progress = NULL;
     bool terminal = output_is_terminal(STDERR_FILENO);
@@ -165,11 +175,11 @@ int progress_new(Client *client, ProgressMode mode, void (*facts)(ProgressFacts 
     if (mode == PROGRESS_OFF || (mode == PROGRESS_AUTO && (!terminal || client->quiet)))
         return 0;
     progress = g_new0(Progress, 1);
-    *progress = (Progress) { .client = client, .facts = facts, .userdata = userdata, .terminal = terminal };
+    *progress = (Progress){ .client = client, .facts = facts, .userdata = userdata, .terminal = terminal };
     facts(&beginning, userdata);
     progress_rate_add(&progress->rate, now(), beginning.done);
-    int r = sd_event_add_time_relative(client->event, &progress->timer, CLOCK_MONOTONIC, terminal ? DRAW_USEC : LINE_USEC, 0, on_time,
-                                       progress);
+    int r = sd_event_add_time_relative(client->event, &progress->timer, CLOCK_MONOTONIC,
+                                       terminal ? DRAW_USEC : LINE_USEC, 0, on_time, progress);
     if (r < 0)
         return output_failure(client, r, _("cannot set up the event loop: %s"), g_strerror(-r));
     *ret = g_steal_pointer(&progress);

@@ -3,7 +3,8 @@
 
 #include "client/client.h"
 
-/* How far many tasks are: a bar on stderr if it is a terminal, else (when asked for) a plain line every ten seconds. */
+/* How far many tasks are: a bar on stderr if it is a terminal, else (when asked for) a plain line every
+ * ten seconds. */
 
 typedef enum ProgressMode {
     PROGRESS_AUTO, /* a bar on a terminal, else nothing */
@@ -13,7 +14,7 @@ typedef enum ProgressMode {
 
 typedef struct ProgressFacts {
     uint64_t total, done, failed, running;
-    bool open;     /* total may still grow */
+    bool open; /* total may still grow */
 } ProgressFacts;
 
 #define PROGRESS_SAMPLES 16U
@@ -25,7 +26,8 @@ typedef struct ProgressRate {
 } ProgressRate;
 
 void progress_rate_add(ProgressRate *rate, uint64_t now_usec, uint64_t done);
-double progress_rate_per_sec(const ProgressRate *rate, uint64_t now_usec, uint64_t done); /* 0: not known yet */
+double progress_rate_per_sec(const ProgressRate *rate, uint64_t now_usec,
+                             uint64_t done); /* 0: not known yet */
 /* How long the rest will take; UINT64_MAX: not known. */
 uint64_t progress_rate_left_usec(const ProgressFacts *facts, double per_sec);
 
@@ -36,8 +38,10 @@ char *progress_line(const ProgressFacts *facts, double per_sec, unsigned columns
 
 typedef struct Progress Progress;
 /* facts() is asked whenever something is to be shown. Needs client->event; NULL in *ret: nothing is shown. */
-int progress_new(Client *client, ProgressMode mode, void (*facts)(ProgressFacts *ret, void *userdata), void *userdata, Progress **ret);
+int progress_new(Client *client, ProgressMode mode, void (*facts)(ProgressFacts *ret, void *userdata),
+                 void *userdata, Progress **ret);
 Progress *progress_free(Progress *progress); /* takes the bar away */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Progress, progress_free)
-/* Takes the bar away before something else is printed to the terminal; it comes back by itself. NULL is allowed. */
+/* Takes the bar away before something else is printed to the terminal; it comes back by itself. NULL is
+ * allowed. */
 void progress_clear(Progress *progress);

@@ -72,7 +72,7 @@ static WorkerInfo *worker_info_new(void)
 {
     WorkerInfo *worker = g_new(WorkerInfo, 1);
 
-    *worker = (WorkerInfo) {
+    *worker = (WorkerInfo){
         .user = UID_ANYBODY,
         .memory_bytes = UINT64_MAX,
         .memory_max_bytes = UINT64_MAX,
@@ -83,11 +83,12 @@ static WorkerInfo *worker_info_new(void)
     return worker;
 }
 
-/* Fields that nobody reads blank are made so; a state of a newer daemon counts as failed, its word is shown. */
+/* Fields that nobody reads blank are made so; a state of a newer daemon counts as failed, its word is
+ * shown. */
 static void worker_info_complete(WorkerInfo *worker)
 {
-    char **words[] = { &worker->id, &worker->name, &worker->unit, &worker->control_group, &worker->engine, &worker->reason,
-                       &worker->state_word };
+    char **words[] = { &worker->id,     &worker->name,   &worker->unit,      &worker->control_group,
+                       &worker->engine, &worker->reason, &worker->state_word };
 
     for (size_t i = 0; i < G_N_ELEMENTS(words); i++)
         if (!*words[i])
@@ -128,10 +129,10 @@ static int read_workers(sd_bus_message *m, void *field)
 }
 
 /* A part of the status is a dictionary of its own, read into the same struct. */
-#define PART_READER(part)                                                                           \
-    static int read_##part(sd_bus_message *m, void *field)                                          \
-    {                                                                                               \
-        return dict_read(m, part##_fields, G_N_ELEMENTS(part##_fields), field);                     \
+#define PART_READER(part)                                                                                    \
+    static int read_##part(sd_bus_message *m, void *field)                                                   \
+    {                                                                                                        \
+        return dict_read(m, part##_fields, G_N_ELEMENTS(part##_fields), field);                              \
     }
 
 static const DictField limits_fields[] = {
@@ -246,7 +247,8 @@ static bool has_worker_for(const StatusInfo *status, uint32_t uid)
 {
     for (guint i = 0; i < status->workers->len; i++) {
         const WorkerInfo *worker = status->workers->pdata[i];
-        if ((worker->state == WORKER_RUNNING || worker->state == WORKER_STARTING) && (worker->user == UID_ANYBODY || worker->user == uid))
+        if ((worker->state == WORKER_RUNNING || worker->state == WORKER_STARTING) &&
+            (worker->user == UID_ANYBODY || worker->user == uid))
             return true;
     }
     return false;

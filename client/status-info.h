@@ -43,13 +43,13 @@ int status_info_get(Client *client, StatusInfo **ret, sd_bus_message **ret_reply
 int status_info_read(sd_bus_message *m, StatusInfo **ret) _warn_unused_;
 
 const WorkerInfo *status_info_worker(const StatusInfo *status, const char *id); /* NULL: none */
-uint64_t status_info_waiting(const StatusInfo *status);  /* tasks that wait */
+uint64_t status_info_waiting(const StatusInfo *status);                         /* tasks that wait */
 
 /* The properties of a Worker1 object, as GetAll tells them. */
 int worker_info_read_properties(sd_bus_message *m, WorkerInfo **ret) _warn_unused_;
 void worker_info_free(WorkerInfo *worker);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WorkerInfo, worker_info_free)
 
-/* Says on stderr why tasks of this user will wait, and the command that helps: there is no worker for them, or the
- * queue is disabled. Nothing with --quiet. */
+/* Says on stderr why tasks of this user will wait, and the command that helps: there is no worker for
+ * them, or the queue is disabled. Nothing with --quiet. */
 void status_warn_if_nothing_runs(Client *client);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Submitting tasks. A message is sent when the next task would make it too large, so the last one always has a task to
- * carry the "commit" that lets the batch run; if anything fails before, the daemon drops the batch with our connection. */
+/* Submitting tasks. A message is sent when the next task would make it too large, so the last one always
+ * has a task to carry the "commit" that lets the batch run; if anything fails before, the daemon drops the
+ * batch with our connection. */
 
 #include "client/submission.h"
 
@@ -12,7 +13,8 @@
 
 bool submit_message_has_room(const SubmitMessage *message, size_t task_bytes)
 {
-    return message->tasks < PAREXEC_TASKS_PER_CALL_MAX && message->bytes + task_bytes <= SUBMIT_MESSAGE_BYTES_MAX;
+    return message->tasks < PAREXEC_TASKS_PER_CALL_MAX &&
+           message->bytes + task_bytes <= SUBMIT_MESSAGE_BYTES_MAX;
 }
 
 static int message_begin(SubmitMessage *message, Client *client, const TaskTemplate *template)
@@ -26,15 +28,18 @@ static int message_begin(SubmitMessage *message, Client *client, const TaskTempl
     return r < 0 ? connection_report_message(client, r) : 0;
 }
 
-int submit_message_add(SubmitMessage *message, Client *client, const TaskTemplate *template, char *const *argv)
+int submit_message_add(SubmitMessage *message, Client *client, const TaskTemplate *template,
+                       char *const *argv)
 {
     size_t bytes = task_template_task_bytes(argv);
     int r = 0;
 
     if (template->bytes + bytes > SUBMIT_MESSAGE_BYTES_MAX) {
-        g_autofree char *has = format_bytes(template->bytes + bytes), *may = format_bytes(SUBMIT_MESSAGE_BYTES_MAX);
-        return output_failure(client, E2BIG, _("a task of %s (arguments and environment) is more than a message carries: %s"),
-                              has, may);
+        g_autofree char *has = format_bytes(template->bytes + bytes),
+                        *may = format_bytes(SUBMIT_MESSAGE_BYTES_MAX);
+        return output_failure(
+            client, E2BIG, _("a task of %s (arguments and environment) is more than a message carries: %s"),
+            has, may);
     }
     if (!message->m)
         r = message_begin(message, client, template);
@@ -78,7 +83,8 @@ static int append_options(sd_bus_message *m, const TaskTemplate *template, uint6
     return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-int submit_message_finish(SubmitMessage *message, Client *client, const TaskTemplate *template, uint64_t batch, bool commit)
+int submit_message_finish(SubmitMessage *message, Client *client, const TaskTemplate *template,
+                          uint64_t batch, bool commit)
 {
     int r = append_options(message->m, template, batch, commit);
 
@@ -105,7 +111,7 @@ int submit_reply_read(Client *client, sd_bus_message *m, SubmitReply *ret)
 
 void submitter_init(Submitter *submitter, Client *client, const TaskTemplate *template)
 {
-    *submitter = (Submitter) { .client = client, .template = template };
+    *submitter = (Submitter){ .client = client, .template = template };
 }
 
 void submitter_done(Submitter *submitter)
@@ -117,7 +123,8 @@ static int submitter_send(Submitter *submitter, bool commit)
 {
     g_autoptr(sd_bus_message) answer = NULL;
     SubmitReply reply;
-    int r = submit_message_finish(&submitter->message, submitter->client, submitter->template, submitter->batch, commit);
+    int r = submit_message_finish(&submitter->message, submitter->client, submitter->template,
+                                  submitter->batch, commit);
 
     if (r >= 0)
         r = connection_call(submitter->client, submitter->message.m, &answer);

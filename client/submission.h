@@ -3,7 +3,8 @@
 
 #include "client/task-template.h"
 
-/* Submitting: messages that stay below what the bus and the daemon's loop can bear, as many as it takes, in one batch. */
+/* Submitting: messages that stay below what the bus and the daemon's loop can bear, as many as it takes,
+ * in one batch. */
 
 #define SUBMIT_MESSAGE_BYTES_MAX (UINT64_C(24) << 20) /* the system bus cuts a sender off at 32 MiB */
 
@@ -22,9 +23,11 @@ typedef struct SubmitReply {
 /* May a task of that size be added to what is there? */
 bool submit_message_has_room(const SubmitMessage *message, size_t task_bytes);
 /* Begins the message if it is the first. Reports a task that no message can carry. */
-int submit_message_add(SubmitMessage *message, Client *client, const TaskTemplate *template, char *const *argv);
+int submit_message_add(SubmitMessage *message, Client *client, const TaskTemplate *template,
+                       char *const *argv);
 /* Completes it; batch 0: a new one. */
-int submit_message_finish(SubmitMessage *message, Client *client, const TaskTemplate *template, uint64_t batch, bool commit);
+int submit_message_finish(SubmitMessage *message, Client *client, const TaskTemplate *template,
+                          uint64_t batch, bool commit);
 void submit_message_done(SubmitMessage *message);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SubmitMessage, submit_message_done)
 
@@ -35,7 +38,8 @@ typedef struct Submitter {
     Client *client;
     const TaskTemplate *template;
     SubmitMessage message;
-    uint64_t batch, first, last, count; /* count: tasks on disk so far; others' may lie between first and last */
+    uint64_t batch, first, last,
+        count; /* count: tasks on disk so far; others' may lie between first and last */
 } Submitter;
 
 void submitter_init(Submitter *submitter, Client *client, const TaskTemplate *template);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Items into commands. Pure functions over byte strings; nothing is parsed twice: a mark within an item stays as it is. */
+/* Items into commands. Pure functions over byte strings; nothing is parsed twice: a mark within an item
+ * stays as it is. */
 
 #include "client/substitution.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "client/text.h"
@@ -52,8 +54,12 @@ typedef struct Mark {
 } Mark;
 
 static const Mark marks[] = {
-    { "{}", whole },           { "{.}", without_extension }, { "{/}", basename_only },
-    { "{//}", directory_only }, { "{/.}", basename_without_extension }, { "{#}", NULL },
+    { "{}", whole },
+    { "{.}", without_extension },
+    { "{/}", basename_only },
+    { "{//}", directory_only },
+    { "{/.}", basename_without_extension },
+    { "{#}", NULL },
 };
 
 static const Mark *mark_at(const char *s)
@@ -85,7 +91,7 @@ char *substitute_word(const char *word, const char *item, uint64_t number, bool 
             g_string_append_c(out, *word++);
             continue;
         }
-        g_autofree char *value = mark->value ? mark->value(item) : g_strdup_printf("%" G_GUINT64_FORMAT, number);
+        g_autofree char *value = mark->value ? mark->value(item) : g_strdup_printf("%" PRIu64, number);
         g_autofree char *safe = quoted ? text_sh_quote(value) : NULL;
         g_string_append(out, safe ?: value);
         word += strlen(mark->mark);

@@ -3,8 +3,9 @@
 
 #include "util/macro.h"
 
-/* The marks that an item takes the place of, as in GNU parallel: {} the item, {.} without its last extension, {/} its
- * basename, {//} its directory, {/.} its basename without the extension, {#} its number. Bytes, not characters. */
+/* The marks that an item takes the place of, as in GNU parallel: {} the item, {.} without its last
+ * extension, {/} its basename, {//} its directory, {/.} its basename without the extension, {#} its
+ * number. Bytes, not characters. */
 
 /* Is there a mark in the words? {#} alone does not count: then the item is still wanted. */
 bool substitution_wanted(char *const *argv);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tables for people: cells are collected, then laid out once for the width there is. Text in cells is made printable on
- * its way in. Invariant: cells->len is a multiple of the number of columns whenever the table is printed. */
+/* Tables for people: cells are collected, then laid out once for the width there is. Text in cells is made
+ * printable on its way in. Invariant: cells->len is a multiple of the number of columns whenever the table
+ * is printed. */
 
 #include "client/table.h"
 
@@ -37,7 +38,7 @@ Table *table_new(const TableColumn *columns, size_t n)
 {
     Table *table = g_new(Table, 1);
 
-    *table = (Table) { .columns = columns, .n = n, .cells = g_array_new(FALSE, FALSE, sizeof(Cell)) };
+    *table = (Table){ .columns = columns, .n = n, .cells = g_array_new(FALSE, FALSE, sizeof(Cell)) };
     g_array_set_clear_func(table->cells, cell_done);
     return table;
 }
@@ -164,8 +165,8 @@ static void append_row(const Table *table, const Column *layout, long row, GStri
             g_string_append_printf(out, "%*s", (int) GAP, "");
         first = false;
         const Cell *cell = row < 0 ? NULL : cell_at(table, (size_t) row, c);
-        append_cell(out, cell ? cell->text : _(table->columns[c].title), layout[c].width, table->columns[c].right, c + 1 == last,
-                    cell ? cell->color : COLOR_BOLD);
+        append_cell(out, cell ? cell->text : _(table->columns[c].title), layout[c].width,
+                    table->columns[c].right, c + 1 == last, cell ? cell->color : COLOR_BOLD);
     }
     while (out->len > 0 && out->str[out->len - 1] == ' ') /* an empty cell at the end of the row */
         g_string_truncate(out, out->len - 1);

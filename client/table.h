@@ -3,8 +3,8 @@
 
 #include "client/output.h"
 
-/* Tables that fit the terminal. When there is not enough room the last wide columns are cut with "…", then columns are left
- * out, those with the highest .expendable first. */
+/* Tables that fit the terminal. When there is not enough room the last wide columns are cut with "…", then
+ * columns are left out, those with the highest .expendable first. */
 typedef struct TableColumn {
     const char *title;   /* marked with N_() */
     bool right;          /* numbers: aligned to the right */

@@ -51,7 +51,7 @@ static const DictField batch_fields[] = {
 
 void task_info_init(TaskInfo *info)
 {
-    *info = (TaskInfo) { .array_index = UINT64_MAX, .memory_peak_bytes = UINT64_MAX };
+    *info = (TaskInfo){ .array_index = UINT64_MAX, .memory_peak_bytes = UINT64_MAX };
 }
 
 void task_info_done(TaskInfo *info)
@@ -157,7 +157,8 @@ static char *describe_failure(const TaskInfo *info)
     case OUTCOME_EXITED:
         return g_strdup_printf(_("exited with status %d"), info->exit_status);
     case OUTCOME_SIGNALLED:
-        return g_strdup_printf(_("killed by signal %d (%s)"), info->signal, sigabbrev_np(info->signal) ?: "?");
+        return g_strdup_printf(_("killed by signal %d (%s)"), info->signal,
+                               sigabbrev_np(info->signal) ?: "?");
     case OUTCOME_OOM:
         return g_strdup(_("ran out of memory"));
     case OUTCOME_TIMEOUT:

@@ -11,19 +11,19 @@ typedef struct TaskInfo {
     uint64_t id, batch;
     TaskState state;
     Outcome outcome;
-    char *name;            /* NULL or "": none */
+    char *name; /* NULL or "": none */
     int32_t priority;
     uint32_t owner;
     uint64_t submitted_usec, started_usec, finished_usec; /* 0: not yet */
-    uint64_t array_index;  /* UINT64_MAX: not of an array */
+    uint64_t array_index;                                 /* UINT64_MAX: not of an array */
     uint32_t attempt;
-    char *worker;          /* NULL or "": none */
+    char *worker; /* NULL or "": none */
     int32_t exit_status, signal, error;
     uint64_t cpu_usage_nsec;
     uint64_t memory_peak_bytes; /* UINT64_MAX: not known */
     char **tags;
     char *reason;
-    char **argv;           /* NULL: not ours to see */
+    char **argv; /* NULL: not ours to see */
     char *cwd;
     char *state_word, *outcome_word; /* as they came */
 } TaskInfo;
@@ -47,8 +47,8 @@ typedef struct BatchResult {
 int batch_result_read(sd_bus_message *m, BatchResult *result) _warn_unused_; /* into a zeroed one */
 void batch_result_done(BatchResult *result);
 
-/* The exit code that stands for an ended task: its own, 128 + signal, 137 for oom, 124 for timeout, 127 or 126 if the
- * command could not be started, 1 otherwise. */
+/* The exit code that stands for an ended task: its own, 128 + signal, 137 for oom, 124 for timeout, 127 or
+ * 126 if the command could not be started, 1 otherwise. */
 int task_info_exit_code(const TaskInfo *info);
 
 /* "exited with status 3", "killed by signal 9 (KILL)", "ran out of memory" …; for tasks that have ended. */

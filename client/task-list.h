@@ -7,7 +7,7 @@
 
 /* Filters as messages, and listings page by page. */
 
-#define TASK_STATES_ENDED \
+#define TASK_STATES_ENDED                                                                                    \
     (1U << TASK_SUCCEEDED | 1U << TASK_FAILED | 1U << TASK_CANCELLED | 1U << TASK_SKIPPED)
 #define TASK_STATES_ALL ((1U << _TASK_STATE_MAX) - 1)
 #define TASK_STATES_UNFINISHED (TASK_STATES_ALL & ~TASK_STATES_ENDED)

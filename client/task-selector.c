@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Selectors of tasks: parsing is pure; "last" is looked up once and becomes a batch. Whether a task exists is the daemon's
- * to know. */
+/* Selectors of tasks: parsing is pure; "last" is looked up once and becomes a batch. Whether a task exists
+ * is the daemon's to know. */
 
 #include "client/task-selector.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "client/output.h"
@@ -12,7 +13,7 @@
 
 void task_selector_init(TaskSelector *selector)
 {
-    *selector = (TaskSelector) {
+    *selector = (TaskSelector){
         .spans = g_array_new(FALSE, FALSE, sizeof(IdSpan)),
         .batches = g_array_new(FALSE, FALSE, sizeof(uint64_t)),
     };
@@ -103,9 +104,11 @@ int task_selector_parse(TaskSelector *selector, Client *client, char *const *arg
     for (size_t i = 0; arguments[i]; i++) {
         int r = task_selector_add(selector, arguments[i]);
         if (r == -ERANGE)
-            return output_usage_error(client, _("\"%s\" is more than %d tasks"), arguments[i], (int) TASK_SELECTOR_IDS_MAX);
+            return output_usage_error(client, _("\"%s\" is more than %d tasks"), arguments[i],
+                                      (int) TASK_SELECTOR_IDS_MAX);
         if (r < 0)
-            return output_usage_error(client, _("\"%s\" names no task: 17, 17-30, 17,19, last, batch:4 or mine do"), arguments[i]);
+            return output_usage_error(
+                client, _("\"%s\" names no task: 17, 17-30, 17,19, last, batch:4 or mine do"), arguments[i]);
     }
     return 0;
 }
@@ -125,7 +128,8 @@ int task_selector_resolve(TaskSelector *selector, Client *client)
     if (r < 0)
         return r;
     if (rows->len == 0)
-        return output_failure(client, ENOENT, _("there is no \"last\" task: you have submitted none, or all are forgotten"));
+        return output_failure(client, ENOENT,
+                              _("there is no \"last\" task: you have submitted none, or all are forgotten"));
     const TaskInfo *newest = rows->pdata[0];
     g_array_append_val(selector->batches, newest->batch);
     selector->last = false;
@@ -181,7 +185,7 @@ static int check_ids(Client *client, const TaskFilter *filter, const GPtrArray *
         uint64_t *id = &g_array_index(filter->ids, uint64_t, i);
         if (g_hash_table_contains(found, id))
             continue;
-        int r = output_failure(client, ENOENT, _("there is no task %" G_GUINT64_FORMAT), *id);
+        int r = output_failure(client, ENOENT, _("there is no task %" PRIu64), *id);
         output_hint(_("To see the tasks: parctl tasks --all"));
         return r;
     }
@@ -201,7 +205,7 @@ int task_selector_list(const TaskSelector *selector, Client *client, GPtrArray *
         if (r < 0)
             return r;
         if (filter->batch > 0 && rows->len == before)
-            return output_failure(client, ENOENT, _("there is no batch %" G_GUINT64_FORMAT), filter->batch);
+            return output_failure(client, ENOENT, _("there is no batch %" PRIu64), filter->batch);
     }
     return 0;
 }

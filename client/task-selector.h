@@ -4,9 +4,11 @@
 #include "client/client.h"
 #include "model/task-filter.h"
 
-/* Which tasks are meant: "17", "17-30", "17,19", "last" (the submission made last), "batch:4", "mine"; several are joined. */
+/* Which tasks are meant: "17", "17-30", "17,19", "last" (the submission made last), "batch:4", "mine";
+ * several are joined. */
 
-#define TASK_SELECTOR_IDS_MAX UINT64_C(1000000) /* of one span: beyond, a slip of the fingers is likelier than a wish */
+#define TASK_SELECTOR_IDS_MAX                                                                                \
+    UINT64_C(1000000) /* of one span: beyond, a slip of the fingers is likelier than a wish */
 
 typedef struct IdSpan {
     uint64_t first, last;
@@ -22,7 +24,8 @@ void task_selector_init(TaskSelector *selector);
 void task_selector_done(TaskSelector *selector);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(TaskSelector, task_selector_done)
 
-/* Adds what one argument names. -EINVAL: nothing of that form; -ERANGE: more ids than make sense in one go. */
+/* Adds what one argument names. -EINVAL: nothing of that form; -ERANGE: more ids than make sense in one
+ * go. */
 int task_selector_add(TaskSelector *selector, const char *argument) _warn_unused_;
 
 /* Adds all arguments; reports. */

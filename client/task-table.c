@@ -3,6 +3,7 @@
 
 #include "client/task-table.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "client/table.h"
@@ -54,7 +55,8 @@ static char *duration_text(const TaskInfo *info, uint64_t now_usec)
 {
     uint64_t end = info->finished_usec > 0 ? info->finished_usec : now_usec;
 
-    if (info->started_usec == 0 || end < info->started_usec || (info->finished_usec == 0 && info->state != TASK_RUNNING))
+    if (info->started_usec == 0 || end < info->started_usec ||
+        (info->finished_usec == 0 && info->state != TASK_RUNNING))
         return g_strdup("");
     return format_timespan(end - info->started_usec);
 }
@@ -66,15 +68,16 @@ void task_table_print(const GPtrArray *rows)
 
     for (guint i = 0; i < rows->len; i++) {
         const TaskInfo *info = rows->pdata[i];
-        table_add_format(table, COLOR_BOLD, "%" G_GUINT64_FORMAT, info->id);
-        table_add_format(table, COLOR_NONE, "%" G_GUINT64_FORMAT, info->batch);
+        table_add_format(table, COLOR_BOLD, "%" PRIu64, info->id);
+        table_add_format(table, COLOR_NONE, "%" PRIu64, info->batch);
         table_add(table, state_colors[info->state], g_strdup(info->state_word));
         table_add(table, COLOR_NONE, task_table_result(info));
         table_add(table, COLOR_NONE, g_strdup(info->worker));
         table_add(table, COLOR_NONE, duration_text(info, now));
         table_add_format(table, COLOR_NONE, "%u", info->owner);
         table_add(table, COLOR_NONE, g_strdup(info->name));
-        table_add(table, info->argv ? COLOR_NONE : COLOR_DIM, info->argv ? text_command_line(info->argv) : g_strdup(_("(not yours)")));
+        table_add(table, info->argv ? COLOR_NONE : COLOR_DIM,
+                  info->argv ? text_command_line(info->argv) : g_strdup(_("(not yours)")));
     }
     table_print(table);
 }

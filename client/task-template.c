@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the tasks of a submission share: directory, environment, streams, name. A verb makes one from its options and
- * keeps it for as long as it submits. Paths and environment are byte strings and stay what they are. */
+/* What the tasks of a submission share: directory, environment, streams, name. A verb makes one from its
+ * options and keeps it for as long as it submits. Paths and environment are byte strings and stay what
+ * they are. */
 
 #include "client/task-template.h"
 
@@ -72,12 +73,15 @@ char *task_template_path(const char *path)
 static int check_words(Client *client, const TaskOptions *options)
 {
     if (options->name && !name_is_valid(options->name))
-        return output_usage_error(client, _("a name is at most 255 bytes of UTF-8 without control characters"));
+        return output_usage_error(client,
+                                  _("a name is at most 255 bytes of UTF-8 without control characters"));
     for (guint i = 0; options->tags && i < options->tags->len; i++)
         if (!name_is_valid(options->tags->pdata[i]) || *(const char *) options->tags->pdata[i] == '\0')
-            return output_usage_error(client, _("a tag is 1 to 255 bytes of UTF-8 without control characters"));
+            return output_usage_error(client,
+                                      _("a tag is 1 to 255 bytes of UTF-8 without control characters"));
     if (options->tags && options->tags->len > PAREXEC_TAGS_MAX)
-        return output_usage_error(client, _("%u tags are too many: at most %u"), options->tags->len, PAREXEC_TAGS_MAX);
+        return output_usage_error(client, _("%u tags are too many: at most %u"), options->tags->len,
+                                  PAREXEC_TAGS_MAX);
     return 0;
 }
 
@@ -103,17 +107,19 @@ int task_template_init(TaskTemplate *template, Client *client, const TaskOptions
     const char *missing = NULL;
     int r = check_words(client, options);
 
-    *template = (TaskTemplate) { .options = options, .fds = { -EBADF, -EBADF, -EBADF } };
+    *template = (TaskTemplate){ .options = options, .fds = { -EBADF, -EBADF, -EBADF } };
     if (r < 0)
         return r;
     template->cwd = options->chdir ? task_template_path(options->chdir) : g_get_current_dir();
     template->env = task_environment(environ, with_end(options->env), options->env_none, &missing);
     if (!template->env)
-        return output_usage_error(client, _("--env %s: there is no such variable to pass on; or give NAME=VALUE"), missing);
+        return output_usage_error(
+            client, _("--env %s: there is no such variable to pass on; or give NAME=VALUE"), missing);
     if (options->tags)
         (void) with_end(options->tags);
-    template->bytes = ENTRIES_MAX * ENTRY_BYTES + strings_bytes(template->env) + strlen(template->cwd) +
-                      (options->name ? strlen(options->name) : 0) + strings_bytes(options->tags ? (char **) options->tags->pdata : NULL);
+    template->bytes = ENTRIES_MAX *ENTRY_BYTES + strings_bytes(template->env) + strlen(template->cwd) +
+                      (options->name ? strlen(options->name) : 0) +
+                      strings_bytes(options->tags ? (char **) options->tags->pdata : NULL);
     return 0;
 }
 

@@ -17,26 +17,32 @@ typedef struct TaskOptions {
     bool shell;
 } TaskOptions;
 
-#define TASK_OPTIONS(Settings, member)                                                                                     \
-    VERB_OPTION("name", 'n', OPTION_STRING, Settings, member.name, N_("NAME"), N_("a name to find it by")),                \
-    VERB_OPTION("priority", 'p', OPTION_INT, Settings, member.priority, N_("N"), N_("higher goes first (default: 0)")),    \
-    VERB_OPTION("tag", 't', OPTION_STRINGS, Settings, member.tags, N_("TAG"), N_("mark it; may be repeated")),             \
-    VERB_OPTION("chdir", 'C', OPTION_STRING, Settings, member.chdir, N_("DIR"), N_("run there (default: here)")),          \
-    VERB_OPTION("env", 'e', OPTION_STRINGS, Settings, member.env, N_("NAME[=VALUE]"),                                      \
-                N_("set a variable, or pass one on; may be repeated")),                                                    \
-    VERB_OPTION("env-none", 0, OPTION_FLAG, Settings, member.env_none, NULL, N_("pass on no variable but those of --env")), \
-    VERB_OPTION("memory", 'm', OPTION_BYTES, Settings, member.memory, N_("SIZE"), N_("kill the task if it takes more")),   \
-    VERB_OPTION("shell", 's', OPTION_FLAG, Settings, member.shell, NULL, N_("give the words, joined, to /bin/sh -c"))
+#define TASK_OPTIONS(Settings, member)                                                                       \
+    VERB_OPTION("name", 'n', OPTION_STRING, Settings, member.name, N_("NAME"), N_("a name to find it by")),  \
+        VERB_OPTION("priority", 'p', OPTION_INT, Settings, member.priority, N_("N"),                         \
+                    N_("higher goes first (default: 0)")),                                                   \
+        VERB_OPTION("tag", 't', OPTION_STRINGS, Settings, member.tags, N_("TAG"),                            \
+                    N_("mark it; may be repeated")),                                                         \
+        VERB_OPTION("chdir", 'C', OPTION_STRING, Settings, member.chdir, N_("DIR"),                          \
+                    N_("run there (default: here)")),                                                        \
+        VERB_OPTION("env", 'e', OPTION_STRINGS, Settings, member.env, N_("NAME[=VALUE]"),                    \
+                    N_("set a variable, or pass one on; may be repeated")),                                  \
+        VERB_OPTION("env-none", 0, OPTION_FLAG, Settings, member.env_none, NULL,                             \
+                    N_("pass on no variable but those of --env")),                                           \
+        VERB_OPTION("memory", 'm', OPTION_BYTES, Settings, member.memory, N_("SIZE"),                        \
+                    N_("kill the task if it takes more")),                                                   \
+        VERB_OPTION("shell", 's', OPTION_FLAG, Settings, member.shell, NULL,                                 \
+                    N_("give the words, joined, to /bin/sh -c"))
 
 typedef struct TaskTemplate {
     const TaskOptions *options; /* not owned */
     char *cwd;                  /* absolute */
     char **env;
-    char *paths[_STREAM_MAX];   /* absolute; NULL: the default */
-    int fds[_STREAM_MAX];       /* not owned; -EBADF: none */
+    char *paths[_STREAM_MAX]; /* absolute; NULL: the default */
+    int fds[_STREAM_MAX];     /* not owned; -EBADF: none */
     bool array;
     uint64_t array_first, array_last;
-    size_t bytes;               /* about what this takes in a message, once */
+    size_t bytes; /* about what this takes in a message, once */
 } TaskTemplate;
 
 /* From the options and the surroundings of this process. Reports what is wrong. */
@@ -50,8 +56,8 @@ char *task_template_path(const char *path);
 /* The file of a stream; NULL leaves it as it is. */
 void task_template_set_path(TaskTemplate *template, StdStream stream, const char *path);
 
-/* The environment for a task: what is given with --env, on top of the rest unless none. NULL and *ret_missing: a
- * variable without value that is not set, or no name at all. */
+/* The environment for a task: what is given with --env, on top of the rest unless none. NULL and
+ * *ret_missing: a variable without value that is not set, or no name at all. */
 char **task_environment(char *const *environment, char *const *given, bool none, const char **ret_missing);
 
 /* About the bytes that one task takes in a message; never less than it will. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Text for people. What users gave (names, commands) reaches a terminal through here only, so that no escape sequence
- * in another user's task name is obeyed. Pure functions. */
+/* Text for people. What users gave (names, commands) reaches a terminal through here only, so that no
+ * escape sequence in another user's task name is obeyed. Pure functions. */
 
 #include "client/text.h"
 
@@ -88,7 +88,8 @@ char *text_wrap(const char *s, unsigned width, unsigned indent)
 
 static bool is_plain_word(const char *s)
 {
-    return *s && strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%^") == strlen(s);
+    return *s && strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%^") ==
+                     strlen(s);
 }
 
 static bool is_printable(const char *s)

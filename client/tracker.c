@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Waiting for tasks. Entries are sorted by id; one never goes back from ended. Owned by the verb that waits.
  *
- * The signals are enough while the daemon stays: TasksChanged tells every end within a tenth of a second, BatchFinished
- * the end of a whole batch at once. Where they may have left something out (the daemon was away, or dropped changes that
- * were too many to tell), the open tasks are listed again, TASK_PAGE_MAX at a time. */
+ * The signals are enough while the daemon stays: TasksChanged tells every end within a tenth of a second,
+ * BatchFinished the end of a whole batch at once. Where they may have left something out (the daemon was
+ * away, or dropped changes that were too many to tell), the open tasks are listed again, TASK_PAGE_MAX at
+ * a time. */
 
 #include "client/tracker.h"
 
@@ -28,10 +29,10 @@ struct Tracker {
     void *userdata;
     GArray *entries; /* Entry, by id */
     TrackerCounts counts;
-    guint asked;            /* while listing again: index behind the last entry that was asked for */
-    guint asked_from;       /* and of the first one of the page */
-    sd_bus_slot *listing;   /* the page that is asked for; NULL: none */
-    bool again;             /* something was missed while the listing went on */
+    guint asked;          /* while listing again: index behind the last entry that was asked for */
+    guint asked_from;     /* and of the first one of the page */
+    sd_bus_slot *listing; /* the page that is asked for; NULL: none */
+    bool again;           /* something was missed while the listing went on */
     sd_event_source *settle;
 };
 
@@ -125,7 +126,8 @@ static void on_task_changed(const TaskInfo *change, void *userdata)
 
 static void list_again(Tracker *tracker);
 
-/* The entry is open and the daemon does not know it: it was in a batch that was dropped, or is long forgotten. */
+/* The entry is open and the daemon does not know it: it was in a batch that was dropped, or is long
+ * forgotten. */
 static void entry_vanished(Tracker *tracker, Entry *entry)
 {
     g_auto(TaskInfo) info;
@@ -269,7 +271,8 @@ static void on_worker_state_changed(const char *id, const char *old, const char 
     Tracker *tracker = userdata;
     int state = worker_state_from_string(new);
 
-    if (state >= 0 && (WorkerState) state != WORKER_STARTING && (WorkerState) state != WORKER_RUNNING && !tracker_all_ended(tracker))
+    if (state >= 0 && (WorkerState) state != WORKER_STARTING && (WorkerState) state != WORKER_RUNNING &&
+        !tracker_all_ended(tracker))
         status_warn_if_nothing_runs(tracker->client);
 }
 
@@ -319,7 +322,8 @@ int tracker_new(Client *client, TrackerEnded ended, void *userdata, Tracker **re
     int r = watch_new(client, &tracker_handler, tracker, /* tasks= */ true, &tracker->watch);
     if (r < 0)
         return r;
-    r = sd_event_add_time_relative(client->event, &tracker->settle, CLOCK_MONOTONIC, 0, 0, on_settled, tracker);
+    r = sd_event_add_time_relative(client->event, &tracker->settle, CLOCK_MONOTONIC, 0, 0, on_settled,
+                                   tracker);
     if (r >= 0)
         r = sd_event_source_set_enabled(tracker->settle, SD_EVENT_OFF);
     if (r < 0)

@@ -3,8 +3,8 @@
 
 #include "client/watch.h"
 
-/* Waiting for tasks: knows of each whether it has ended, from the daemon's signals, and from listings when the daemon was
- * away or said less than all. */
+/* Waiting for tasks: knows of each whether it has ended, from the daemon's signals, and from listings when
+ * the daemon was away or said less than all. */
 
 typedef struct TrackerCounts {
     uint64_t total, running, ended, succeeded, failed, cancelled, skipped;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* parctl add-worker: workers, one after the other. A refusal by admission is explained and, on a terminal, may be
- * overridden; what was added before stays. */
+/* parctl add-worker: workers, one after the other. A refusal by admission is explained and, on a terminal,
+ * may be overridden; what was added before stays. */
 
 #include <string.h>
 
@@ -20,23 +20,27 @@ typedef struct AddWorkerSettings {
     bool force;
 } AddWorkerSettings;
 
-#define WORKER(name_, letter_, kind_, member, argument_, help_) \
+#define WORKER(name_, letter_, kind_, member, argument_, help_)                                              \
     VERB_OPTION(name_, letter_, kind_, AddWorkerSettings, worker.member, argument_, help_)
 
 static const VerbOption add_worker_options[] = {
     VERB_OPTION("count", 'n', OPTION_UINT, AddWorkerSettings, count, N_("N"), N_("so many (default: 1)")),
     WORKER("name", 0, OPTION_STRING, name, N_("NAME"), N_("a name shown beside the id")),
     WORKER("memory", 'm', OPTION_BYTES, memory, N_("SIZE"), N_("memory it may use: MemoryMax= (8G, 512M)")),
-    WORKER("memory-high", 0, OPTION_BYTES, memory_high, N_("SIZE"), N_("memory from which on it is slowed down")),
+    WORKER("memory-high", 0, OPTION_BYTES, memory_high, N_("SIZE"),
+           N_("memory from which on it is slowed down")),
     WORKER("cpus", 'c', OPTION_CPUS, cpus, N_("N"), N_("CPUs it may use: 2, 0.5 or 50%")),
-    WORKER("cpu-weight", 0, OPTION_NUMBER, cpu_weight, N_("N"), N_("its share where CPUs are short: 1 to 10000")),
+    WORKER("cpu-weight", 0, OPTION_NUMBER, cpu_weight, N_("N"),
+           N_("its share where CPUs are short: 1 to 10000")),
     WORKER("allowed-cpus", 0, OPTION_STRING, allowed_cpus, N_("LIST"), N_("the CPUs it may use: 0-3,8")),
     WORKER("tasks-max", 0, OPTION_NUMBER, tasks_max, N_("N"), N_("processes and threads it may have")),
     WORKER("slots", 's', OPTION_UINT, slots, N_("N"), N_("tasks it runs at once")),
     WORKER("engine", 0, OPTION_STRING, engine, N_("ENGINE"), N_("systemd or cgroup")),
     WORKER("user-only", 0, OPTION_STRING, user, N_("USER"), N_("run this user's tasks only")),
-    WORKER("env", 'e', OPTION_STRINGS, env, N_("NAME=VALUE"), N_("add to the environment of its tasks; may be repeated")),
-    VERB_OPTION("force", 'f', OPTION_FLAG, AddWorkerSettings, force, NULL, N_("even if the memory does not suffice")),
+    WORKER("env", 'e', OPTION_STRINGS, env, N_("NAME=VALUE"),
+           N_("add to the environment of its tasks; may be repeated")),
+    VERB_OPTION("force", 'f', OPTION_FLAG, AddWorkerSettings, force, NULL,
+                N_("even if the memory does not suffice")),
     {},
 };
 
@@ -49,7 +53,8 @@ static void print_worker(const Client *client, const WorkerInfo *worker)
         return;
     }
     printf("%s%s%s%s %s, %s%s%s\n", worker->id, *name ? " (" : "", name, *name ? ")" : "", worker->state_word,
-           worker->memory_max_bytes == UINT64_MAX ? _("no memory limit") : memory, *worker->unit ? ", " : "", worker->unit);
+           worker->memory_max_bytes == UINT64_MAX ? _("no memory limit") : memory, *worker->unit ? ", " : "",
+           worker->unit);
     (void) fflush(stdout);
     for (size_t i = 0; worker->not_enforced && worker->not_enforced[i]; i++) {
         g_autofree char *sentence = text_printable(worker->not_enforced[i]);
@@ -83,7 +88,8 @@ static int show_worker(Client *client, const char *path, JsonOutput *json)
         return connection_report_message(client, r);
     if (!json)
         print_worker(client, worker);
-    return worker->state == WORKER_FAILED ? output_failure(client, EIO, _("worker %s has failed"), worker->id) : 0;
+    return worker->state == WORKER_FAILED ? output_failure(client, EIO, _("worker %s has failed"), worker->id)
+                                          : 0;
 }
 
 /* On a terminal: may it be started all the same? */
@@ -92,7 +98,8 @@ static bool ask_to_force(const Client *client, const sd_bus_error *error)
     if (!sd_bus_error_has_name(error, PAREXEC_ERROR_INSUFFICIENT_MEMORY) || !output_can_ask(client))
         return false;
     g_autofree char *sentence = text_printable(error->message ?: "");
-    fprintf(stderr, "%s\n%s\n", sentence, _("If it is started all the same, and its tasks use what they may:"));
+    fprintf(stderr, "%s\n%s\n", sentence,
+            _("If it is started all the same, and its tasks use what they may:"));
     fprintf(stderr, "  - %s\n", _("the machine may become very slow, this terminal included;"));
     fprintf(stderr, "  - %s\n", _("the kernel may kill other programs to get memory back;"));
     fprintf(stderr, "  - %s\n", _("what those programs had not saved is lost."));
@@ -143,8 +150,10 @@ static int run_add_worker(Client *client, const void *settings, char **argv)
 }
 
 static const char *const add_worker_examples[] = {
-    "parctl add-worker --memory 8G --cpus 2", N_("one worker with limits"),
-    "parctl add-worker --count 4 --memory 2G", N_("four of them"),
+    "parctl add-worker --memory 8G --cpus 2",
+    N_("one worker with limits"),
+    "parctl add-worker --count 4 --memory 2G",
+    N_("four of them"),
     NULL,
 };
 
@@ -155,7 +164,8 @@ const Verb verb_add_worker = {
     .settings_size = sizeof(AddWorkerSettings),
     .run = run_add_worker,
     .summary = N_("Start workers, which run tasks within limits."),
-    .details = N_("What is not given comes from parexecd.conf. If the machine cannot carry another worker, parctl says why "
-                  "and exits with 3; on a terminal it asks whether to start it all the same."),
+    .details = N_(
+        "What is not given comes from parexecd.conf. If the machine cannot carry another worker, parctl "
+        "says why and exits with 3; on a terminal it asks whether to start it all the same."),
     .examples = add_worker_examples,
 };

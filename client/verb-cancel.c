@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* parctl cancel: the end of tasks, whether they wait or run. */
 
+#include <inttypes.h>
+
 #include "client/connection.h"
 #include "client/json-output.h"
 #include "client/output.h"
@@ -18,7 +20,8 @@ static const VerbOption cancel_options[] = {
     VERB_OPTION("batch", 'b', OPTION_NUMBER, CancelSettings, batch, N_("N"), N_("the tasks of this batch")),
     VERB_OPTION("name", 'n', OPTION_STRING, CancelSettings, name, N_("NAME"), N_("the tasks of this name")),
     VERB_OPTION("tag", 't', OPTION_STRING, CancelSettings, tag, N_("TAG"), N_("the tasks with this tag")),
-    VERB_OPTION("mine", 'm', OPTION_FLAG, CancelSettings, mine, NULL, N_("one's own, all of them; with the above: only one's own")),
+    VERB_OPTION("mine", 'm', OPTION_FLAG, CancelSettings, mine, NULL,
+                N_("one's own, all of them; with the above: only one's own")),
     VERB_OPTION("all", 'a', OPTION_FLAG, CancelSettings, all, NULL, N_("everybody's")),
     VERB_OPTION("yes", 'y', OPTION_FLAG, CancelSettings, yes, NULL, N_("do not ask")),
     {},
@@ -54,7 +57,8 @@ static int cancel_filtered(Client *client, const CancelSettings *settings, uint6
 {
     g_autoptr(TaskFilter) filter = task_filter_new();
 
-    if ((settings->name && !g_utf8_validate(settings->name, -1, NULL)) || (settings->tag && !g_utf8_validate(settings->tag, -1, NULL)))
+    if ((settings->name && !g_utf8_validate(settings->name, -1, NULL)) ||
+        (settings->tag && !g_utf8_validate(settings->tag, -1, NULL)))
         return output_usage_error(client, _("names and tags are UTF-8"));
     filter->batch = settings->batch.value;
     filter->states = TASK_STATES_UNFINISHED;
@@ -93,7 +97,7 @@ static void print_count(const Client *client, uint64_t count)
         json_output_end_object(json);
         json_output_print(json);
     } else if (!client->quiet)
-        printf(ngettext("%" G_GUINT64_FORMAT " task cancelled\n", "%" G_GUINT64_FORMAT " tasks cancelled\n", count), count);
+        printf(ngettext("%" PRIu64 " task cancelled\n", "%" PRIu64 " tasks cancelled\n", count), count);
 }
 
 static int run_cancel(Client *client, const void *s, char **argv)
@@ -115,9 +119,12 @@ static int run_cancel(Client *client, const void *s, char **argv)
 }
 
 static const char *const cancel_examples[] = {
-    "parctl cancel 17 20-30", N_("these tasks"),
-    "parctl cancel last", N_("what was submitted last"),
-    "parctl cancel --mine", N_("all one's own"),
+    "parctl cancel 17 20-30",
+    N_("these tasks"),
+    "parctl cancel last",
+    N_("what was submitted last"),
+    "parctl cancel --mine",
+    N_("all one's own"),
     NULL,
 };
 
@@ -129,6 +136,7 @@ const Verb verb_cancel = {
     .settings_size = sizeof(CancelSettings),
     .run = run_cancel,
     .summary = N_("Cancel tasks: what waits does not start, what runs is killed."),
-    .details = N_("A running task is killed with all processes it has started. What has ended already stays as it is."),
+    .details = N_(
+        "A running task is killed with all processes it has started. What has ended already stays as it is."),
     .examples = cancel_examples,
 };

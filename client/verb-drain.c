@@ -140,7 +140,8 @@ static int confirm_abort(Client *client, const GPtrArray *ids)
     if (running == 0)
         return 1;
     return output_ask(ngettext("%lu task runs there; it is killed and goes back to the queue. Abort?",
-                               "%lu tasks run there; they are killed and go back to the queue. Abort?", running),
+                               "%lu tasks run there; they are killed and go back to the queue. Abort?",
+                               running),
                       running);
 }
 
@@ -163,7 +164,8 @@ static int end_workers(Client *client, const GPtrArray *ids, const char *method)
     return result;
 }
 
-static int run_end(Client *client, const DrainSettings *settings, char **argv, const char *method, bool confirm)
+static int run_end(Client *client, const DrainSettings *settings, char **argv, const char *method,
+                   bool confirm)
 {
     g_autoptr(GPtrArray) ids = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GHashTable) left = g_hash_table_new(g_str_hash, g_str_equal);
@@ -199,8 +201,10 @@ static int run_abort(Client *client, const void *s, char **argv)
 }
 
 static const char *const drain_examples[] = {
-    "parctl drain w1 w2", N_("they finish what runs, then end"),
-    "parctl drain --all --wait", N_("until no worker is left"),
+    "parctl drain w1 w2",
+    N_("they finish what runs, then end"),
+    "parctl drain --all --wait",
+    N_("until no worker is left"),
     NULL,
 };
 
@@ -216,7 +220,8 @@ const Verb verb_drain = {
 };
 
 static const char *const abort_examples[] = {
-    "parctl abort w3", N_("kill it and everything it runs, at once"),
+    "parctl abort w3",
+    N_("kill it and everything it runs, at once"),
     NULL,
 };
 

@@ -15,7 +15,8 @@ static int set_enabled(Client *client, bool enabled)
     if (r < 0)
         return r;
     connection_offer_password_agent(client);
-    r = sd_bus_set_property(client->bus, PAREXEC_BUS_NAME, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE, "Enabled", &error, "b", (int) enabled);
+    r = sd_bus_set_property(client->bus, PAREXEC_BUS_NAME, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE, "Enabled",
+                            &error, "b", (int) enabled);
     return r < 0 ? error_report(client, &error, r) : 0;
 }
 
@@ -49,5 +50,6 @@ const Verb verb_disable = {
     .arguments = "",
     .run = run_disable,
     .summary = N_("Start no more tasks; what runs goes on."),
-    .details = N_("Tasks can still be submitted. This is remembered until parctl enable, over restarts, too."),
+    .details =
+        N_("Tasks can still be submitted. This is remembered until parctl enable, over restarts, too."),
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* parctl events: what happens, a line at a time, until Ctrl-C. */
 
+#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
@@ -101,8 +102,10 @@ static void on_task_changed(const TaskInfo *change, void *userdata)
         json_end(events, json);
         return;
     }
-    g_autofree char *how = task_state_is_end(change->state) && change->state != TASK_SUCCEEDED ? task_info_describe_end(change) : NULL;
-    g_autofree char *raw = g_strdup_printf(_("task %" G_GUINT64_FORMAT " %s%s%s"), change->id, change->state_word,
+    g_autofree char *how = task_state_is_end(change->state) && change->state != TASK_SUCCEEDED
+                               ? task_info_describe_end(change)
+                               : NULL;
+    g_autofree char *raw = g_strdup_printf(_("task %" PRIu64 " %s%s%s"), change->id, change->state_word,
                                            how && strcmp(how, change->state_word) != 0 ? ": " : "",
                                            how && strcmp(how, change->state_word) != 0 ? how : "");
     g_autofree char *text = text_printable(raw);
@@ -124,14 +127,14 @@ static void on_batch_finished(uint64_t batch, const BatchResult *result, void *u
         json_end(events, json);
         return;
     }
-    g_autofree char *text =
-        g_strdup_printf(_("batch %" G_GUINT64_FORMAT " finished: %" G_GUINT64_FORMAT " succeeded, %" G_GUINT64_FORMAT " failed, %" G_GUINT64_FORMAT
-                          " cancelled"),
-                        batch, result->succeeded, result->failed, result->cancelled);
+    g_autofree char *text = g_strdup_printf(
+        _("batch %" PRIu64 " finished: %" PRIu64 " succeeded, %" PRIu64 " failed, %" PRIu64 " cancelled"),
+        batch, result->succeeded, result->failed, result->cancelled);
     print_event(events, NULL, COLOR_BOLD, text);
 }
 
-static void worker_event(Events *events, const char *event, const char *id, const char *old, const char *new, const char *text)
+static void worker_event(Events *events, const char *event, const char *id, const char *old, const char *new,
+                         const char *text)
 {
     g_autofree char *worker = text_printable(id), *shown = text_printable(text);
 
@@ -184,7 +187,8 @@ static int run_events(Client *client, const void *settings, char **argv)
 }
 
 static const char *const events_examples[] = {
-    "parctl events --json | jq 'select(.state == \"failed\")'", N_("for programs: one object a line"),
+    "parctl events --json | jq 'select(.state == \"failed\")'",
+    N_("for programs: one object a line"),
     NULL,
 };
 

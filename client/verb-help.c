@@ -75,7 +75,8 @@ static void print_examples(const char *const *examples)
 void verb_help(const Verb *verb)
 {
     const char *arguments = *verb->arguments ? _(verb->arguments) : "";
-    g_autofree char *usage = g_strdup_printf("parctl %s %s%s%s", verb->name, _("[OPTIONS]"), *arguments ? " " : "", arguments);
+    g_autofree char *usage =
+        g_strdup_printf("parctl %s %s%s%s", verb->name, _("[OPTIONS]"), *arguments ? " " : "", arguments);
     g_autofree char *wrapped = text_wrap(usage, HELP_COLUMNS, (unsigned) text_width(_("Usage:")) + 1);
 
     printf("%s %s\n\n", _("Usage:"), wrapped);
@@ -94,8 +95,9 @@ void verb_help(const Verb *verb)
 void verb_help_all(void)
 {
     printf("%s parctl %s\n\n", _("Usage:"), _("[OPTIONS] [VERB [OPTIONS] [ARGUMENTS]]"));
-    print_paragraphs(_("Runs commands on this machine within limits: workers take tasks from a queue that lasts. "
-                       "Without a verb: shows the status."));
+    print_paragraphs(
+        _("Runs commands on this machine within limits: workers take tasks from a queue that lasts. "
+          "Without a verb: shows the status."));
     printf("\n%s%s%s\n", color_begin(COLOR_BOLD), _("Verbs:"), color_end(COLOR_BOLD));
     for (const Verb *const *verb = verb_list(); *verb; verb++)
         print_entry((*verb)->name, _((*verb)->summary), 16);

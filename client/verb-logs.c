@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* parctl logs: what tasks printed, and with -f what they print until they end. Following looks at the files ten times a
- * second while one of the tasks runs; that a task begins, is tried again or has ended, the daemon tells. */
+/* parctl logs: what tasks printed, and with -f what they print until they end. Following looks at the
+ * files ten times a second while one of the tasks runs; that a task begins, is tried again or has ended,
+ * the daemon tells. */
 
+#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
@@ -22,10 +24,12 @@ typedef struct LogsSettings {
 } LogsSettings;
 
 static const VerbOption logs_options[] = {
-    VERB_OPTION("follow", 'f', OPTION_FLAG, LogsSettings, follow, NULL, N_("go on until the tasks end; waits for those that have not begun")),
+    VERB_OPTION("follow", 'f', OPTION_FLAG, LogsSettings, follow, NULL,
+                N_("go on until the tasks end; waits for those that have not begun")),
     VERB_OPTION("stdout", 'o', OPTION_FLAG, LogsSettings, only_stdout, NULL, N_("only what went to stdout")),
     VERB_OPTION("stderr", 'e', OPTION_FLAG, LogsSettings, only_stderr, NULL, N_("only what went to stderr")),
-    VERB_OPTION("attempt", 'n', OPTION_UINT, LogsSettings, attempt, N_("N"), N_("of this attempt (default: the latest)")),
+    VERB_OPTION("attempt", 'n', OPTION_UINT, LogsSettings, attempt, N_("N"),
+                N_("of this attempt (default: the latest)")),
     {},
 };
 
@@ -33,8 +37,8 @@ static const VerbOption logs_options[] = {
 typedef struct LogTask {
     uint64_t id;
     TaskState state;
-    uint32_t attempt;      /* whose files are open; 0: none yet */
-    uint32_t newest;       /* that the daemon told of */
+    uint32_t attempt; /* whose files are open; 0: none yet */
+    uint32_t newest;  /* that the daemon told of */
     bool done;
     LogStream streams[2];
     size_t n_streams;
@@ -65,9 +69,11 @@ static LogTask *log_task_new(Client *client, const LogsSettings *settings, const
     task->state = info->state;
     task->newest = info->attempt;
     if (both || settings->only_stdout)
-        log_stream_init(&task->streams[task->n_streams++], client, info->id, /* standard_error= */ false, tagged);
+        log_stream_init(&task->streams[task->n_streams++], client, info->id, /* standard_error= */ false,
+                        tagged);
     if (both || settings->only_stderr)
-        log_stream_init(&task->streams[task->n_streams++], client, info->id, /* standard_error= */ true, tagged);
+        log_stream_init(&task->streams[task->n_streams++], client, info->id, /* standard_error= */ true,
+                        tagged);
     return task;
 }
 
@@ -87,10 +93,12 @@ static int print_task(Client *client, LogTask *task, uint32_t attempt)
             r = log_stream_end(&task->streams[i]);
     }
     if (r >= 0 && !any)
-        output_note(client,
-                    task->newest == 0 ? _("task %" G_GUINT64_FORMAT " has not begun: there is no output yet (parctl logs -f waits for it)")
-                                      : _("task %" G_GUINT64_FORMAT " has no output here: it printed nothing, or elsewhere"),
-                    task->id);
+        output_note(
+            client,
+            task->newest == 0
+                ? _("task %" PRIu64 " has not begun: there is no output yet (parctl logs -f waits for it)")
+                : _("task %" PRIu64 " has no output here: it printed nothing, or elsewhere"),
+            task->id);
     return r;
 }
 
@@ -132,7 +140,8 @@ static int look_at_streams(LogTask *task)
     return r;
 }
 
-/* Brings one task up to date: a new attempt ends the printing of the one before, the end of the task that of all. */
+/* Brings one task up to date: a new attempt ends the printing of the one before, the end of the task that
+ * of all. */
 static int look_at_task(const LogsSettings *settings, LogTask *task)
 {
     uint32_t wanted = settings->attempt.given ? (uint32_t) settings->attempt.value : task->newest;
@@ -163,7 +172,8 @@ static int look(Logs *logs)
         LogTask *task = logs->tasks->pdata[i];
         int r = look_at_task(logs->settings, task);
         if (r < 0)
-            return sd_event_exit(logs->client->event, r == -EPIPE ? PARCTL_OK : client_exit_code(logs->client, r));
+            return sd_event_exit(logs->client->event,
+                                 r == -EPIPE ? PARCTL_OK : client_exit_code(logs->client, r));
         open = open || !task->done;
         running = running || (!task->done && task->state == TASK_RUNNING);
     }
@@ -225,7 +235,8 @@ static bool any_waits(const Logs *logs)
 
 static int follow(Logs *logs)
 {
-    int r = sd_event_add_time_relative(logs->client->event, &logs->timer, CLOCK_MONOTONIC, 0, 0, on_time, logs);
+    int r =
+        sd_event_add_time_relative(logs->client->event, &logs->timer, CLOCK_MONOTONIC, 0, 0, on_time, logs);
 
     if (r >= 0 && any_waits(logs))
         status_warn_if_nothing_runs(logs->client);
@@ -235,18 +246,13 @@ static int follow(Logs *logs)
     return r < 0 ? output_failure(logs->client, r, _("the event loop failed: %s"), g_strerror(-r)) : r;
 }
 
-static int select_tasks(Logs *logs, char **argv)
+static int select_tasks(Logs *logs, TaskSelector *selector)
 {
     g_autoptr(GPtrArray) rows = task_rows_new();
-    g_auto(TaskSelector) selector = {};
-    int r;
+    int r = task_selector_resolve(selector, logs->client);
 
-    task_selector_init(&selector);
-    r = task_selector_parse(&selector, logs->client, argv);
     if (r >= 0)
-        r = task_selector_resolve(&selector, logs->client);
-    if (r >= 0)
-        r = task_selector_list(&selector, logs->client, rows);
+        r = task_selector_list(selector, logs->client, rows);
     for (guint i = 0; r >= 0 && i < rows->len; i++)
         g_ptr_array_add(logs->tasks, log_task_new(logs->client, logs->settings, rows->pdata[i],
                                                   /* tagged= */ logs->settings->follow && rows->len > 1));
@@ -257,22 +263,29 @@ static int run_logs(Client *client, const void *s, char **argv)
 {
     g_autoptr(GPtrArray) tasks = g_ptr_array_new_with_free_func(log_task_free);
     Logs logs = { .client = client, .settings = s, .tasks = tasks };
+    g_auto(TaskSelector) selector;
     g_autoptr(Watch) watch = NULL;
-    int r = 0;
+    int r;
 
+    task_selector_init(&selector);
+    r = task_selector_parse(&selector, client, argv);
+    if (r < 0)
+        return r;
     connection_offer_password_agent(client);
     if (logs.settings->follow)
         r = watch_new(client, &logs_handler, &logs, /* tasks= */ true, &watch);
     if (r >= 0)
-        r = select_tasks(&logs, argv);
+        r = select_tasks(&logs, &selector);
     if (r < 0)
         return r;
     return logs.settings->follow ? follow(&logs) : print_all(&logs);
 }
 
 static const char *const logs_examples[] = {
-    "parctl logs 17", N_("stdout to stdout, stderr to stderr"),
-    "parctl logs -f last", N_("what was submitted last, from its beginning to its end"),
+    "parctl logs 17",
+    N_("stdout to stdout, stderr to stderr"),
+    "parctl logs -f last",
+    N_("what was submitted last, from its beginning to its end"),
     NULL,
 };
 

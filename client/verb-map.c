@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* parctl map: one command for many items, their outputs in order. Items come in, are gathered into batches while one
- * submission is on its way, tasks end, outputs go out; everything is driven by the event loop.
+/* parctl map: one command for many items, their outputs in order. Items come in, are gathered into batches
+ * while one submission is on its way, tasks end, outputs go out; everything is driven by the event loop.
  *
- *   map-input ──► pending ──► Submit ──► map-batches + tracker ──► map-output
+ * map-input ──► pending ──► Submit ──► map-batches + tracker ──► map-output
  *
- * With -j each item is a batch of its own, so that its end is told at once and the next can follow. A signal, or nobody who
- * reads, cancels what is open; the loop then ends when the daemon has told the end of all. */
+ * With -j each item is a batch of its own, so that its end is told at once and the next can follow. A
+ * signal, or nobody who reads, cancels what is open; the loop then ends when the daemon has told the end
+ * of all. */
 
 #include <signal.h>
 #include <string.h>
@@ -34,12 +35,17 @@ typedef struct MapSettings {
 } MapSettings;
 
 static const VerbOption map_options[] = {
-    VERB_OPTION("jobs", 'j', OPTION_UINT, MapSettings, jobs, N_("N"), N_("at most so many at once (default: as many as the workers run)")),
-    VERB_OPTION("workers", 'w', OPTION_UINT, MapSettings, workers, N_("N"), N_("add workers for this call, and drain them after it")),
-    VERB_OPTION("cpus", 'c', OPTION_CPUS, MapSettings, cpus, N_("N"), N_("CPUs of each of them; --memory is theirs, too, with --workers")),
-    VERB_OPTION("keep-order", 'k', OPTION_FLAG, MapSettings, keep_order, NULL, N_("outputs in the order of the items (the default)")),
+    VERB_OPTION("jobs", 'j', OPTION_UINT, MapSettings, jobs, N_("N"),
+                N_("at most so many at once (default: as many as the workers run)")),
+    VERB_OPTION("workers", 'w', OPTION_UINT, MapSettings, workers, N_("N"),
+                N_("add workers for this call, and drain them after it")),
+    VERB_OPTION("cpus", 'c', OPTION_CPUS, MapSettings, cpus, N_("N"),
+                N_("CPUs of each of them; --memory is theirs, too, with --workers")),
+    VERB_OPTION("keep-order", 'k', OPTION_FLAG, MapSettings, keep_order, NULL,
+                N_("outputs in the order of the items (the default)")),
     VERB_OPTION("unordered", 'u', OPTION_FLAG, MapSettings, unordered, NULL, N_("outputs as the tasks end")),
-    VERB_OPTION("progress", 0, OPTION_FLAG, MapSettings, progress, NULL, N_("tell the progress where stderr is no terminal, too")),
+    VERB_OPTION("progress", 0, OPTION_FLAG, MapSettings, progress, NULL,
+                N_("tell the progress where stderr is no terminal, too")),
     VERB_OPTION("no-progress", 0, OPTION_FLAG, MapSettings, no_progress, NULL, N_("show no progress")),
     TASK_OPTIONS(MapSettings, task),
     {},
@@ -61,8 +67,8 @@ typedef struct Map {
     uint64_t unanswered; /* of them, in calls on their way */
     unsigned calls;      /* Submit calls on their way */
     bool input_ended;
-    bool warned;         /* about there being no worker */
-    int stop;            /* exit code of what ended it early; 0: nothing did */
+    bool warned; /* about there being no worker */
+    int stop;    /* exit code of what ended it early; 0: nothing did */
 } Map;
 
 /* A Submit call on its way. */
@@ -103,7 +109,8 @@ static int cancel_batch(Map *map, uint64_t batch)
     if (r < 0)
         return r;
     r = sd_bus_message_append(call, "a{sv}", 1, "batch", "t", batch);
-    return r < 0 ? connection_report_message(map->client, r) : connection_call_async(map->client, call, on_cancelled, map, NULL);
+    return r < 0 ? connection_report_message(map->client, r)
+                 : connection_call_async(map->client, call, on_cancelled, map, NULL);
 }
 
 static void cancel_open(Map *map)
@@ -171,7 +178,9 @@ static void on_input_end(int r, void *userdata)
     check_end(map);
 }
 
-static const MapInputHandler input_handler = { .item = on_item, .pause = on_input_pause, .end = on_input_end };
+static const MapInputHandler input_handler = { .item = on_item,
+                                               .pause = on_input_pause,
+                                               .end = on_input_end };
 
 /* ---- tasks out */
 
@@ -204,14 +213,16 @@ static int on_submitted(sd_bus_message *m, void *userdata, sd_bus_error *ret_err
 
 static char **item_argv(const Map *map, const char *item, uint64_t number)
 {
-    return map->settings->task.shell ? substitute_shell(map->argv, item, number) : substitute_argv(map->argv, item, number);
+    return map->settings->task.shell ? substitute_shell(map->argv, item, number)
+                                     : substitute_argv(map->argv, item, number);
 }
 
 /* Moves up to max pending items into the message. */
 static int fill_message(Map *map, SubmitMessage *message, uint64_t max)
 {
     while (map->pending.length > 0 && message->tasks < max) {
-        g_auto(GStrv) argv = item_argv(map, g_queue_peek_head(&map->pending), map->submitted + message->tasks + 1);
+        g_auto(GStrv) argv =
+            item_argv(map, g_queue_peek_head(&map->pending), map->submitted + message->tasks + 1);
         if (message->tasks > 0 && !submit_message_has_room(message, task_template_task_bytes(argv)))
             return 0;
         int r = submit_message_add(message, map->client, &map->template, argv);
@@ -232,7 +243,7 @@ static int submit_call(Map *map, uint64_t max)
         r = submit_message_finish(&message, map->client, &map->template, /* batch= */ 0, /* commit= */ true);
     if (r < 0)
         return r;
-    *call = (MapCall) { .map = map, .first_item = map->submitted, .count = message.tasks };
+    *call = (MapCall){ .map = map, .first_item = map->submitted, .count = message.tasks };
     r = connection_call_async(map->client, message.m, on_submitted, call, NULL);
     if (r < 0)
         return r;
@@ -300,7 +311,7 @@ static void facts(ProgressFacts *ret, void *userdata)
     const Map *map = userdata;
     const TrackerCounts *counts = tracker_counts(map->tracker);
 
-    *ret = (ProgressFacts) {
+    *ret = (ProgressFacts){
         .total = map->items,
         .done = counts->ended,
         .failed = counts->ended - counts->succeeded,
@@ -345,11 +356,8 @@ static int begin_input(Map *map, char **items)
             output_note(map->client, _("reading items from this terminal, one a line; Ctrl-D ends them"));
         return map_input_new(map->client, &input_handler, map, &map->input);
     }
-    for (size_t i = 0; items[i]; i++) {
-        if (strcmp(items[i], ":::") == 0)
-            return output_usage_error(map->client, _("map takes only one list of items behind \":::\""));
+    for (size_t i = 0; items[i]; i++)
         on_item(items[i], map);
-    }
     map->input_ended = true;
     submit_pending(map);
     if (map->items == 0)
@@ -362,8 +370,6 @@ static int add_workers(Map *map, WorkerLease *lease)
     const MapSettings *settings = map->settings;
     WorkerOptions options = { .memory = settings->task.memory, .cpus = settings->cpus };
 
-    if (!settings->workers.given && settings->cpus.given)
-        return output_usage_error(map->client, _("--cpus is of the workers that --workers adds"));
     if (!settings->workers.given)
         return 0;
     connection_offer_password_agent(map->client);
@@ -374,7 +380,9 @@ static int map_loop(Map *map, char **items)
 {
     g_autoptr(Progress) progress = NULL;
     const MapSettings *settings = map->settings;
-    ProgressMode mode = settings->no_progress ? PROGRESS_OFF : settings->progress ? PROGRESS_ON : PROGRESS_AUTO;
+    ProgressMode mode = settings->no_progress ? PROGRESS_OFF
+                        : settings->progress  ? PROGRESS_ON
+                                              : PROGRESS_AUTO;
     int r = begin_input(map, items);
 
     if (r >= 0)
@@ -397,15 +405,27 @@ static void map_done(Map *map)
     task_template_done(&map->template);
 }
 
+static int check_usage(Client *client, const MapSettings *settings, char **argv, char **items)
+{
+    if (!argv[0])
+        return output_usage_error(client, _("map needs a command in front of \":::\""));
+    for (size_t i = 0; items && items[i]; i++)
+        if (strcmp(items[i], ":::") == 0)
+            return output_usage_error(client, _("map takes only one list of items behind \":::\""));
+    if (settings->cpus.given && !settings->workers.given)
+        return output_usage_error(client, _("--cpus is of the workers that --workers adds"));
+    return 0;
+}
+
 static int run_map(Client *client, const void *s, char **argv)
 {
     Map map = { .client = client, .settings = s, .argv = argv };
     g_auto(WorkerLease) lease = {};
     char **items = split_items(argv);
-    int r;
+    int r = check_usage(client, s, argv, items);
 
-    if (!argv[0])
-        return output_usage_error(client, _("map needs a command in front of \":::\""));
+    if (r < 0)
+        return r;
     g_queue_init(&map.pending);
     map_batches_init(&map.batches);
     worker_lease_init(&lease, client);
@@ -430,9 +450,12 @@ static int run_map(Client *client, const void *s, char **argv)
 }
 
 static const char *const map_examples[] = {
-    "parctl map gzip -9 ::: *.log", N_("one task for each file"),
-    "seq 1000 | parctl map -- sh -c 'echo $(( {} * 2 ))'", N_("one task for each line"),
-    "find . -name '*.wav' | parctl map -w 4 -m 1G flac {}", N_("with four workers of 1 GiB for this call"),
+    "parctl map gzip -9 ::: *.log",
+    N_("one task for each file"),
+    "seq 1000 | parctl map -- sh -c 'echo $(( {} * 2 ))'",
+    N_("one task for each line"),
+    "find . -name '*.wav' | parctl map -w 4 -m 1G flac {}",
+    N_("with four workers of 1 GiB for this call"),
     NULL,
 };
 
@@ -446,11 +469,12 @@ const Verb verb_map = {
     .settings_size = sizeof(MapSettings),
     .run = run_map,
     .summary = N_("Run a command for each item and print what they print, in order."),
-    .details = N_("Items are the arguments behind \":::\", or the lines of stdin. In the command {} is replaced by the item, {.} by the "
-                  "item without its extension, {/} by its basename, {//} by its directory, {/.} by its basename without the "
-                  "extension and {#} by its number; without any of them the item is the last argument. With --shell the item is "
-                  "quoted for the shell.\n"
-                  "Ctrl-C cancels what is left. Exits with 0 if all succeeded, else with the number of failed tasks: 101 stands "
-                  "for more than 100."),
+    .details = N_(
+        "Items are the arguments behind \":::\", or the lines of stdin. In the command {} is replaced by "
+        "the item, {.} by the item without its extension, {/} by its basename, {//} by its directory, {/.} "
+        "by its basename without the extension and {#} by its number; without any of them the item is the "
+        "last argument. With --shell the item is quoted for the shell.\n"
+        "Ctrl-C cancels what is left. Exits with 0 if all succeeded, else with the number of failed tasks: "
+        "101 stands for more than 100."),
     .examples = map_examples,
 };

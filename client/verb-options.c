@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Command lines by tables: the options of all verbs and those of one are read by getopt_long(3), values go to the
- * verb's struct by offset. Reading stops at the first argument that is no option, so that "parctl run ls -l" works; the
- * verbs that take ids and names allow options behind them, too. */
+/* Command lines by tables: the options of all verbs and those of one are read by getopt_long(3), values go
+ * to the verb's struct by offset. Reading stops at the first argument that is no option, so that "parctl
+ * run ls -l" works; the verbs that take ids and names allow options behind them, too. */
 
 #include <getopt.h>
 #include <string.h>
@@ -33,7 +33,9 @@ static const struct option common_options[] = {
 
 static int parse_color(Client *client, const char *value, int *ret)
 {
-    static const char *const words[] = { [COLOR_AUTO] = "auto", [COLOR_ALWAYS] = "always", [COLOR_NEVER] = "never" };
+    static const char *const words[] = {
+        [COLOR_AUTO] = "auto", [COLOR_ALWAYS] = "always", [COLOR_NEVER] = "never"
+    };
 
     for (size_t i = 0; i < G_N_ELEMENTS(words); i++)
         if (strcmp(words[i], value) == 0) {
@@ -168,7 +170,8 @@ static int verb_option(Client *client, const VerbOption *option, char *value, vo
         break;
     }
     if (parse_given(option->kind, value, field) < 0)
-        return output_usage_error(client, _("--%s takes %s, not \"%s\""), option->name, quantity_form(option->kind), value);
+        return output_usage_error(client, _("--%s takes %s, not \"%s\""), option->name,
+                                  quantity_form(option->kind), value);
     return 0;
 }
 
@@ -182,7 +185,7 @@ static void option_table_fill(OptionTable *table, const Verb *verb)
 {
     size_t n = G_N_ELEMENTS(common_options), used;
 
-    *table = (OptionTable) {};
+    *table = (OptionTable){};
     memcpy(table->longs, common_options, sizeof common_options);
     /* "+": stop at the first other argument; ":": tell a missing value from an unknown option */
     used = g_strlcpy(table->shorts, !verb || verb->takes_command ? "+:hq" : ":hq", sizeof table->shorts);
@@ -190,7 +193,8 @@ static void option_table_fill(OptionTable *table, const Verb *verb)
         const VerbOption *option = &verb->options[i];
         int value = option->letter ? option->letter : FIRST_VERB_OPTION + (int) i;
         g_assert(n + 1 < OPTIONS_MAX);
-        table->longs[n++] = (struct option) { option->name, option->argument ? required_argument : no_argument, NULL, value };
+        table->longs[n++] =
+            (struct option){ option->name, option->argument ? required_argument : no_argument, NULL, value };
         if (option->letter) {
             table->shorts[used++] = option->letter;
             if (option->argument)
@@ -227,7 +231,8 @@ static int report_bad_option(Client *client, const Verb *verb, int what, char **
     return r;
 }
 
-int verb_parse_options(Client *client, const Verb *verb, int argc, char **argv, CommonOptions *common, void *settings)
+int verb_parse_options(Client *client, const Verb *verb, int argc, char **argv, CommonOptions *common,
+                       void *settings)
 {
     OptionTable table;
     int c, r;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* parctl run: one task with this terminal's stdin, stdout and stderr; ends as the task did. The submission is asynchronous,
- * so that a signal that comes meanwhile finds its task as soon as it has a number. */
+/* parctl run: one task with this terminal's stdin, stdout and stderr; ends as the task did. The submission
+ * is asynchronous, so that a signal that comes meanwhile finds its task as soon as it has a number. */
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 
 #include "client/bus-dict.h"
@@ -41,7 +42,7 @@ static void on_ended(const TaskInfo *info, void *userdata)
         code = 128 + run->signal;
     else if (info->state != TASK_SUCCEEDED && info->outcome != OUTCOME_EXITED) {
         g_autofree char *how = task_info_describe_end(info);
-        output_note(run->client, _("task %" G_GUINT64_FORMAT ": %s"), info->id, how);
+        output_note(run->client, _("task %" PRIu64 ": %s"), info->id, how);
     }
     (void) sd_event_exit(run->client->event, code);
 }
@@ -186,8 +187,10 @@ static int run_run(Client *client, const void *settings, char **argv)
 }
 
 static const char *const run_examples[] = {
-    "parctl run -- make -j4", N_("as if it ran here, but within a worker's limits"),
-    "parctl run sort < big.txt > sorted.txt", N_("with files in place of the terminal"),
+    "parctl run -- make -j4",
+    N_("as if it ran here, but within a worker's limits"),
+    "parctl run sort < big.txt > sorted.txt",
+    N_("with files in place of the terminal"),
     NULL,
 };
 
@@ -201,8 +204,9 @@ const Verb verb_run = {
     .settings_size = sizeof(RunSettings),
     .run = run_run,
     .summary = N_("Run one task here and wait for it."),
-    .details = N_("The task has this terminal's, or these files', stdin, stdout and stderr. Ctrl-C cancels it; twice, parctl "
-                  "does not wait for its end. The exit code is the task's: its own status, 128 and the signal that killed it, "
-                  "137 if it ran out of memory, 127 or 126 if it could not be started."),
+    .details = N_(
+        "The task has this terminal's, or these files', stdin, stdout and stderr. Ctrl-C cancels it; "
+        "twice, parctl does not wait for its end. The exit code is the task's: its own status, 128 and the "
+        "signal that killed it, 137 if it ran out of memory, 127 or 126 if it could not be started."),
     .examples = run_examples,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* parctl show: everything about tasks, batches and workers, one under the other. */
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "client/bus-dict.h"
@@ -27,8 +28,8 @@ static void print_field(const char *label, const char *value)
 
     if (!value || !*value)
         return;
-    printf("%*s%s%s%s  %s\n", (int) (width < LABEL_COLUMNS ? LABEL_COLUMNS - width : 0), "", color_begin(COLOR_BOLD), label,
-           color_end(COLOR_BOLD), value);
+    printf("%*s%s%s%s  %s\n", (int) (width < LABEL_COLUMNS ? LABEL_COLUMNS - width : 0), "",
+           color_begin(COLOR_BOLD), label, color_end(COLOR_BOLD), value);
 }
 
 static void print_text(const char *label, const char *value)
@@ -40,7 +41,7 @@ static void print_text(const char *label, const char *value)
 
 static void print_number(const char *label, uint64_t value)
 {
-    g_autofree char *shown = g_strdup_printf("%" G_GUINT64_FORMAT, value);
+    g_autofree char *shown = g_strdup_printf("%" PRIu64, value);
 
     print_field(label, shown);
 }
@@ -78,11 +79,16 @@ typedef struct TaskDetails {
 static int read_attempt(sd_bus_message *m, void *userdata)
 {
     static const DictField fields[] = {
-        DICT_FIELD("attempt", "u", TaskInfo, attempt),        DICT_FIELD("worker", "s", TaskInfo, worker),
-        DICT_FIELD("started", "t", TaskInfo, started_usec),   DICT_FIELD("finished", "t", TaskInfo, finished_usec),
-        DICT_FIELD("outcome", "s", TaskInfo, outcome_word),   DICT_FIELD("exit-status", "i", TaskInfo, exit_status),
-        DICT_FIELD("signal", "i", TaskInfo, signal),          DICT_FIELD("errno", "i", TaskInfo, error),
-        DICT_FIELD("cpu-usage-nsec", "t", TaskInfo, cpu_usage_nsec), DICT_FIELD("memory-peak", "t", TaskInfo, memory_peak_bytes),
+        DICT_FIELD("attempt", "u", TaskInfo, attempt),
+        DICT_FIELD("worker", "s", TaskInfo, worker),
+        DICT_FIELD("started", "t", TaskInfo, started_usec),
+        DICT_FIELD("finished", "t", TaskInfo, finished_usec),
+        DICT_FIELD("outcome", "s", TaskInfo, outcome_word),
+        DICT_FIELD("exit-status", "i", TaskInfo, exit_status),
+        DICT_FIELD("signal", "i", TaskInfo, signal),
+        DICT_FIELD("errno", "i", TaskInfo, error),
+        DICT_FIELD("cpu-usage-nsec", "t", TaskInfo, cpu_usage_nsec),
+        DICT_FIELD("memory-peak", "t", TaskInfo, memory_peak_bytes),
     };
     g_autoptr(TaskInfo) attempt = task_info_new();
     int r = dict_read(m, fields, G_N_ELEMENTS(fields), attempt);
@@ -91,7 +97,8 @@ static int read_attempt(sd_bus_message *m, void *userdata)
         return r;
     int outcome = outcome_from_string(attempt->outcome_word);
     attempt->outcome = outcome < 0 ? OUTCOME_NONE : (Outcome) outcome;
-    attempt->state = attempt->outcome == OUTCOME_EXITED && attempt->exit_status == 0 ? TASK_SUCCEEDED : TASK_FAILED;
+    attempt->state =
+        attempt->outcome == OUTCOME_EXITED && attempt->exit_status == 0 ? TASK_SUCCEEDED : TASK_FAILED;
     g_ptr_array_add(userdata, g_steal_pointer(&attempt));
     return 0;
 }
@@ -110,7 +117,7 @@ static const DictField task_properties[] = {
 static int get_task(Client *client, uint64_t id, sd_bus_message **ret)
 {
     g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
-    g_autofree char *number = g_strdup_printf("%" G_GUINT64_FORMAT, id), *path = NULL;
+    g_autofree char *number = g_strdup_printf("%" PRIu64, id), *path = NULL;
     int r = sd_bus_path_encode(PAREXEC_TASK_PATH, number, &path);
 
     if (r < 0)
@@ -121,12 +128,14 @@ static int get_task(Client *client, uint64_t id, sd_bus_message **ret)
 
 static void print_attempt(const TaskInfo *attempt)
 {
-    g_autofree char *how = task_info_describe_end(attempt), *started = format_timestamp(attempt->started_usec);
+    g_autofree char *how = task_info_describe_end(attempt),
+                    *started = format_timestamp(attempt->started_usec);
     g_autofree char *took = attempt->finished_usec >= attempt->started_usec
                                 ? format_timespan(attempt->finished_usec - attempt->started_usec)
                                 : g_strdup("?");
     g_autofree char *label = g_strdup_printf(_("attempt %u"), attempt->attempt);
-    g_autofree char *value = g_strdup_printf(_("%s on %s, %s, took %s"), how, attempt->worker ?: "?", started, took);
+    g_autofree char *value =
+        g_strdup_printf(_("%s on %s, %s, took %s"), how, attempt->worker ?: "?", started, took);
 
     print_field(label, value);
 }
@@ -136,7 +145,8 @@ static void print_times(const TaskInfo *info)
     print_time(_("submitted"), info->submitted_usec);
     print_time(_("started"), info->started_usec);
     if (info->finished_usec >= info->started_usec && info->started_usec > 0 && info->finished_usec > 0) {
-        g_autofree char *finished = format_timestamp(info->finished_usec), *took = format_timespan(info->finished_usec - info->started_usec);
+        g_autofree char *finished = format_timestamp(info->finished_usec),
+                        *took = format_timespan(info->finished_usec - info->started_usec);
         g_autofree char *value = g_strdup_printf(_("%s (took %s)"), finished, took);
         print_field(_("finished"), value);
     }
@@ -144,7 +154,8 @@ static void print_times(const TaskInfo *info)
 
 static void print_task_identity(const TaskInfo *info)
 {
-    g_autofree char *command = text_command_line(info->argv), *tags = info->tags ? g_strjoinv(", ", info->tags) : NULL;
+    g_autofree char *command = text_command_line(info->argv),
+                    *tags = info->tags ? g_strjoinv(", ", info->tags) : NULL;
 
     print_number(_("task"), info->id);
     print_text(_("name"), info->name);
@@ -164,7 +175,8 @@ static void print_task_identity(const TaskInfo *info)
 static void print_task(const TaskDetails *task)
 {
     const TaskInfo *info = &task->info;
-    g_autofree char *how = task_state_is_end(info->state) && info->state != TASK_SUCCEEDED ? task_info_describe_end(info) : NULL;
+    g_autofree char *how =
+        task_state_is_end(info->state) && info->state != TASK_SUCCEEDED ? task_info_describe_end(info) : NULL;
 
     print_task_identity(info);
     print_field(_("state"), info->state_word);
@@ -180,7 +192,7 @@ static void print_task(const TaskDetails *task)
     if (task->environment && task->environment[0])
         print_number(_("environment"), g_strv_length(task->environment));
     if (info->started_usec > 0) {
-        g_autofree char *logs = g_strdup_printf("parctl logs %" G_GUINT64_FORMAT, info->id);
+        g_autofree char *logs = g_strdup_printf("parctl logs %" PRIu64, info->id);
         print_field(_("output"), logs);
     }
 }
@@ -203,7 +215,8 @@ static int show_task(Client *client, TaskInfo *info, JsonOutput *json)
 
     if (r < 0)
         return r;
-    r = json ? add_task_json(json, reply) : dict_read(reply, task_properties, G_N_ELEMENTS(task_properties), &task);
+    r = json ? add_task_json(json, reply)
+             : dict_read(reply, task_properties, G_N_ELEMENTS(task_properties), &task);
     if (r >= 0 && !json)
         print_task(&task);
     dict_clear(task_properties, G_N_ELEMENTS(task_properties), &task);
@@ -222,7 +235,7 @@ static void print_counts(const GPtrArray *rows)
     for (int state = 0; state < _TASK_STATE_MAX; state++) {
         if (counts[state] == 0)
             continue;
-        printf("%s%" G_GUINT64_FORMAT " %s", first ? "" : ", ", counts[state], task_state_to_string((TaskState) state));
+        printf("%s%" PRIu64 " %s", first ? "" : ", ", counts[state], task_state_to_string((TaskState) state));
         first = false;
     }
     printf("\n");
@@ -257,14 +270,16 @@ static int show_tasks(Client *client, const TaskSelector *selector, JsonOutput *
 
 static void print_worker(const WorkerInfo *worker)
 {
-    g_autofree char *quota = worker->cpu_quota_usec_per_sec == UINT64_MAX
-                                 ? NULL
-                                 : g_strdup_printf("%.0f %%", (double) worker->cpu_quota_usec_per_sec * 100 / USEC_PER_SEC);
+    g_autofree char *quota =
+        worker->cpu_quota_usec_per_sec == UINT64_MAX
+            ? NULL
+            : g_strdup_printf("%.0f %%", (double) worker->cpu_quota_usec_per_sec * 100 / USEC_PER_SEC);
     g_autofree char *user = worker->user == UINT32_MAX ? NULL : g_strdup_printf("%u", worker->user);
     g_autoptr(GString) tasks = g_string_new(NULL);
 
     for (guint i = 0; i < worker->tasks->len; i++)
-        g_string_append_printf(tasks, "%s%" G_GUINT64_FORMAT, i > 0 ? " " : "", g_array_index(worker->tasks, uint64_t, i));
+        g_string_append_printf(tasks, "%s%" PRIu64, i > 0 ? " " : "",
+                               g_array_index(worker->tasks, uint64_t, i));
     print_field(_("worker"), worker->id);
     print_text(_("name"), worker->name);
     print_field(_("state"), worker->state_word);
@@ -349,9 +364,12 @@ static int run_show(Client *client, const void *settings, char **argv)
 }
 
 static const char *const show_examples[] = {
-    "parctl show 17", N_("a task: its command, how it went, what it used"),
-    "parctl show w1", N_("a worker: its limits, and what it runs"),
-    "parctl show batch:4", N_("the tasks of a batch"),
+    "parctl show 17",
+    N_("a task: its command, how it went, what it used"),
+    "parctl show w1",
+    N_("a worker: its limits, and what it runs"),
+    "parctl show batch:4",
+    N_("the tasks of a batch"),
     NULL,
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* parctl status: everything a person wants at a glance, once or again and again. */
 
+#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
@@ -22,7 +23,8 @@ typedef struct StatusSettings {
 } StatusSettings;
 
 static const VerbOption status_options[] = {
-    VERB_OPTION("watch", 'w', OPTION_FLAG, StatusSettings, watch, NULL, N_("show it again every 2 seconds, or every SECONDS")),
+    VERB_OPTION("watch", 'w', OPTION_FLAG, StatusSettings, watch, NULL,
+                N_("show it again every 2 seconds, or every SECONDS")),
     {},
 };
 
@@ -33,24 +35,25 @@ static void append_part(GString *line, const char *part)
     g_string_append(line, part);
 }
 
-static void append_count(GString *line, uint64_t n, const char *text)
-{
-    g_autofree char *part = g_strdup_printf(text, n);
-
-    append_part(line, part);
-}
-
 /* "12 running, 340 queued, 7 failed" */
 static char *queue_text(const StatusInfo *status)
 {
     g_autoptr(GString) text = g_string_new(NULL);
-    uint64_t waiting = status_info_waiting(status), held = status->queue[TASK_HELD], failed = status->queue[TASK_FAILED];
+    uint64_t running = status->queue[TASK_RUNNING], waiting = status_info_waiting(status);
+    uint64_t held = status->queue[TASK_HELD], failed = status->queue[TASK_FAILED];
 
-    g_string_append_printf(text, _("%" G_GUINT64_FORMAT " running, %" G_GUINT64_FORMAT " queued"), status->queue[TASK_RUNNING], waiting);
-    if (held > 0)
-        g_string_append_printf(text, _(", %" G_GUINT64_FORMAT " held"), held);
-    if (failed > 0)
-        g_string_append_printf(text, _(", %s%" G_GUINT64_FORMAT " failed%s"), color_begin(COLOR_RED), failed, color_end(COLOR_RED));
+    g_string_append_printf(text, ngettext("%" PRIu64 " running", "%" PRIu64 " running", running), running);
+    g_string_append(text, ", ");
+    g_string_append_printf(text, ngettext("%" PRIu64 " queued", "%" PRIu64 " queued", waiting), waiting);
+    if (held > 0) {
+        g_string_append(text, ", ");
+        g_string_append_printf(text, ngettext("%" PRIu64 " held", "%" PRIu64 " held", held), held);
+    }
+    if (failed > 0) {
+        g_string_append_printf(text, ", %s", color_begin(COLOR_RED));
+        g_string_append_printf(text, ngettext("%" PRIu64 " failed", "%" PRIu64 " failed", failed), failed);
+        g_string_append(text, color_end(COLOR_RED));
+    }
     return g_steal_pointer(&text->str);
 }
 
@@ -58,11 +61,14 @@ static void append_pace(GString *line, const StatusInfo *status)
 {
     uint64_t open = status_info_waiting(status) + status->queue[TASK_RUNNING];
     ProgressFacts facts = { .total = open };
-    uint64_t left = progress_rate_left_usec(&facts, status->per_minute / 60);
+    uint64_t left = progress_rate_left_usec(&facts, status->per_minute / 60),
+             per_minute = (uint64_t) (status->per_minute + 0.5);
 
     if (status->per_minute <= 0)
         return;
-    append_count(line, (uint64_t) (status->per_minute + 0.5), _("%" G_GUINT64_FORMAT " tasks/min"));
+    g_autofree char *pace =
+        g_strdup_printf(ngettext("%" PRIu64 " task/min", "%" PRIu64 " tasks/min", per_minute), per_minute);
+    append_part(line, pace);
     if (open == 0 || left == UINT64_MAX || !status->enabled)
         return;
     g_autofree char *span = format_timespan(MAX(left - left % USEC_PER_SEC, USEC_PER_SEC));
@@ -75,25 +81,28 @@ static void print_head(const StatusInfo *status)
     g_autoptr(GString) line = g_string_new(NULL);
     g_autofree char *queue = queue_text(status);
     uint64_t now = (uint64_t) g_get_real_time();
+    unsigned most = MAX(status->admissible, status->active);
 
-    g_string_append_printf(line, "%sparexec %s%s", color_begin(COLOR_BOLD), status->version ?: "", color_end(COLOR_BOLD));
+    g_string_append_printf(line, "%sparexec %s%s", color_begin(COLOR_BOLD), status->version ?: "",
+                           color_end(COLOR_BOLD));
     if (status->started_usec > 0 && status->started_usec <= now) {
         uint64_t up = now - status->started_usec;
         g_autofree char *span = format_timespan(MAX(up - up % USEC_PER_SEC, USEC_PER_SEC));
         g_autofree char *part = g_strdup_printf(_("up %s"), span);
         append_part(line, part);
     }
-    g_autofree char *workers = g_strdup_printf(ngettext("%u of %u worker", "%u of %u workers", status->admissible), status->active,
-                                               MAX(status->admissible, status->active));
+    g_autofree char *workers =
+        g_strdup_printf(ngettext("%u of %u worker", "%u of %u workers", most), status->active, most);
     append_part(line, workers);
     append_part(line, queue);
     append_pace(line, status);
     printf("%s\n", line->str);
     if (!status->enabled)
-        printf("%s%s%s\n", color_begin(COLOR_YELLOW), _("disabled: nothing new starts (parctl enable)"), color_end(COLOR_YELLOW));
+        printf("%s%s%s\n", color_begin(COLOR_YELLOW), _("disabled: nothing new starts (parctl enable)"),
+               color_end(COLOR_YELLOW));
     if (status->storage_error)
-        printf("%s%s: %s%s\n", color_begin(COLOR_RED), _("the disk refuses writes, nothing can be submitted"), status->storage_error,
-               color_end(COLOR_RED));
+        printf("%s%s: %s%s\n", color_begin(COLOR_RED), _("the disk refuses writes, nothing can be submitted"),
+               status->storage_error, color_end(COLOR_RED));
 }
 
 static char *bar(double percent)
@@ -107,13 +116,18 @@ static char *bar(double percent)
 static char *memory_text(const StatusInfo *status)
 {
     uint64_t available = MIN(status->memory_available_bytes, status->memory_total_bytes);
-    g_autofree char *used = format_bytes(status->memory_total_bytes - available), *total = format_bytes(status->memory_total_bytes);
+    g_autofree char *used = format_bytes(status->memory_total_bytes - available),
+                    *total = format_bytes(status->memory_total_bytes);
     g_autofree char *drawn = bar(status->memory_percent);
-    g_autofree char *pressure = status->memory_pressure < 0 ? g_strdup("")
-                                                            : g_strdup_printf(_(" %s pressure %.1f %%"), output_unicode() ? "·" : "-",
-                                                                              status->memory_pressure);
+    GString *text = g_string_new(NULL);
 
-    return g_strdup_printf(_("memory %s %s of %s%s"), drawn, used, total, pressure);
+    /* TRANSLATORS: a bar, what is used, what there is */
+    g_string_append_printf(text, _("memory %s %s of %s"), drawn, used, total);
+    if (status->memory_pressure >= 0) {
+        g_string_append(text, output_unicode() ? " · " : " - ");
+        g_string_append_printf(text, _("pressure %.1f %%"), status->memory_pressure);
+    }
+    return g_string_free(text, FALSE);
 }
 
 static char *cpu_text(const StatusInfo *status)
@@ -121,8 +135,9 @@ static char *cpu_text(const StatusInfo *status)
     if (status->cpu_percent < 0)
         return g_strdup_printf(ngettext("%u cpu", "%u cpus", status->cpus), status->cpus);
     g_autofree char *drawn = bar(status->cpu_percent);
-    return g_strdup_printf(ngettext("cpu %s %.0f %% of %u core", "cpu %s %.0f %% of %u cores", status->cpus), drawn, status->cpu_percent,
-                           status->cpus);
+    /* TRANSLATORS: the %s is a bar */
+    return g_strdup_printf(ngettext("cpu %s %.0f %% of %u core", "cpu %s %.0f %% of %u cores", status->cpus),
+                           drawn, status->cpu_percent, status->cpus);
 }
 
 static void print_machine(const StatusInfo *status)
@@ -144,7 +159,8 @@ static void print_room(const StatusInfo *status)
     uint32_t room = status->admissible > status->active ? status->admissible - status->active : 0;
 
     if (status->can_add)
-        printf(ngettext("can add %u more worker (%s)\n", "can add %u more workers (%s)\n", room), room, why ?: "");
+        printf(ngettext("can add %u more worker (%s)\n", "can add %u more workers (%s)\n", room), room,
+               why ?: "");
     else
         printf(_("cannot add a worker (%s)\n"), why ?: "");
 }
@@ -233,14 +249,18 @@ static int run_status(Client *client, const void *s, char **argv)
 
     if (argv[0] && !settings->watch)
         return output_usage_error(client, _("SECONDS goes with --watch"));
-    if (argv[0] && (parse_timespan(argv[0], &interval) < 0 || interval < USEC_PER_SEC / 10 || interval == UINT64_MAX))
-        return output_usage_error(client, _("--watch takes a number of seconds from 0.1, not \"%s\""), argv[0]);
+    if (argv[0] &&
+        (parse_timespan(argv[0], &interval) < 0 || interval < USEC_PER_SEC / 10 || interval == UINT64_MAX))
+        return output_usage_error(client, _("--watch takes a number of seconds from 0.1, not \"%s\""),
+                                  argv[0]);
     return settings->watch ? watch_status(client, interval) : show(client, /* again= */ false);
 }
 
 static const char *const status_examples[] = {
-    "parctl status --watch 5", N_("every five seconds, until Ctrl-C"),
-    "parctl status --json | jq .queue", N_("for programs"),
+    "parctl status --watch 5",
+    N_("every five seconds, until Ctrl-C"),
+    "parctl status --json | jq .queue",
+    N_("for programs"),
     NULL,
 };
 
@@ -252,7 +272,8 @@ const Verb verb_status = {
     .settings_size = sizeof(StatusSettings),
     .run = run_status,
     .summary = N_("Show workers, queue and machine at a glance."),
-    .details = N_("This is also what parctl does without a verb. With --json: the dictionary that the D-Bus method Status answers; "
-                  "sizes are bytes, times RFC 3339, what is unlimited or not known is null."),
+    .details = N_(
+        "This is also what parctl does without a verb. With --json: the dictionary that the D-Bus method "
+        "Status answers; sizes are bytes, times RFC 3339, what is unlimited or not known is null."),
     .examples = status_examples,
 };

@@ -2,6 +2,7 @@
 /* parctl submit: tasks into the queue, one, an array, or one for each line of a file. */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "client/connection.h"
@@ -25,15 +26,18 @@ typedef struct SubmitSettings {
 
 static const VerbOption submit_options[] = {
     TASK_OPTIONS(SubmitSettings, task),
-    VERB_OPTION("stdin", 'i', OPTION_STRING, SubmitSettings, stdin_path, N_("FILE"), N_("read from it (default: nothing)")),
+    VERB_OPTION("stdin", 'i', OPTION_STRING, SubmitSettings, stdin_path, N_("FILE"),
+                N_("read from it (default: nothing)")),
     VERB_OPTION("stdout", 'o', OPTION_STRING, SubmitSettings, stdout_path, N_("FILE"),
                 N_("write there (default: kept for parctl logs)")),
-    VERB_OPTION("stderr", 'E', OPTION_STRING, SubmitSettings, stderr_path, N_("FILE"), N_("the same for messages")),
+    VERB_OPTION("stderr", 'E', OPTION_STRING, SubmitSettings, stderr_path, N_("FILE"),
+                N_("the same for messages")),
     VERB_OPTION("array", 'a', OPTION_STRING, SubmitSettings, array, N_("A-B"),
                 N_("one task for each number, told it by $PAREXEC_ARRAY_INDEX")),
     VERB_OPTION("each-line", 'l', OPTION_STRING, SubmitSettings, each_line, N_("FILE"),
                 N_("one task for each line of FILE (-: of stdin), put in place of {}, or at the end")),
-    VERB_OPTION("wait", 'w', OPTION_FLAG, SubmitSettings, wait, NULL, N_("wait for the end, and exit as the tasks did")),
+    VERB_OPTION("wait", 'w', OPTION_FLAG, SubmitSettings, wait, NULL,
+                N_("wait for the end, and exit as the tasks did")),
     {},
 };
 
@@ -43,7 +47,8 @@ static int parse_array(Client *client, const char *text, TaskTemplate *template)
 
     if (g_strv_length(ends) != 2 || parse_uint64(ends[0], &template->array_first) < 0 ||
         parse_uint64(ends[1], &template->array_last) < 0 || template->array_last < template->array_first)
-        return output_usage_error(client, _("--array takes a first and a last number such as 0-99, not \"%s\""), text);
+        return output_usage_error(
+            client, _("--array takes a first and a last number such as 0-99, not \"%s\""), text);
     template->array = true;
     return 0;
 }
@@ -76,7 +81,8 @@ static int submit_line(const char *line, void *userdata)
     g_auto(GStrv) argv = NULL;
 
     each->number++;
-    argv = each->shell ? substitute_shell(each->argv, line, each->number) : substitute_argv(each->argv, line, each->number);
+    argv = each->shell ? substitute_shell(each->argv, line, each->number)
+                       : substitute_argv(each->argv, line, each->number);
     return submitter_add(each->submitter, argv);
 }
 
@@ -127,25 +133,29 @@ static void print_submitted(const Client *client, const Submitter *s)
     if (client->json)
         print_json(s);
     else if (client->quiet && s->count == 1)
-        printf("%" G_GUINT64_FORMAT "\n", s->first);
+        printf("%" PRIu64 "\n", s->first);
     else if (client->quiet && is_contiguous(s) && s->count <= TASK_SELECTOR_IDS_MAX)
-        printf("%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT "\n", s->first, s->last);
+        printf("%" PRIu64 "-%" PRIu64 "\n", s->first, s->last);
     else if (client->quiet)
-        printf("batch:%" G_GUINT64_FORMAT "\n", s->batch);
+        printf("batch:%" PRIu64 "\n", s->batch);
     else if (s->count == 1)
-        printf(_("batch %" G_GUINT64_FORMAT ": task %" G_GUINT64_FORMAT "\n"), s->batch, s->first);
+        printf(_("batch %" PRIu64 ": task %" PRIu64 "\n"), s->batch, s->first);
     else if (is_contiguous(s))
-        printf(_("batch %" G_GUINT64_FORMAT ": %" G_GUINT64_FORMAT " tasks %" G_GUINT64_FORMAT "–%" G_GUINT64_FORMAT "\n"), s->batch,
-               s->count, s->first, s->last);
+        printf(ngettext("batch %" PRIu64 ": %" PRIu64 " task %" PRIu64 "–%" PRIu64 "\n",
+                        "batch %" PRIu64 ": %" PRIu64 " tasks %" PRIu64 "–%" PRIu64 "\n", s->count),
+               s->batch, s->count, s->first, s->last);
     else
-        printf(_("batch %" G_GUINT64_FORMAT ": %" G_GUINT64_FORMAT " tasks between %" G_GUINT64_FORMAT " and %" G_GUINT64_FORMAT "\n"),
+        printf(ngettext("batch %" PRIu64 ": %" PRIu64 " task between %" PRIu64 " and %" PRIu64 "\n",
+                        "batch %" PRIu64 ": %" PRIu64 " tasks between %" PRIu64 " and %" PRIu64 "\n",
+                        s->count),
                s->batch, s->count, s->first, s->last);
     (void) fflush(stdout);
 }
 
 static int submit_all(Client *client, const SubmitSettings *settings, Submitter *submitter, char **argv)
 {
-    int r = settings->each_line ? submit_lines(client, settings, submitter, argv) : submit_one(settings, submitter, argv);
+    int r = settings->each_line ? submit_lines(client, settings, submitter, argv)
+                                : submit_one(settings, submitter, argv);
 
     if (r >= 0)
         r = submitter_commit(submitter);
@@ -177,10 +187,14 @@ static int run_submit(Client *client, const void *s, char **argv)
 }
 
 static const char *const submit_examples[] = {
-    "parctl submit -- make -C /srv/build all", N_("one task"),
-    "parctl submit --array 0-99 -- ./simulate", N_("a hundred tasks, each told its number"),
-    "parctl submit --each-line files.txt -- gzip -9 {}", N_("one task for each file named in files.txt"),
-    "parctl wait $(parctl submit -q -- ./long-job)", N_("submit, do something else, wait"),
+    "parctl submit -- make -C /srv/build all",
+    N_("one task"),
+    "parctl submit --array 0-99 -- ./simulate",
+    N_("a hundred tasks, each told its number"),
+    "parctl submit --each-line files.txt -- gzip -9 {}",
+    N_("one task for each file named in files.txt"),
+    "parctl wait $(parctl submit -q -- ./long-job)",
+    N_("submit, do something else, wait"),
     NULL,
 };
 
@@ -194,9 +208,10 @@ const Verb verb_submit = {
     .settings_size = sizeof(SubmitSettings),
     .run = run_submit,
     .summary = N_("Add tasks to the queue."),
-    .details = N_("The command is run as you, in this directory, with this environment, exactly as its words stand here: "
-                  "no shell is involved unless --shell is given. What it prints is kept for parctl logs. The tasks are on disk "
-                  "when this returns.\n"
-                  "Prints the batch and the tasks; with --quiet what parctl wait takes."),
+    .details = N_(
+        "The command is run as you, in this directory, with this environment, exactly as its words stand "
+        "here: no shell is involved unless --shell is given. What it prints is kept for parctl logs. The "
+        "tasks are on disk when this returns.\n"
+        "Prints the batch and the tasks; with --quiet what parctl wait takes."),
     .examples = submit_examples,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* parctl tasks: what waits, what runs, and what ended last, a screenful at a time. */
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "client/connection.h"
@@ -12,9 +13,9 @@
 #include "client/verb.h"
 #include "util/parse-util.h"
 
-#define ROWS_BESIDE 4U      /* of a screen: title, remark, prompt before and after */
+#define ROWS_BESIDE 4U /* of a screen: title, remark, prompt before and after */
 #define ROWS_MIN 5U
-#define ROWS_UNSEEN 1000U   /* where there is no screen */
+#define ROWS_UNSEEN 1000U /* where there is no screen */
 
 typedef struct TasksSettings {
     GPtrArray *states;
@@ -24,16 +25,18 @@ typedef struct TasksSettings {
 } TasksSettings;
 
 static const VerbOption tasks_options[] = {
-    VERB_OPTION("state", 's', OPTION_STRINGS, TasksSettings, states, N_("STATE"),
-                N_("only these, separated by commas: held, blocked, queued, running, waiting, succeeded, failed, cancelled, skipped, "
-                   "or unfinished, finished")),
+    VERB_OPTION(
+        "state", 's', OPTION_STRINGS, TasksSettings, states, N_("STATE"),
+        N_("only these, separated by commas: held, blocked, queued, running, waiting, succeeded, failed, "
+           "cancelled, skipped, or unfinished, finished")),
     VERB_OPTION("batch", 'b', OPTION_NUMBER, TasksSettings, batch, N_("N"), N_("only of this batch")),
     VERB_OPTION("name", 'n', OPTION_STRING, TasksSettings, name, N_("NAME"), N_("only of this name")),
     VERB_OPTION("tag", 't', OPTION_STRING, TasksSettings, tag, N_("TAG"), N_("only with this tag")),
     VERB_OPTION("owner", 'o', OPTION_NUMBER, TasksSettings, owner, N_("UID"), N_("only of this user")),
     VERB_OPTION("mine", 'm', OPTION_FLAG, TasksSettings, mine, NULL, N_("only one's own")),
     VERB_OPTION("all", 'a', OPTION_FLAG, TasksSettings, all, NULL, N_("all, however many")),
-    VERB_OPTION("limit", 'l', OPTION_UINT, TasksSettings, limit, N_("N"), N_("at most so many (default: what fits the screen)")),
+    VERB_OPTION("limit", 'l', OPTION_UINT, TasksSettings, limit, N_("N"),
+                N_("at most so many (default: what fits the screen)")),
     {},
 };
 
@@ -60,7 +63,8 @@ static int parse_states(Client *client, const GPtrArray *given, uint32_t *ret)
         g_auto(GStrv) words = g_strsplit(given->pdata[i], ",", -1);
         for (size_t w = 0; words[w]; w++)
             if (add_state(words[w], &states) < 0)
-                return output_usage_error(client, _("\"%s\" is no state of a task: parctl tasks --help names them"), words[w]);
+                return output_usage_error(
+                    client, _("\"%s\" is no state of a task: parctl tasks --help names them"), words[w]);
     }
     *ret = states > 0 ? states : TASK_STATES_ALL;
     return 0;
@@ -102,7 +106,8 @@ static void reverse_tail(GPtrArray *rows, guint from)
 }
 
 /* What has not ended comes first, then what ended last, the newest at the bottom. */
-static int list(Client *client, const TasksSettings *settings, uint32_t states, GPtrArray *rows, bool *ret_more)
+static int list(Client *client, const TasksSettings *settings, uint32_t states, GPtrArray *rows,
+                bool *ret_more)
 {
     uint64_t limit = row_limit(client, settings);
     bool more = false, more_ended = false;
@@ -171,7 +176,8 @@ static int print_json(Client *client, const TasksSettings *settings, uint32_t st
     return r;
 }
 
-/* How many tasks there are beside those shown; 0: not known, since the status counts all users' and batches' together. */
+/* How many tasks there are beside those shown; 0: not known, since the status counts all users' and
+ * batches' together. */
 static uint64_t count_others(Client *client, const TasksSettings *settings, uint32_t states, guint shown)
 {
     g_autoptr(StatusInfo) status = NULL;
@@ -187,11 +193,12 @@ static uint64_t count_others(Client *client, const TasksSettings *settings, uint
 
 static void print_others(uint64_t others)
 {
-    g_autofree char *text = others == 0 ? g_strdup(_("… and more: parctl tasks --all, or --limit N"))
-                                        : g_strdup_printf(ngettext("… and %" G_GUINT64_FORMAT " more: parctl tasks --all, or --limit N",
-                                                                   "… and %" G_GUINT64_FORMAT " more: parctl tasks --all, or --limit N",
-                                                                   others),
-                                                          others);
+    g_autofree char *text =
+        others == 0
+            ? g_strdup(_("… and more: parctl tasks --all, or --limit N"))
+            : g_strdup_printf(ngettext("… and %" PRIu64 " more: parctl tasks --all, or --limit N",
+                                       "… and %" PRIu64 " more: parctl tasks --all, or --limit N", others),
+                              others);
 
     printf("%s%s%s\n", color_begin(COLOR_DIM), text, color_end(COLOR_DIM));
 }
@@ -200,7 +207,7 @@ static void print_rows(const Client *client, const GPtrArray *rows)
 {
     if (client->quiet) {
         for (guint i = 0; i < rows->len; i++)
-            printf("%" G_GUINT64_FORMAT "\n", ((const TaskInfo *) rows->pdata[i])->id);
+            printf("%" PRIu64 "\n", ((const TaskInfo *) rows->pdata[i])->id);
         return;
     }
     if (rows->len == 0) {
@@ -220,7 +227,8 @@ static int run_tasks(Client *client, const void *s, char **argv)
 
     if (r < 0)
         return r;
-    if ((settings->name && !g_utf8_validate(settings->name, -1, NULL)) || (settings->tag && !g_utf8_validate(settings->tag, -1, NULL)))
+    if ((settings->name && !g_utf8_validate(settings->name, -1, NULL)) ||
+        (settings->tag && !g_utf8_validate(settings->tag, -1, NULL)))
         return output_usage_error(client, _("names and tags are UTF-8"));
     if (settings->owner.given && settings->owner.value >= UINT32_MAX)
         return output_usage_error(client, _("--owner takes the number of a user"));
@@ -236,8 +244,10 @@ static int run_tasks(Client *client, const void *s, char **argv)
 }
 
 static const char *const tasks_examples[] = {
-    "parctl tasks --state failed", N_("what went wrong"),
-    "parctl tasks --mine --state running,queued", N_("what is still to come"),
+    "parctl tasks --state failed",
+    N_("what went wrong"),
+    "parctl tasks --mine --state running,queued",
+    N_("what is still to come"),
     NULL,
 };
 

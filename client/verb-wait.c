@@ -13,34 +13,37 @@ typedef struct WaitSettings {
 } WaitSettings;
 
 static const VerbOption wait_options[] = {
-    VERB_OPTION("progress", 0, OPTION_FLAG, WaitSettings, progress, NULL, N_("tell the progress where stderr is no terminal, too")),
+    VERB_OPTION("progress", 0, OPTION_FLAG, WaitSettings, progress, NULL,
+                N_("tell the progress where stderr is no terminal, too")),
     VERB_OPTION("no-progress", 0, OPTION_FLAG, WaitSettings, no_progress, NULL, N_("show no progress")),
     {},
 };
 
-static int select_rows(Client *client, char **argv, GPtrArray *rows)
+static int select_rows(Client *client, TaskSelector *selector, GPtrArray *rows)
 {
-    static char *everything[] = { (char *) "mine", NULL };
-    g_auto(TaskSelector) selector = {};
-    int r;
+    int r = task_selector_resolve(selector, client);
 
-    task_selector_init(&selector);
-    r = task_selector_parse(&selector, client, argv[0] ? argv : everything);
-    if (r >= 0)
-        r = task_selector_resolve(&selector, client);
-    return r < 0 ? r : task_selector_list(&selector, client, rows);
+    return r < 0 ? r : task_selector_list(selector, client, rows);
 }
 
 static int run_wait(Client *client, const void *s, char **argv)
 {
+    static char *everything[] = { (char *) "mine", NULL };
     const WaitSettings *settings = s;
     g_autoptr(GPtrArray) rows = task_rows_new();
     g_autoptr(Waiting) waiting = NULL;
-    ProgressMode mode = settings->no_progress ? PROGRESS_OFF : settings->progress ? PROGRESS_ON : PROGRESS_AUTO;
-    int r = waiting_new(client, mode, &waiting);
+    g_auto(TaskSelector) selector;
+    ProgressMode mode = settings->no_progress ? PROGRESS_OFF
+                        : settings->progress  ? PROGRESS_ON
+                                              : PROGRESS_AUTO;
+    int r;
 
+    task_selector_init(&selector);
+    r = task_selector_parse(&selector, client, argv[0] ? argv : everything);
+    if (r >= 0) /* subscribed before it is listed: nothing ends in between */
+        r = waiting_new(client, mode, &waiting);
     if (r >= 0)
-        r = select_rows(client, argv, rows);
+        r = select_rows(client, &selector, rows);
     if (r < 0)
         return r;
     if (rows->len == 0)
@@ -52,9 +55,12 @@ static int run_wait(Client *client, const void *s, char **argv)
 }
 
 static const char *const wait_examples[] = {
-    "parctl wait", N_("until all your tasks have ended"),
-    "parctl wait batch:4", N_("until batch 4 has ended"),
-    "parctl wait 17-30 42", N_("until these tasks have ended"),
+    "parctl wait",
+    N_("until all your tasks have ended"),
+    "parctl wait batch:4",
+    N_("until batch 4 has ended"),
+    "parctl wait 17-30 42",
+    N_("until these tasks have ended"),
     NULL,
 };
 
@@ -66,8 +72,9 @@ const Verb verb_wait = {
     .settings_size = sizeof(WaitSettings),
     .run = run_wait,
     .summary = N_("Wait until tasks have ended."),
-    .details = N_("Exits with 0 if all succeeded, else with the exit code of the failed task with the lowest id: its own "
-                  "status, 128 and the signal that killed it, 137 if it ran out of memory, 124 if it took too long, 127 or "
-                  "126 if it could not be started, 1 otherwise."),
+    .details = N_(
+        "Exits with 0 if all succeeded, else with the exit code of the failed task with the lowest id: its "
+        "own status, 128 and the signal that killed it, 137 if it ran out of memory, 124 if it took too "
+        "long, 127 or 126 if it could not be started, 1 otherwise."),
     .examples = wait_examples,
 };

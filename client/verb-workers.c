@@ -57,7 +57,8 @@ static int run_workers(Client *client, const void *settings, char **argv)
 }
 
 static const char *const workers_examples[] = {
-    "parctl drain $(parctl workers -q)", N_("all of them, as parctl drain --all does"),
+    "parctl drain $(parctl workers -q)",
+    N_("all of them, as parctl drain --all does"),
     NULL,
 };
 

@@ -3,19 +3,19 @@
 
 #include "client/client.h"
 
-/* A verb of parctl: one file defines it, parctl.c lists it. Its options are a table; their values go into a struct of
- * the verb, all zero before the command line is read. */
+/* A verb of parctl: one file defines it, parctl.c lists it. Its options are a table; their values go into
+ * a struct of the verb, all zero before the command line is read. */
 
 typedef enum OptionKind {
-    OPTION_FLAG,      /* bool: set */
-    OPTION_UNFLAG,    /* bool: cleared again; for --no-… */
-    OPTION_STRING,    /* const char *, into argv */
-    OPTION_STRINGS,   /* GPtrArray * of const char *, into argv: may be given several times */
-    OPTION_BYTES,     /* Given: "8G" */
-    OPTION_CPUS,      /* Given: "0.5", "50%", as microseconds per second */
-    OPTION_UINT,      /* Given: a number from 1 to 2^32-1 */
-    OPTION_NUMBER,    /* Given: a number, 0 too */
-    OPTION_INT,       /* Given: a signed 32-bit number in .number */
+    OPTION_FLAG,    /* bool: set */
+    OPTION_UNFLAG,  /* bool: cleared again; for --no-… */
+    OPTION_STRING,  /* const char *, into argv */
+    OPTION_STRINGS, /* GPtrArray * of const char *, into argv: may be given several times */
+    OPTION_BYTES,   /* Given: "8G" */
+    OPTION_CPUS,    /* Given: "0.5", "50%", as microseconds per second */
+    OPTION_UINT,    /* Given: a number from 1 to 2^32-1 */
+    OPTION_NUMBER,  /* Given: a number, 0 too */
+    OPTION_INT,     /* Given: a signed 32-bit number in .number */
 } OptionKind;
 
 /* A quantity that may be left out. */
@@ -26,8 +26,8 @@ typedef struct Given {
 } Given;
 
 typedef struct VerbOption {
-    const char *name;     /* "memory"; NULL ends the table */
-    char letter;          /* 0: none */
+    const char *name; /* "memory"; NULL ends the table */
+    char letter;      /* 0: none */
     OptionKind kind;
     size_t offset;        /* in the verb's struct */
     const char *argument; /* what it takes, for the help; NULL: nothing */
@@ -36,23 +36,27 @@ typedef struct VerbOption {
 
 typedef struct Verb {
     const char *name;
-    const char *arguments;      /* for the usage line, marked with N_(); may be "" */
-    int min, max;               /* how many arguments; max < 0: any number */
-    bool takes_command;         /* the first argument that is no option ends the options */
-    const VerbOption *options;  /* NULL: none but the common ones */
-    size_t settings_size;       /* of the verb's struct */
-    /* Ends with an exit code, or a negative errno after it was reported. argv holds the arguments, closed by NULL. */
+    const char *arguments;     /* for the usage line, marked with N_(); may be "" */
+    int min, max;              /* how many arguments; max < 0: any number */
+    bool takes_command;        /* the first argument that is no option ends the options */
+    const VerbOption *options; /* NULL: none but the common ones */
+    size_t settings_size;      /* of the verb's struct */
+    /* Ends with an exit code, or a negative errno after it was reported. argv holds the arguments and a NULL. */
     int (*run)(Client *client, const void *settings, char **argv);
-    const char *summary;        /* one line, N_() */
-    const char *details;        /* paragraphs below the usage, separated by newlines; N_(); NULL: none */
+    const char *summary;         /* one line, N_() */
+    const char *details;         /* paragraphs below the usage, separated by newlines; N_(); NULL: none */
     const char *const *examples; /* "command", N_("what it does"), …, NULL */
 } Verb;
 
-#define VERB_OPTION(name_, letter_, kind_, Settings, member, argument_, help_) \
-    { .name = name_, .letter = letter_, .kind = kind_, .offset = offsetof(Settings, member), .argument = argument_, .help = help_ }
+#define VERB_OPTION(name_, letter_, kind_, Settings, member, argument_, help_)                               \
+    {                                                                                                        \
+        .name = name_, .letter = letter_, .kind = kind_, .offset = offsetof(Settings, member),               \
+        .argument = argument_, .help = help_                                                                 \
+    }
 
-extern const Verb verb_abort, verb_add_worker, verb_cancel, verb_disable, verb_drain, verb_enable, verb_events, verb_logs, verb_map,
-    verb_run, verb_show, verb_status, verb_submit, verb_tasks, verb_wait, verb_workers;
+extern const Verb verb_abort, verb_add_worker, verb_cancel, verb_disable, verb_drain, verb_enable,
+    verb_events, verb_logs, verb_map, verb_run, verb_show, verb_status, verb_submit, verb_tasks, verb_wait,
+    verb_workers;
 
 const Verb *const *verb_list(void); /* closed by NULL */
 const Verb *verb_find(const char *name);
@@ -67,7 +71,9 @@ typedef struct CommonOptions {
     int color; /* ColorMode */
 } CommonOptions;
 
-/* Reads the options in front of the verb (verb is NULL), or those after it. Returns the index of the first argument that
- * is none; negative errno after it was reported. For verbs that take a command, reading stops at its first word. */
-int verb_parse_options(Client *client, const Verb *verb, int argc, char **argv, CommonOptions *common, void *settings);
+/* Reads the options in front of the verb (verb is NULL), or those after it. Returns the index of the first
+ * argument that is none; negative errno after it was reported. For verbs that take a command, reading
+ * stops at its first word. */
+int verb_parse_options(Client *client, const Verb *verb, int argc, char **argv, CommonOptions *common,
+                       void *settings);
 void verb_free_settings(const Verb *verb, void *settings);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Waiting for tasks. Owned by the verb; the worst news is that of the lowest id, so that it is the same every time. */
+/* Waiting for tasks. Owned by the verb; the worst news is that of the lowest id, so that it is the same
+ * every time. */
 
 #include "client/waiting.h"
+
+#include <inttypes.h>
 
 #include "client/json-output.h"
 #include "client/output.h"
@@ -86,7 +89,7 @@ static void facts(ProgressFacts *ret, void *userdata)
     const Waiting *waiting = userdata;
     const TrackerCounts *counts = tracker_counts(waiting->tracker);
 
-    *ret = (ProgressFacts) {
+    *ret = (ProgressFacts){
         .total = counts->total,
         .done = counts->ended,
         .failed = counts->ended - counts->succeeded,
@@ -101,8 +104,9 @@ static void print_json(const TrackerCounts *counts, int code)
         const char *key;
         uint64_t value;
     } members[] = {
-        { "tasks", counts->total },         { "succeeded", counts->succeeded }, { "failed", counts->failed },
-        { "cancelled", counts->cancelled }, { "skipped", counts->skipped },     { "exit-code", (uint64_t) code },
+        { "tasks", counts->total },     { "succeeded", counts->succeeded },
+        { "failed", counts->failed },   { "cancelled", counts->cancelled },
+        { "skipped", counts->skipped }, { "exit-code", (uint64_t) code },
     };
 
     json_output_begin_object(json);
@@ -124,11 +128,11 @@ static void print_result(const Waiting *waiting)
     if (bad == 0)
         return;
     if (counts->total == 1)
-        output_note(waiting->client, _("task %" G_GUINT64_FORMAT ": %s"), waiting->failed_id, waiting->failed_how);
+        output_note(waiting->client, _("task %" PRIu64 ": %s"), waiting->failed_id, waiting->failed_how);
     else
         output_note(waiting->client,
-                    ngettext("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " tasks did not succeed: task %" G_GUINT64_FORMAT " %s",
-                             "%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " tasks did not succeed; the first, task %" G_GUINT64_FORMAT
+                    ngettext("%" PRIu64 " of %" PRIu64 " tasks did not succeed: task %" PRIu64 " %s",
+                             "%" PRIu64 " of %" PRIu64 " tasks did not succeed; the first, task %" PRIu64
                              ", %s",
                              bad),
                     bad, counts->total, waiting->failed_id, waiting->failed_how);

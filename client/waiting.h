@@ -4,7 +4,8 @@
 #include "client/progress.h"
 #include "client/tracker.h"
 
-/* Waiting for tasks with a progress bar, and the exit code that comes of it: what wait and submit --wait do. */
+/* Waiting for tasks with a progress bar, and the exit code that comes of it: what wait and submit --wait
+ * do. */
 typedef struct Waiting Waiting;
 
 /* Subscribes: to be made before the tasks are submitted or listed. Reports. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Following the daemon's signals. A Watch is owned by the verb that follows; it lives no longer than the bus connection.
- * Invariant: owner is the unique name of the daemon whose signals are believed, "" while there is none. */
+/* Following the daemon's signals. A Watch is owned by the verb that follows; it lives no longer than the
+ * bus connection. Invariant: owner is the unique name of the daemon whose signals are believed, "" while
+ * there is none. */
 
 #include "client/watch.h"
 
@@ -130,7 +131,8 @@ static int on_worker_state_changed(sd_bus_message *m, void *userdata, sd_bus_err
     Watch *watch = userdata;
     const char *id, *old, *new;
 
-    if (from_daemon(watch, m) && watch->handler->worker_state_changed && sd_bus_message_read(m, "sss", &id, &old, &new) > 0)
+    if (from_daemon(watch, m) && watch->handler->worker_state_changed &&
+        sd_bus_message_read(m, "sss", &id, &old, &new) > 0)
         watch->handler->worker_state_changed(id, old, new, watch->userdata);
     return 0;
 }
@@ -211,19 +213,21 @@ static int add_matches(Watch *watch)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(watched_signals); i++) {
         const WatchedSignal *signal = &watched_signals[i];
-        g_autofree char *rule = g_strdup_printf("type='signal',sender='%s',path='%s',interface='%s',member='%s'%s", signal->sender,
-                                                signal->path, signal->interface, signal->member,
-                                                i == 0 ? ",arg0='" PAREXEC_BUS_NAME "'" : "");
+        g_autofree char *rule = g_strdup_printf(
+            "type='signal',sender='%s',path='%s',interface='%s',member='%s'%s", signal->sender, signal->path,
+            signal->interface, signal->member, i == 0 ? ",arg0='" PAREXEC_BUS_NAME "'" : "");
         sd_bus_slot *slot;
         int r = sd_bus_add_match(watch->client->bus, &slot, rule, signal->handler, watch);
         if (r < 0)
-            return output_failure(watch->client, r, _("cannot follow parexecd's signals: %s"), g_strerror(-r));
+            return output_failure(watch->client, r, _("cannot follow parexecd's signals: %s"),
+                                  g_strerror(-r));
         g_ptr_array_add(watch->slots, slot);
     }
     return 0;
 }
 
-/* Whose signals are believed: that of the one who answers now. Subscribing also starts it, if it is to be activated. */
+/* Whose signals are believed: that of the one who answers now. Subscribing also starts it, if it is to be
+ * activated. */
 static int learn_owner(Watch *watch)
 {
     g_autoptr(sd_bus_message) reply = NULL;
@@ -233,8 +237,8 @@ static int learn_owner(Watch *watch)
         r = connection_call_simple(watch->client, "Subscribe", NULL, &reply);
     else {
         g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
-        r = sd_bus_get_property(watch->client->bus, PAREXEC_BUS_NAME, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE, "Version", &error,
-                                &reply, "s");
+        r = sd_bus_get_property(watch->client->bus, PAREXEC_BUS_NAME, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE,
+                                "Version", &error, &reply, "s");
         if (r < 0)
             return error_report(watch->client, &error, r);
     }
@@ -250,7 +254,9 @@ int watch_new(Client *client, const WatchHandler *handler, void *userdata, bool 
     g_autoptr(Watch) watch = g_new(Watch, 1);
     int r = connection_attach(client);
 
-    *watch = (Watch) { .client = client, .handler = handler, .userdata = userdata, .tasks = tasks, .owner = g_strdup("") };
+    *watch = (Watch){
+        .client = client, .handler = handler, .userdata = userdata, .tasks = tasks, .owner = g_strdup("")
+    };
     watch->slots = g_ptr_array_new_with_free_func(slot_destroy);
     if (r >= 0)
         r = add_matches(watch);

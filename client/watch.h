@@ -4,8 +4,8 @@
 #include "client/client.h"
 #include "client/task-info.h"
 
-/* Following what the daemon tells: it is subscribed to, and subscribed to again when it comes back. Signals of others than
- * the daemon are not believed. */
+/* Following what the daemon tells: it is subscribed to, and subscribed to again when it comes back.
+ * Signals of others than the daemon are not believed. */
 typedef struct WatchHandler {
     void (*task_changed)(const TaskInfo *change, void *userdata);
     void (*batch_finished)(uint64_t batch, const BatchResult *result, void *userdata);
@@ -18,9 +18,9 @@ typedef struct WatchHandler {
 
 typedef struct Watch Watch;
 
-/* Subscribes and returns when it counts; what is called from here on is told. The handler (its members may be NULL) and
- * userdata must outlive the watch; it calls from the client's event loop only. tasks: with TasksChanged and BatchFinished.
- * Reports. */
+/* Subscribes and returns when it counts; what is called from here on is told. The handler (its members may
+ * be NULL) and userdata must outlive the watch; it calls from the client's event loop only. tasks: with
+ * TasksChanged and BatchFinished. Reports. */
 int watch_new(Client *client, const WatchHandler *handler, void *userdata, bool tasks, Watch **ret);
 Watch *watch_free(Watch *watch);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Watch, watch_free)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Adding workers. A lease drains its workers when it ends, however the verb ends; a parctl that is killed outright leaves
- * them, visible in the status. */
+/* Adding workers. A lease drains its workers when it ends, however the verb ends; a parctl that is killed
+ * outright leaves them, visible in the status. */
 
 #include "client/worker-adding.h"
 
@@ -21,8 +21,9 @@ static int append_quantities(const WorkerOptions *options, sd_bus_message *m)
         const char *key;
         const Given *given;
     } quantities[] = {
-        { "memory-max", &options->memory },     { "memory-high", &options->memory_high }, { "cpu-quota", &options->cpus },
-        { "cpu-weight", &options->cpu_weight }, { "tasks-max", &options->tasks_max },
+        { "memory-max", &options->memory },   { "memory-high", &options->memory_high },
+        { "cpu-quota", &options->cpus },      { "cpu-weight", &options->cpu_weight },
+        { "tasks-max", &options->tasks_max },
     };
     int r = 0;
 
@@ -73,7 +74,8 @@ static int check_words(Client *client, const WorkerOptions *options)
     return 0;
 }
 
-int worker_add(Client *client, const WorkerOptions *options, bool force, sd_bus_error *ret_error, char **ret_path)
+int worker_add(Client *client, const WorkerOptions *options, bool force, sd_bus_error *ret_error,
+               char **ret_path)
 {
     g_autoptr(sd_bus_message) call = NULL, reply = NULL;
     const char *path;
@@ -106,7 +108,7 @@ int worker_add(Client *client, const WorkerOptions *options, bool force, sd_bus_
 
 void worker_lease_init(WorkerLease *lease, Client *client)
 {
-    *lease = (WorkerLease) { .client = client, .ids = g_ptr_array_new_with_free_func(g_free) };
+    *lease = (WorkerLease){ .client = client, .ids = g_ptr_array_new_with_free_func(g_free) };
 }
 
 int worker_lease_add(WorkerLease *lease, const WorkerOptions *options, uint64_t n)
@@ -168,10 +170,13 @@ static void drain(WorkerLease *lease, const char *id)
     g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
     g_autoptr(sd_bus_message) call = NULL;
 
-    if (connection_new_call(lease->client, "Drain", &call) < 0 || sd_bus_message_append_basic(call, 's', id) < 0)
+    if (connection_new_call(lease->client, "Drain", &call) < 0 ||
+        sd_bus_message_append_basic(call, 's', id) < 0)
         return;
-    if (connection_try_call(lease->client, call, &error, NULL) < 0 && error_exit_code(error.name) != PARCTL_FAILED)
-        output_error(_("worker %s was added for this call and could not be drained: parctl drain %s"), id, id);
+    if (connection_try_call(lease->client, call, &error, NULL) < 0 &&
+        error_exit_code(error.name) != PARCTL_FAILED)
+        output_error(_("worker %s was added for this call and could not be drained: parctl drain %s"), id,
+                     id);
 }
 
 void worker_lease_done(WorkerLease *lease)
@@ -182,8 +187,8 @@ void worker_lease_done(WorkerLease *lease)
     if (!lease->ids)
         return;
     if (lease->ids->len > 0 && connection_reopen(lease->client) >= 0) {
-        (void) sd_bus_match_signal(lease->client->bus, &slot, PAREXEC_BUS_NAME, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE, "WorkerRemoved",
-                                   on_worker_removed, left);
+        (void) sd_bus_match_signal(lease->client->bus, &slot, PAREXEC_BUS_NAME, PAREXEC_PATH,
+                                   PAREXEC_MANAGER_INTERFACE, "WorkerRemoved", on_worker_removed, left);
     }
     for (guint i = 0; i < lease->ids->len; i++) {
         g_hash_table_add(left, lease->ids->pdata[i]);

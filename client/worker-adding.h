@@ -12,9 +12,10 @@ typedef struct WorkerOptions {
     GPtrArray *env; /* "NAME=VALUE" */
 } WorkerOptions;
 
-/* One call of AddWorker: the path of the worker's object, or the error for those who look at it. -EINVAL without error:
- * bad usage, reported. */
-int worker_add(Client *client, const WorkerOptions *options, bool force, sd_bus_error *ret_error, char **ret_path);
+/* One call of AddWorker: the path of the worker's object, or the error for those who look at it. -EINVAL
+ * without error: bad usage, reported. */
+int worker_add(Client *client, const WorkerOptions *options, bool force, sd_bus_error *ret_error,
+               char **ret_path);
 
 /* Workers of this call. */
 typedef struct WorkerLease {

@@ -3,6 +3,8 @@
 
 #include "client/worker-table.h"
 
+#include <inttypes.h>
+
 #include "client/table.h"
 #include "client/text.h"
 #include "model/worker-spec.h"
@@ -65,7 +67,8 @@ static char *tasks_text(const WorkerInfo *worker)
     guint shown = MIN(worker->tasks->len, 3U);
 
     for (guint i = 0; i < shown; i++)
-        g_string_append_printf(text, "%s%" G_GUINT64_FORMAT, i > 0 ? " " : "", g_array_index(worker->tasks, uint64_t, i));
+        g_string_append_printf(text, "%s%" PRIu64, i > 0 ? " " : "",
+                               g_array_index(worker->tasks, uint64_t, i));
     if (worker->tasks->len > shown)
         g_string_append_printf(text, " +%u", worker->tasks->len - shown);
     return g_string_free(text, FALSE);
@@ -78,7 +81,8 @@ static char *bytes_or_unknown(uint64_t bytes)
 
 static char *memory_text(const WorkerInfo *worker)
 {
-    g_autofree char *used = bytes_or_unknown(worker->memory_bytes), *limit = format_bytes(worker->memory_max_bytes);
+    g_autofree char *used = bytes_or_unknown(worker->memory_bytes),
+                    *limit = format_bytes(worker->memory_max_bytes);
 
     return worker->memory_max_bytes == UINT64_MAX ? g_strdup(used) : g_strdup_printf("%s / %s", used, limit);
 }
@@ -117,8 +121,8 @@ static void add_state(Table *table, const WorkerInfo *worker)
 static void add_counts(Table *table, const WorkerInfo *worker)
 {
     table_add(table, COLOR_NONE, tasks_text(worker));
-    table_add_format(table, COLOR_NONE, "%" G_GUINT64_FORMAT, worker->done);
-    table_add_format(table, worker->failed > 0 ? COLOR_RED : COLOR_NONE, "%" G_GUINT64_FORMAT, worker->failed);
+    table_add_format(table, COLOR_NONE, "%" PRIu64, worker->done);
+    table_add_format(table, worker->failed > 0 ? COLOR_RED : COLOR_NONE, "%" PRIu64, worker->failed);
     table_add(table, COLOR_NONE, heartbeat_text(worker));
     table_add(table, COLOR_NONE, g_strdup(*worker->unit ? worker->unit : worker->control_group));
 }
@@ -149,7 +153,8 @@ static void add_wide_row(Table *table, const WorkerInfo *worker)
     if (worker->cpu_quota_usec_per_sec == UINT64_MAX)
         table_add(table, COLOR_NONE, NULL);
     else
-        table_add_format(table, COLOR_NONE, "%.0f %%", (double) worker->cpu_quota_usec_per_sec * 100 / USEC_PER_SEC);
+        table_add_format(table, COLOR_NONE, "%.0f %%",
+                         (double) worker->cpu_quota_usec_per_sec * 100 / USEC_PER_SEC);
     table_add_format(table, COLOR_NONE, "%u", worker->slots);
     add_counts(table, worker);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Finding one's own cgroups: /proc/self/cgroup names a path within each hierarchy, /proc/self/mountinfo tells where which
- * part of that hierarchy is mounted. The root of the hierarchy counts as none: it belongs to the machine. */
+/* Finding one's own cgroups: /proc/self/cgroup names a path within each hierarchy, /proc/self/mountinfo
+ * tells where which part of that hierarchy is mounted. The root of the hierarchy counts as none: it
+ * belongs to the machine. */
 #include "worker/cgroup-table.h"
 
 #include <string.h>
@@ -26,13 +27,15 @@ static char *find_path(char *const *lines, const char *controller)
 
         if (g_strv_length(fields) != 3)
             continue;
-        if (controller ? list_has(fields[1], controller) : strcmp(fields[0], "0") == 0 && fields[1][0] == '\0')
+        if (controller ? list_has(fields[1], controller)
+                       : strcmp(fields[0], "0") == 0 && fields[1][0] == '\0')
             return g_strdup(fields[2]);
     }
     return NULL;
 }
 
-/* Joins a mount of the part "root" of a hierarchy with a path of the whole; NULL: the path lies outside of that part. */
+/* Joins a mount of the part "root" of a hierarchy with a path of the whole; NULL: the path lies outside of
+ * that part. */
 static char *join_mount(const char *root, const char *mount_point, const char *path)
 {
     size_t n = strcmp(root, "/") == 0 ? 0 : strlen(root);

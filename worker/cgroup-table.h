@@ -3,8 +3,8 @@
 
 #include "util/macro.h"
 
-/* Where a process stands: its directory in each hierarchy that matters here. NULL: it has none, or none that is
- * mounted where it can be seen. */
+/* Where a process stands: its directory in each hierarchy that matters here. NULL: it has none, or none
+ * that is mounted where it can be seen. */
 typedef struct CgroupTable {
     char *unified; /* cgroup v2, with controllers or (hybrid) without */
     char *memory, *cpuacct, *freezer; /* cgroup v1 */

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The worker's end of the protocol with the daemon: peer-to-peer D-Bus over an AF_UNIX socket. Owned by main. The daemon
- * may be gone at any time and for long; the worker works on. Nothing here blocks, and what is queued for a daemon that does
- * not read is bounded: results stay in the runner's queue, at most GROUPS_IN_FLIGHT groups are under way.
+/* The worker's end of the protocol with the daemon: peer-to-peer D-Bus over an AF_UNIX socket. Owned by
+ * main. The daemon may be gone at any time and for long; the worker works on. Nothing here blocks, and
+ * what is queued for a daemon that does not read is bounded: results stay in the runner's queue, at most
+ * GROUPS_IN_FLIGHT groups are under way.
  *
  *   WAITING ──timer──► REGISTERING ──reply──► REGISTERED
  *      ▲ connection lost    │                     │
  *      └────────────────────┴─────────────────────┘      an error as the reply: refused, the worker ends
  *
- * On a lost connection the groups under way count as unsent again; the next Register presents what is held and what has
- * finished, so that the daemon's picture is complete whatever got lost. */
+ * On a lost connection the groups under way count as unsent again; the next Register presents what is held
+ * and what has finished, so that the daemon's picture is complete whatever got lost. */
 #include "worker/daemon-link.h"
 
 #include <inttypes.h>
@@ -81,12 +82,14 @@ static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error
 /* Did sd-bus make up this reply because the connection ended? */
 static bool is_connection_error(const sd_bus_error *error)
 {
-    return sd_bus_error_has_names(error, SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_DISCONNECTED, SD_BUS_ERROR_TIMEOUT);
+    return sd_bus_error_has_names(error, SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_DISCONNECTED,
+                                  SD_BUS_ERROR_TIMEOUT);
 }
 
 /* ------------------------------------------------------------------ results */
 
-static int call_delivery(DaemonLink *link, sd_bus_message *message, sd_bus_message_handler_t on_reply, uint64_t group)
+static int call_delivery(DaemonLink *link, sd_bus_message *message, sd_bus_message_handler_t on_reply,
+                         uint64_t group)
 {
     g_autoptr(sd_bus_slot) slot = NULL;
     g_autofree Delivery *delivery = g_new(Delivery, 1);
@@ -133,7 +136,8 @@ static int send_group(DaemonLink *link)
     g_autoptr(sd_bus_message) message = NULL;
     int r, n;
 
-    r = sd_bus_message_new_method_call(link->bus, &message, NULL, PAREXEC_LINK_PATH, PAREXEC_LINK_INTERFACE, "Finished");
+    r = sd_bus_message_new_method_call(link->bus, &message, NULL, PAREXEC_LINK_PATH, PAREXEC_LINK_INTERFACE,
+                                       "Finished");
     if (r < 0)
         return r;
     n = runner_message_append_results(message, runner_results(link->runner));
@@ -167,14 +171,16 @@ static bool has_room(DaemonLink *link)
 {
     uint64_t unsent;
 
-    return link->registered && sd_bus_get_n_queued_write(link->bus, &unsent) >= 0 && unsent < UNSENT_MESSAGES_MAX;
+    return link->registered && sd_bus_get_n_queued_write(link->bus, &unsent) >= 0 &&
+           unsent < UNSENT_MESSAGES_MAX;
 }
 
 static int new_notice(DaemonLink *link, const char *member, sd_bus_message **ret)
 {
     int r;
 
-    r = sd_bus_message_new_method_call(link->bus, ret, NULL, PAREXEC_LINK_PATH, PAREXEC_LINK_INTERFACE, member);
+    r = sd_bus_message_new_method_call(link->bus, ret, NULL, PAREXEC_LINK_PATH, PAREXEC_LINK_INTERFACE,
+                                       member);
     return r < 0 ? r : sd_bus_message_set_expect_reply(*ret, 0);
 }
 
@@ -205,8 +211,8 @@ static int on_heartbeat(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
     r = new_notice(link, "Heartbeat", &message);
     if (r >= 0)
-        r = sd_bus_message_append(message, "a{sv}", 2, "running", "u", runner_n_running(link->runner), "ahead", "u",
-                                  runner_n_ahead(link->runner));
+        r = sd_bus_message_append(message, "a{sv}", 2, "running", "u", runner_n_running(link->runner),
+                                  "ahead", "u", runner_n_ahead(link->runner));
     if (r >= 0)
         r = sd_bus_send(link->bus, message, NULL);
     if (r < 0)
@@ -301,9 +307,10 @@ static const sd_bus_vtable runner_vtable[] = {
     SD_BUS_METHOD_WITH_ARGS("Run",
                             SD_BUS_ARGS("a" PAREXEC_LINK_CONTEXT, contexts, "a" PAREXEC_LINK_TASK, tasks,
                                         "a" PAREXEC_LINK_TASK_FD, fds),
-                            SD_BUS_NO_RESULT, runner_method_run, SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_METHOD_NO_REPLY),
-    SD_BUS_METHOD_WITH_ARGS("Recall", SD_BUS_ARGS("at", tasks), SD_BUS_RESULT("at", given_back), runner_method_recall,
-                            SD_BUS_VTABLE_UNPRIVILEGED),
+                            SD_BUS_NO_RESULT, runner_method_run,
+                            SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_METHOD_NO_REPLY),
+    SD_BUS_METHOD_WITH_ARGS("Recall", SD_BUS_ARGS("at", tasks), SD_BUS_RESULT("at", given_back),
+                            runner_method_recall, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_ARGS("at", tasks), SD_BUS_NO_RESULT, runner_method_cancel,
                             SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_METHOD_NO_REPLY),
     SD_BUS_METHOD_WITH_ARGS("Exit", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, runner_method_exit,
@@ -364,7 +371,8 @@ static int on_register_reply(sd_bus_message *reply, void *userdata, sd_bus_error
     return 0;
 }
 
-/* What is held: the tasks that run or are ahead, and, as if they still ran, those whose results do not go with this message. */
+/* What is held: the tasks that run or are ahead, and, as if they still ran, those whose results do not go
+ * with this message. */
 static GArray *rows_to_present(DaemonLink *link)
 {
     GArray *rows = runner_held(link->runner);
@@ -386,7 +394,8 @@ static int send_register(DaemonLink *link)
     g_autoptr(GArray) rows = rows_to_present(link);
     int r, n;
 
-    r = sd_bus_message_new_method_call(link->bus, &message, NULL, PAREXEC_LINK_PATH, PAREXEC_LINK_INTERFACE, "Register");
+    r = sd_bus_message_new_method_call(link->bus, &message, NULL, PAREXEC_LINK_PATH, PAREXEC_LINK_INTERFACE,
+                                       "Register");
     if (r < 0)
         return r;
     r = sd_bus_message_append(message, "s", link->record->id);
@@ -439,11 +448,13 @@ static int start_bus(DaemonLink *link, int *fd)
     steal_fd(fd);
     if ((r = sd_bus_set_bus_client(link->bus, 0)) < 0 || (r = sd_bus_negotiate_fds(link->bus, 1)) < 0)
         return r;
-    r = sd_bus_add_object_vtable(link->bus, NULL, PAREXEC_LINK_PATH, PAREXEC_RUNNER_INTERFACE, runner_vtable, link);
+    r = sd_bus_add_object_vtable(link->bus, NULL, PAREXEC_LINK_PATH, PAREXEC_RUNNER_INTERFACE, runner_vtable,
+                                 link);
     if (r < 0)
         return r;
-    r = sd_bus_match_signal_async(link->bus, NULL, "org.freedesktop.DBus.Local", "/org/freedesktop/DBus/Local",
-                                  "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, NULL, link);
+    r = sd_bus_match_signal_async(link->bus, NULL, "org.freedesktop.DBus.Local",
+                                  "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local", "Disconnected",
+                                  on_disconnected, NULL, link);
     if (r < 0)
         return r;
     r = sd_bus_start(link->bus);
@@ -496,7 +507,8 @@ static int add_timer(DaemonLink *link, sd_event_source **ret, sd_event_time_hand
     return r < 0 ? r : sd_event_source_set_enabled(*ret, SD_EVENT_OFF);
 }
 
-int daemon_link_new(sd_event *event, const LaunchRecord *record, const DaemonLinkEvents *events, DaemonLink **ret)
+int daemon_link_new(sd_event *event, const LaunchRecord *record, const DaemonLinkEvents *events,
+                    DaemonLink **ret)
 {
     g_autoptr(DaemonLink) link = g_new0(DaemonLink, 1);
     int r;
@@ -506,7 +518,8 @@ int daemon_link_new(sd_event *event, const LaunchRecord *record, const DaemonLin
     link->events = *events;
     link->retry_usec = RETRY_FIRST_USEC;
     link->heartbeat_usec = MAX(record->heartbeat_usec, USEC_PER_MSEC);
-    if ((r = add_timer(link, &link->retry, on_retry)) < 0 || (r = add_timer(link, &link->heartbeat, on_heartbeat)) < 0 ||
+    if ((r = add_timer(link, &link->retry, on_retry)) < 0 ||
+        (r = add_timer(link, &link->heartbeat, on_heartbeat)) < 0 ||
         (r = add_timer(link, &link->orphan, on_orphan)) < 0)
         return r;
     *ret = g_steal_pointer(&link);

@@ -10,13 +10,15 @@ typedef struct DaemonLink DaemonLink;
 typedef struct DaemonLinkEvents {
     void (*refused)(const char *why, void *userdata); /* the daemon does not want this worker */
     void (*exit)(void *userdata);                     /* the daemon tells it to end */
-    void (*orphaned)(void *userdata);                 /* no daemon has answered for the orphan time; again while none does */
+    void (*orphaned)(void *userdata); /* no daemon has answered for the orphan time; again while none does */
     void (*delivered)(void *userdata);                /* every result is acknowledged */
     void *userdata;
 } DaemonLinkEvents;
 
-/* Connects as soon as the loop runs, and again whenever the connection is lost. The record and the runner must stay. */
-int daemon_link_new(sd_event *event, const LaunchRecord *record, const DaemonLinkEvents *events, DaemonLink **ret) _warn_unused_;
+/* Connects as soon as the loop runs, and again whenever the connection is lost. The record and the runner
+ * must stay. */
+int daemon_link_new(sd_event *event, const LaunchRecord *record, const DaemonLinkEvents *events,
+                    DaemonLink **ret) _warn_unused_;
 void daemon_link_set_runner(DaemonLink *link, Runner *runner);
 DaemonLink *daemon_link_free(DaemonLink *link); /* takes NULL, returns NULL */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DaemonLink, daemon_link_free)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Small files of the kernel. They tell what holds at the moment of the read, so nothing is buffered here; what is read
- * again and again (usage of a leaf) comes from descriptors that stay open, by pread(2). */
+/* Small files of the kernel. They tell what holds at the moment of the read, so nothing is buffered here;
+ * what is read again and again (usage of a leaf) comes from descriptors that stay open, by pread(2). */
 #include "worker/kernel-file.h"
 
 #include <fcntl.h>

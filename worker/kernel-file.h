@@ -13,7 +13,8 @@ int kernel_file_read(int directory, const char *name, char **ret) _warn_unused_;
 /* Replaces what the file says by one write(2). */
 int kernel_file_write(int directory, const char *name, const char *text) _warn_unused_;
 
-/* From an open file, again and again: its number, or the number that follows KEY in its lines "KEY NUMBER". */
+/* From an open file, again and again: its number, or the number that follows KEY in its lines "KEY
+ * NUMBER". */
 int kernel_fd_number(int fd, uint64_t *ret) _warn_unused_;
 int kernel_fd_key(int fd, const char *key, uint64_t *ret) _warn_unused_;
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The cgroup of one slot, in all hierarchies that the tree has open. Owned by the slot. Its files stay open, since each
- * task reads them; between two tasks it is empty, and each task's figures are the differences to those before it.
+/* The cgroup of one slot, in all hierarchies that the tree has open. Owned by the slot. Its files stay
+ * open, since each task reads them; between two tasks it is empty, and each task's figures are the
+ * differences to those before it.
  *
- * No PID is ever written to cgroup.procs here: from idle that costs an RCU grace period. Tasks are born in the unified
- * leaf, and move themselves, single-threaded, into the v1 ones. */
+ * No PID is ever written to cgroup.procs here: from idle that costs an RCU grace period. Tasks are born in
+ * the unified leaf, and move themselves, single-threaded, into the v1 ones. */
 #include "worker/leaf-cgroup.h"
 
 #include <fcntl.h>
@@ -16,8 +17,8 @@
 
 #include "worker/kernel-file.h"
 
-/* Memory still charged to an empty leaf (page cache of earlier tasks) counts into the next peak. So much is taken off
- * by subtraction; above it the leaf is made anew. */
+/* Memory still charged to an empty leaf (page cache of earlier tasks) counts into the next peak. So much
+ * is taken off by subtraction; above it the leaf is made anew. */
 #define RESIDUE_MAX_BYTES (UINT64_C(8) << 20)
 #define NAMES_TRIED_MAX 16
 #define LIMIT_NONE UINT64_MAX
@@ -27,6 +28,7 @@ struct LeafCgroup {
     uint32_t slot, generation;
     char name[32];
     bool used;          /* a task ran here since it was made */
+    bool killed;        /* as a whole, since it was made: no task may be born here any more */
     bool peak_resets;   /* the kernel can set the peak back */
     int unified, memory, cpuacct, freezer; /* directories */
     int joins[LEAF_JOINS_MAX];
@@ -34,7 +36,6 @@ struct LeafCgroup {
     int kill, events, cpu, peak, usage, oom; /* files */
     uint64_t memory_max_bytes;               /* as set */
     uint64_t cpu_base, oom_base, residue_bytes;
-    bool killed;             /* as a whole, since it was made */
 };
 
 static void leaf_forget_fds(LeafCgroup *leaf)
@@ -59,7 +60,8 @@ static void leaf_close(LeafCgroup *leaf)
 /* Removes the cgroups of this name; false: something is still in one of them. */
 static bool leaf_remove(const LeafCgroup *leaf)
 {
-    const int parents[] = { leaf->tree->unified, leaf->tree->memory, leaf->tree->cpuacct, leaf->tree->freezer };
+    const int parents[] = { leaf->tree->unified, leaf->tree->memory, leaf->tree->cpuacct,
+                            leaf->tree->freezer };
     bool gone = true;
 
     for (size_t i = 0; i < G_N_ELEMENTS(parents); i++)
@@ -135,7 +137,8 @@ static int leaf_make_named(LeafCgroup *leaf)
     if (leaf->generation == 0)
         (void) snprintf(leaf->name, sizeof leaf->name, "slot-%" PRIu32, leaf->slot);
     else
-        (void) snprintf(leaf->name, sizeof leaf->name, "slot-%" PRIu32 ".%" PRIu32, leaf->slot, leaf->generation);
+        (void) snprintf(leaf->name, sizeof leaf->name, "slot-%" PRIu32 ".%" PRIu32, leaf->slot,
+                        leaf->generation);
     if ((r = leaf_open_one(leaf, leaf->tree->unified, &leaf->unified)) < 0 ||
         (r = leaf_open_one(leaf, leaf->tree->memory, &leaf->memory)) < 0 ||
         (r = leaf_open_one(leaf, leaf->tree->cpuacct, &leaf->cpuacct)) < 0 ||
@@ -202,8 +205,8 @@ int leaf_cgroup_replace(LeafCgroup *leaf)
     return leaf_make(leaf);
 }
 
-/* v1 has a second limit on memory and swap together, which may not lie below the first: it is lifted before and set
- * after. It is missing where the kernel does not account swap. */
+/* v1 has a second limit on memory and swap together, which may not lie below the first: it is lifted
+ * before and set after. It is missing where the kernel does not account swap. */
 static int leaf_write_limit_v1(LeafCgroup *leaf, const char *text)
 {
     int r;
@@ -218,7 +221,8 @@ static int leaf_write_limit_v1(LeafCgroup *leaf, const char *text)
 static int leaf_write_limit(LeafCgroup *leaf, uint64_t memory_max_bytes)
 {
     bool v2 = leaf->tree->unified_memory, unlimited = memory_max_bytes == LIMIT_NONE;
-    g_autofree char *text = unlimited ? g_strdup(v2 ? "max" : "-1") : g_strdup_printf("%" PRIu64, memory_max_bytes);
+    g_autofree char *text =
+        unlimited ? g_strdup(v2 ? "max" : "-1") : g_strdup_printf("%" PRIu64, memory_max_bytes);
     int r;
 
     if (!v2)
@@ -307,11 +311,12 @@ static void leaf_kill_one_by_one(const LeafCgroup *leaf)
 
 void leaf_cgroup_kill(LeafCgroup *leaf)
 {
-    /* Recent kernels (seen on 6.18, cgroup_css_set_fork()) compare how often the cgroup of the parent and that of the child were killed, and takes
-     * a child born into a cgroup that was killed once for one that escaped: such a leaf is of no use any more. */
-    leaf->killed = true;
-    if (leaf->kill >= 0 && pwrite(leaf->kill, "1", 1, 0) == 1)
+    if (leaf->kill >= 0 && pwrite(leaf->kill, "1", 1, 0) == 1) {
+        /* Recent kernels (seen on 6.18, cgroup_css_set_fork()) compare how often the cgroups of parent and
+         * child were killed, and take a child born into one that was killed for one that escaped: it dies. */
+        leaf->killed = true;
         return;
+    }
     /* without it, what forks fast could outrun us: frozen it cannot */
     if (leaf->freezer >= 0)
         (void) !kernel_file_write(leaf->freezer, "freezer.state", "FROZEN");

@@ -18,13 +18,13 @@ int leaf_cgroup_new(const LeafTree *tree, uint32_t slot, LeafCgroup **ret) _warn
 LeafCgroup *leaf_cgroup_free(LeafCgroup *leaf); /* removes it, if it is empty; takes NULL, returns NULL */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(LeafCgroup, leaf_cgroup_free)
 
-/* Before a task: counters at zero, its memory limit set (UINT64_MAX: none). The leaf must be empty. Where the kernel
- * cannot set the peak back, or memory of earlier tasks lies about, this is a new cgroup. -EOPNOTSUPP: all is ready, but
- * memory cannot be limited. */
+/* Before a task: counters at zero, its memory limit set (UINT64_MAX: none). The leaf must be empty. Where
+ * the kernel cannot set the peak back, or memory of earlier tasks lies about, this is a new cgroup.
+ * -EOPNOTSUPP: all is ready, but memory cannot be limited. */
 int leaf_cgroup_prepare(LeafCgroup *leaf, uint64_t memory_max_bytes) _warn_unused_;
 
-/* For the birth of the task's first process: the directory for CLONE_INTO_CGROUP (-EBADF: none), and the files to
- * which the process must write "0" itself. Valid until the next prepare or replace. */
+/* For the birth of the task's first process: the directory for CLONE_INTO_CGROUP (-EBADF: none), and the
+ * files to which the process must write "0" itself. Valid until the next prepare or replace. */
 int leaf_cgroup_birth_fd(const LeafCgroup *leaf);
 const int *leaf_cgroup_join_fds(const LeafCgroup *leaf, size_t *ret_n);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The worker's own cgroups. A hierarchy is used only if the worker is alone in a cgroup of its own there: the manager may
- * have left it in a slice or in the root of some v1 hierarchies, where "slot-0" would belong to everybody. Made once at
- * the start, while no task runs; never changed afterwards. */
+/* The worker's own cgroups. A hierarchy is used only if the worker is alone in a cgroup of its own there:
+ * the manager may have left it in a slice or in the root of some v1 hierarchies, where "slot-0" would
+ * belong to everybody. Made once at the start, while no task runs; never changed afterwards. */
 #include "worker/leaf-tree.h"
 
 #include <fcntl.h>
@@ -73,12 +73,13 @@ static void enable_controllers(int directory)
             continue;
         r = kernel_file_write(directory, "cgroup.subtree_control", text);
         if (r < 0)
-            (void) log_warning_errno(r, "Cannot turn on the %s controller for tasks, ignoring: %m", wanted[i]);
+            (void) log_warning_errno(r, "Cannot turn on the %s controller for tasks, ignoring: %m",
+                                     wanted[i]);
     }
 }
 
-/* The kernel lets no process stand in a v2 cgroup whose children have controllers: the worker moves aside. This is the
- * one time that a process is moved; tasks are born in their leaves. */
+/* The kernel lets no process stand in a v2 cgroup whose children have controllers: the worker moves aside.
+ * This is the one time that a process is moved; tasks are born in their leaves. */
 static int enter_runtime_leaf(int directory)
 {
     if (mkdirat(directory, RUNTIME_LEAF, 0755) < 0 && errno != EEXIST)

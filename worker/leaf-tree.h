@@ -3,7 +3,8 @@
 
 #include "util/macro.h"
 
-/* The worker's own cgroups, below which each slot gets its leaf: an open directory for each hierarchy that serves.
+/* The worker's own cgroups, below which each slot gets its leaf: an open directory for each hierarchy that
+ * serves.
  *
  *               unified                       memory        cpuacct       freezer
  *   v2          limits, usage, birth, kill    –             –             –
@@ -15,9 +16,9 @@ typedef struct LeafTree {
     bool unified_memory;                   /* the leaves of the unified hierarchy have a memory controller */
 } LeafTree;
 
-/* Finds them, and makes ready what must be: on v2 the caller moves into a leaf "runtime" and the controllers are turned
- * on. Must be called while the caller is the only process in its cgroups. Returns 0, or -ENOENT with a sentence on why
- * there is nothing to work with. */
+/* Finds them, and makes ready what must be: on v2 the caller moves into a leaf "runtime" and the
+ * controllers are turned on. Must be called while the caller is the only process in its cgroups. Returns
+ * 0, or -ENOENT with a sentence on why there is nothing to work with. */
 int leaf_tree_open(LeafTree **ret, char **ret_why) _warn_unused_;
 LeafTree *leaf_tree_free(LeafTree *tree); /* takes NULL, returns NULL */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(LeafTree, leaf_tree_free)

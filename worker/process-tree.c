@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The tree of processes below the worker, read from /proc: what is left for killing a task where no cgroup can be made.
- * A snapshot is never exact; the caller kills and looks again until nothing is found. A PID of the snapshot may belong to
- * another process by the time it is killed, so each is pinned by a pidfd and its start time compared first. */
+/* The tree of processes below the worker, read from /proc: what is left for killing a task where no cgroup
+ * can be made. A snapshot is never exact; the caller kills and looks again until nothing is found. A PID
+ * of the snapshot may belong to another process by the time it is killed, so each is pinned by a pidfd and
+ * its start time compared first. */
 #include "worker/process-tree.h"
 
 #include <dirent.h>
@@ -19,9 +20,11 @@ typedef struct Process {
     pid_t pid, parent, session;
     uint64_t start_time;
     bool zombie;
-    bool ours;     /* a descendant of the caller */
-    bool belongs;  /* to the task */
+    unsigned marks;
 } Process;
+
+/* Marks that pass from parents to children. */
+enum { MARK_OURS = 1 /* a descendant of the caller */, MARK_MEMBER = 2 /* of the task */ };
 
 /* The fields of /proc/PID/stat follow the last ")" of the name, which may hold anything. */
 static int process_parse(const char *stat, Process *ret)
@@ -33,8 +36,8 @@ static int process_parse(const char *stat, Process *ret)
 
     if (!rest || sscanf(stat, "%d", &pid) != 1)
         return -EINVAL;
-    if (sscanf(rest + 1, " %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %" SCNu64, &state,
-               &parent, &session, &start_time) != 4)
+    if (sscanf(rest + 1, " %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %" SCNu64,
+               &state, &parent, &session, &start_time) != 4)
         return -EINVAL;
     *ret = (Process) { .pid = pid, .parent = parent, .session = session, .start_time = start_time,
                        .zombie = state == 'Z' || state == 'X' };
@@ -52,7 +55,7 @@ static int process_read(int proc, const char *pid, Process *ret)
 static GArray *snapshot(int proc)
 {
     GArray *processes = g_array_new(FALSE, FALSE, sizeof(Process));
-    DIR *directory = fdopendir(dup(proc));
+    DIR *directory = fdopendir(fcntl(proc, F_DUPFD_CLOEXEC, 3));
     struct dirent *entry;
 
     while (directory && (entry = readdir(directory))) {
@@ -84,7 +87,7 @@ static bool carries_task(int proc, pid_t pid, uint64_t task)
 }
 
 /* Spreads a mark from parents to children until nothing changes: trees are shallow, few rounds do. */
-static void mark_descendants(GArray *processes, GHashTable *by_pid, size_t mark)
+static void mark_descendants(GArray *processes, GHashTable *by_pid, unsigned mark)
 {
     bool changed = true;
 
@@ -92,11 +95,12 @@ static void mark_descendants(GArray *processes, GHashTable *by_pid, size_t mark)
         changed = false;
         for (guint i = 0; i < processes->len; i++) {
             Process *process = &g_array_index(processes, Process, i);
-            bool *own = (bool *) ((char *) process + mark);
-            Process *parent = g_hash_table_lookup(by_pid, GINT_TO_POINTER(process->parent));
+            const Process *parent = g_hash_table_lookup(by_pid, GINT_TO_POINTER(process->parent));
 
-            if (parent && !*own && *(bool *) ((char *) parent + mark))
-                *own = changed = true;
+            if (!parent || (process->marks & mark) || !(parent->marks & mark))
+                continue;
+            process->marks |= mark;
+            changed = true;
         }
     }
 }
@@ -109,17 +113,19 @@ static void mark_members(int proc, GArray *processes, const ProcessOwner *owner)
         Process *process = &g_array_index(processes, Process, i);
 
         g_hash_table_insert(by_pid, GINT_TO_POINTER(process->pid), process);
-        process->ours = process->parent == getpid();
+        process->marks = process->parent == getpid() ? MARK_OURS : 0;
     }
-    mark_descendants(processes, by_pid, offsetof(Process, ours));
+    mark_descendants(processes, by_pid, MARK_OURS);
     for (guint i = 0; i < processes->len; i++) {
         Process *process = &g_array_index(processes, Process, i);
 
-        process->belongs = process->ours &&
-                           (owner->alone || process->pid == owner->first || process->session == owner->first ||
-                            carries_task(proc, process->pid, owner->task));
+        if (!(process->marks & MARK_OURS))
+            continue;
+        if (owner->alone || process->pid == owner->first || process->session == owner->first ||
+            carries_task(proc, process->pid, owner->task))
+            process->marks |= MARK_MEMBER;
     }
-    mark_descendants(processes, by_pid, offsetof(Process, belongs));
+    mark_descendants(processes, by_pid, MARK_MEMBER);
 }
 
 static void process_kill(int proc, const Process *process)
@@ -145,7 +151,7 @@ int process_tree_kill(const ProcessOwner *owner)
     for (guint i = 0; i < processes->len; i++) {
         const Process *process = &g_array_index(processes, Process, i);
 
-        if (process->belongs && !process->zombie) {
+        if ((process->marks & MARK_MEMBER) && !process->zombie) {
             process_kill(proc, process);
             n++;
         }

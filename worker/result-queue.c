@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Results on their way to the daemon. Owned by the runner. Two lists, both oldest first: what was sent and is not yet
- * acknowledged, and what waits to be sent. */
+/* Results on their way to the daemon. Owned by the runner. Two lists, both oldest first: what was sent and
+ * is not yet acknowledged, and what waits to be sent. */
 #include "worker/result-queue.h"
 
 typedef struct QueuedResult {

@@ -3,8 +3,8 @@
 
 #include "model/task-spec.h"
 
-/* Results on their way to the daemon. Each is kept until the group it was sent with is acknowledged; groups are numbered
- * from 1 by the sender. */
+/* Results on their way to the daemon. Each is kept until the group it was sent with is acknowledged;
+ * groups are numbered from 1 by the sender. */
 typedef struct ResultQueue ResultQueue;
 
 ResultQueue *result_queue_new(void);
@@ -21,4 +21,5 @@ const GList *result_queue_unsent(const ResultQueue *queue);
 
 void result_queue_sent(ResultQueue *queue, size_t n, uint64_t group); /* the oldest n unsent ones */
 void result_queue_acknowledged(ResultQueue *queue, uint64_t group);
-void result_queue_unsend(ResultQueue *queue); /* the connection is gone: all must be sent again, in their old order */
+/* The connection is gone: all must be sent again, in their old order. */
+void result_queue_unsend(ResultQueue *queue);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reading and writing the worker protocol's messages. Stateless. What comes in has been checked against the signature by
- * sd-bus; here it is checked for sense. */
+/* Reading and writing the worker protocol's messages. Stateless. What comes in has been checked against
+ * the signature by sd-bus; here it is checked for sense. */
 #include "worker/runner-message.h"
 
 #include <fcntl.h>
@@ -15,7 +15,8 @@ int runner_message_append_held(sd_bus_message *message, const HeldRow *rows, siz
 
     r = sd_bus_message_open_container(message, 'a', PAREXEC_LINK_HELD);
     for (size_t i = 0; i < n && r >= 0; i++)
-        r = sd_bus_message_append(message, PAREXEC_LINK_HELD, rows[i].task, rows[i].fence, rows[i].start_usec);
+        r = sd_bus_message_append(message, PAREXEC_LINK_HELD, rows[i].task, rows[i].fence,
+                                  rows[i].start_usec);
     return r < 0 ? r : sd_bus_message_close_container(message);
 }
 
@@ -28,9 +29,10 @@ static int append_result(sd_bus_message *message, const TaskResult *result)
     r = sd_bus_message_open_container(message, 'r', "ttsiiittttay");
     if (r < 0)
         return r;
-    r = sd_bus_message_append(message, "ttsiiitttt", result->task, result->fence, outcome_to_string(result->outcome),
-                              result->exit_status, result->signal, result->error, result->start_usec, result->end_usec,
-                              result->cpu_nsec, result->memory_peak_bytes);
+    r = sd_bus_message_append(message, "ttsiiitttt", result->task, result->fence,
+                              outcome_to_string(result->outcome), result->exit_status, result->signal,
+                              result->error, result->start_usec, result->end_usec, result->cpu_nsec,
+                              result->memory_peak_bytes);
     if (r < 0)
         return r;
     r = sd_bus_message_append_array(message, 'y', tail, size);
@@ -43,7 +45,8 @@ int runner_message_append_results(sd_bus_message *message, const ResultQueue *qu
     int r;
 
     r = sd_bus_message_open_container(message, 'a', PAREXEC_LINK_RESULT);
-    for (const GList *link = result_queue_unsent(queue); link && n < RESULT_GROUP_MAX && r >= 0; link = link->next, n++)
+    for (const GList *link = result_queue_unsent(queue); link && n < RESULT_GROUP_MAX && r >= 0;
+         link = link->next, n++)
         r = append_result(message, link->data);
     if (r >= 0)
         r = sd_bus_message_close_container(message);
@@ -52,7 +55,8 @@ int runner_message_append_results(sd_bus_message *message, const ResultQueue *qu
 
 /* ------------------------------------------------------------------ Run */
 
-/* A byte string that C can hold: its closing NUL may be on the wire or not, another NUL may not be in it. Empty: NULL. */
+/* A byte string that C can hold: its closing NUL may be on the wire or not, another NUL may not be in it.
+ * Empty: NULL. */
 static int read_string(sd_bus_message *message, GBytes **ret)
 {
     const void *data;
@@ -169,7 +173,8 @@ static int read_tasks(sd_bus_message *message, GPtrArray *tasks)
     return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
-/* The message's descriptors are closed with it: the task gets one of its own, above those of the standard streams. */
+/* The message's descriptors are closed with it: the task gets one of its own, above those of the standard
+ * streams. */
 static int give_descriptor(GPtrArray *tasks, uint64_t id, uint32_t which, int fd)
 {
     for (guint i = 0; i < tasks->len && which < _STREAM_MAX; i++) {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The tasks of a worker. Owned by main. Tasks ahead stand in a list, in the order they came; a slot that falls free takes
- * the next at once. Every child is reaped in one place (on_child), whether it was ours or an orphan we are the subreaper
- * of. Three things happen later than they could, each by one timer for all slots:
+/* The tasks of a worker. Owned by main. Tasks ahead stand in a list, in the order they came; a slot that
+ * falls free takes the next at once. Every child is reaped in one place (on_child), whether it was ours or
+ * an orphan we are the subreaper of. Three things happen later than they could, each by one timer for all
+ * slots:
  *
- *   tick   results are handed over in groups, at most 5 ms old; a start is told of only if the task still runs then
+ *   tick   results are handed over in groups, at most 5 ms old; a start is told of if the task still runs
  *   sweep  slots whose processes would not die at once are looked at again, less and less often
  *   more   a loop iteration starts a few tasks at most, the rest in the next one
  */
@@ -50,7 +51,8 @@ static void arm(sd_event_source *timer, uint64_t usec, bool *armed)
 {
     if (*armed)
         return;
-    if (sd_event_source_set_time_relative(timer, usec) >= 0 && sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT) >= 0)
+    if (sd_event_source_set_time_relative(timer, usec) >= 0 &&
+        sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT) >= 0)
         *armed = true;
 }
 
@@ -62,7 +64,8 @@ static bool has_untold(const Runner *runner)
     return false;
 }
 
-/* Sends results at once if a slot has nothing to do, since the daemon may have something for it; else soon. */
+/* Sends results at once if a slot has nothing to do, since the daemon may have something for it; else
+ * soon. */
 static void runner_report(Runner *runner)
 {
     bool idle_slot = runner->n_running < runner->n_slots && runner->ahead.length == 0;
@@ -154,8 +157,9 @@ static void abandon(Slot *slot)
 {
     int r = 0;
 
-    log_warning("Processes of task %" PRIu64 " could not be killed in %" PRIu64 " s; leaving them alone%s%s.", slot->task->id,
-                CLEARING_MAX_USEC / USEC_PER_SEC, slot->leaf ? " in " : "", slot->leaf ? leaf_cgroup_name(slot->leaf) : "");
+    log_warning("Processes of task %" PRIu64 " could not be killed in %" PRIu64 " s; leaving them alone%s%s.",
+                slot->task->id, CLEARING_MAX_USEC / USEC_PER_SEC, slot->leaf ? " in " : "",
+                slot->leaf ? leaf_cgroup_name(slot->leaf) : "");
     if (slot->leaf)
         r = leaf_cgroup_replace(slot->leaf);
     if (r < 0)
@@ -174,8 +178,8 @@ static bool runner_clear(Runner *runner, Slot *slot)
     return true;
 }
 
-/* Looks at the slots that are clearing, and kills on where a cancelled task still runs; true: there is something to
- * come back for. */
+/* Looks at the slots that are clearing, and kills on where a cancelled task still runs; true: there is
+ * something to come back for. */
 static bool runner_sweep(Runner *runner)
 {
     bool again = false;
@@ -305,7 +309,8 @@ void runner_add(Runner *runner, RunnerTask *task)
     Surroundings *surroundings = g_hash_table_lookup(runner->contexts, &task->context);
 
     if (runner->stopping || (held && held->fence == task->fence)) {
-        log_warning("Task %" PRIu64 " was given %s, ignoring.", task->id, held ? "twice" : "while the worker ends");
+        log_warning("Task %" PRIu64 " was given %s, ignoring.", task->id,
+                    held ? "twice" : "while the worker ends");
         (void) runner_task_free(task);
         return;
     }
@@ -442,7 +447,8 @@ static int runner_add_slots(Runner *runner)
 {
     void *reports;
 
-    reports = mmap(NULL, runner->n_slots * sizeof(SpawnReport), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    reports = mmap(NULL, runner->n_slots * sizeof(SpawnReport), PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (reports == MAP_FAILED)
         return -errno;
     runner->site->reports = reports;
@@ -452,7 +458,8 @@ static int runner_add_slots(Runner *runner)
         int r = slot_make_leaf(&runner->slots[i]);
 
         if (r < 0) {
-            (void) log_warning_errno(r, "Cannot make a cgroup for slot %" PRIu32 ", going on without cgroups: %m", i);
+            (void) log_warning_errno(
+                r, "Cannot make a cgroup for slot %" PRIu32 ", going on without cgroups: %m", i);
             runner_drop_leaves(runner);
         }
     }
@@ -470,7 +477,8 @@ int runner_new(sd_event *event, SlotSite *site, const RunnerEvents *events, Runn
     runner->slots = g_new0(Slot, runner->n_slots);
     g_queue_init(&runner->ahead);
     runner->tasks = g_hash_table_new(g_int64_hash, g_int64_equal);
-    runner->contexts = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, (GDestroyNotify) surroundings_unref);
+    runner->contexts =
+        g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, (GDestroyNotify) surroundings_unref);
     runner->results = result_queue_new();
     site->held_up = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     r = runner_add_slots(runner);

@@ -18,7 +18,7 @@ typedef struct HeldRow {
 typedef struct RunnerEvents {
     void (*started)(const HeldRow *rows, size_t n, void *userdata); /* these have been running for a while */
     void (*flush)(void *userdata);                                  /* it is time to send the results */
-    void (*idle)(void *userdata);                                   /* nothing runs and nothing is ahead any more */
+    void (*idle)(void *userdata); /* nothing runs and nothing is ahead any more */
     void *userdata;
 } RunnerEvents;
 
@@ -27,7 +27,8 @@ int runner_new(sd_event *event, SlotSite *site, const RunnerEvents *events, Runn
 Runner *runner_free(Runner *runner); /* takes NULL, returns NULL */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Runner, runner_free)
 
-/* A context that tasks to be added will name. Contexts are remembered while tasks need them, and some longer. */
+/* A context that tasks to be added will name. Contexts are remembered while tasks need them, and some
+ * longer. */
 void runner_add_context(Runner *runner, TaskContext *context);
 void runner_add(Runner *runner, RunnerTask *task); /* taken */
 void runner_dispatch(Runner *runner);              /* after adding: starts what can start */
@@ -38,7 +39,8 @@ bool runner_recall(Runner *runner, uint64_t task);
 void runner_cancel(Runner *runner, uint64_t task);
 /* Forgets what is ahead. */
 void runner_drop_ahead(Runner *runner);
-/* Ends for good: kills what runs, forgets what is ahead, makes no results. events.idle tells when all is gone. */
+/* Ends for good: kills what runs, forgets what is ahead, makes no results. events.idle tells when all is
+ * gone. */
 void runner_stop(Runner *runner);
 
 uint32_t runner_n_running(const Runner *runner);

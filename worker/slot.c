@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One slot of the worker: a place where one task runs at a time. Owned by the runner, which reaps, sweeps and reports.
+/* One slot of the worker: a place where one task runs at a time. Owned by the runner, which reaps, sweeps
+ * and reports.
  *
  *   FREE ──start──► RUNNING ──ended──► CLEARING ──collect──► FREE
  *     └───────────start (failed)──────────┘
  *
- * A slot is collected only when its leaf is empty: whoever hears of a result may rely on nothing of the task being left. */
+ * A slot is collected only when its leaf is empty: whoever hears of a result may rely on nothing of the
+ * task being left. */
 #include "worker/slot.h"
 
 #include <inttypes.h>
 #include <string.h>
 #include <sys/wait.h>
 
+#include "model/limits.h"
 #include "util/log.h"
 #include "util/strv-blob.h"
 
@@ -39,7 +42,9 @@ RunnerTask *runner_task_free(RunnerTask *task)
 
 void slot_init(Slot *slot, const SlotSite *site, uint32_t index)
 {
-    *slot = (Slot) { .site = site, .index = index, .state = SLOT_FREE, .outputs = { -EBADF, -EBADF, -EBADF } };
+    *slot = (Slot) {
+        .site = site, .index = index, .state = SLOT_FREE, .outputs = { -EBADF, -EBADF, -EBADF }
+    };
 }
 
 int slot_make_leaf(Slot *slot)
@@ -120,12 +125,13 @@ static void slot_note_holdup(const Slot *slot, uint32_t uid)
 {
     int64_t now = g_get_monotonic_time();
 
-    log_notice("Starting a program of user %" PRIu32 " took over %" PRIu64 " ms; for a minute its programs are started in the slower "
-               "way that holds nobody up.", uid, SPAWN_HOLDUP_USEC / USEC_PER_MSEC);
+    log_notice("Starting a program of user %" PRIu32 " took over %" PRIu64 " ms; for a minute its programs are "
+               "started in the slower way that holds nobody up.", uid, SPAWN_HOLDUP_USEC / USEC_PER_MSEC);
     g_hash_table_insert(slot->site->held_up, GUINT_TO_POINTER(uid), g_memdup2(&now, sizeof now));
 }
 
-/* Opening what a user named may take for ever (a FIFO without a reader): then the copying way, which waits for nobody. */
+/* Opening what a user named may take for ever (a FIFO without a reader): then the copying way, which waits
+ * for nobody. */
 static SpawnMode slot_spawn_mode(const Slot *slot, const SpawnRequest *request)
 {
     for (int i = 0; i < _STREAM_MAX; i++)
@@ -164,7 +170,7 @@ static int slot_spawn(Slot *slot)
         return -EPERM;
     envp = surroundings_environment(task->surroundings, &identity, &added);
     r = slot_spawn_once(slot, argv, envp);
-    if (r < 0 && slot->leaf && (r == -EBUSY || r == -ENODEV)) { /* an earlier task, as root, has spoilt the leaf */
+    if (slot->leaf && (r == -EBUSY || r == -ENODEV)) { /* an earlier task, as root, has spoilt the leaf */
         r = leaf_cgroup_replace(slot->leaf);
         if (r >= 0)
             r = slot_spawn_once(slot, argv, envp);
@@ -175,14 +181,17 @@ static int slot_spawn(Slot *slot)
 static int slot_prepare_leaf(Slot *slot)
 {
     static bool warned;
+    uint64_t memory_max_bytes = slot->task->surroundings->context->memory_max_bytes;
     int r;
 
-    r = slot->leaf ? leaf_cgroup_prepare(slot->leaf, slot->task->surroundings->context->memory_max_bytes) :
-        slot->task->surroundings->context->memory_max_bytes == UINT64_MAX ? 0 : -EOPNOTSUPP;
+    if (slot->leaf)
+        r = leaf_cgroup_prepare(slot->leaf, memory_max_bytes);
+    else
+        r = memory_max_bytes == LIMIT_INFINITY ? 0 : -EOPNOTSUPP;
     if (r != -EOPNOTSUPP)
         return r;
     if (!warned)
-        log_warning("The memory limits of single tasks are not enforced: no memory controller below this worker.");
+        log_warning("Memory limits of single tasks are not enforced: no memory controller below this worker.");
     warned = true;
     return 0;
 }
@@ -271,7 +280,8 @@ static uint64_t rusage_cpu_nsec(const struct rusage *usage)
 {
     const struct timeval *user = &usage->ru_utime, *system = &usage->ru_stime;
 
-    return ((uint64_t) (user->tv_sec + system->tv_sec) * USEC_PER_SEC + (uint64_t) (user->tv_usec + system->tv_usec)) *
+    return ((uint64_t) (user->tv_sec + system->tv_sec) * USEC_PER_SEC +
+            (uint64_t) (user->tv_usec + system->tv_usec)) *
            NSEC_PER_USEC;
 }
 

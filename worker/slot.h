@@ -69,6 +69,6 @@ void slot_ended(Slot *slot, int status, const struct rusage *usage);
 /* clearing → free: what became of the task. */
 void slot_collect(Slot *slot, TaskResult *ret);
 
-/* Kills every process of the task, once. known: first processes of all slots, alone: no other slot is in use; both are
- * looked at where there are no cgroups. True: none is left. */
+/* Kills every process of the task, once. known: first processes of all slots, alone: no other slot is in
+ * use; both are looked at where there are no cgroups. True: none is left. */
 bool slot_kill(Slot *slot, const pid_t *known, size_t n_known, bool alone);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a child does between clone and execve. It may run in the memory of its parent, so: system calls only, straight to
- * the kernel (the C library's setuid() would speak to threads that are not there), no allocation, no writing to anything
- * but its own stack and the report. Privileges are dropped before anything that the user named is touched. */
+/* What a child does between clone and execve. It may run in the memory of its parent, so: system calls
+ * only, straight to the kernel (the C library's setuid() would speak to threads that are not there), no
+ * allocation, no writing to anything but its own stack and the report. Privileges are dropped before
+ * anything that the user named is touched. */
 #include "worker/spawn-child.h"
 
 #include <fcntl.h>
@@ -27,7 +28,8 @@
 #define OPEN_FILES_SOFT 1024
 #define KERNEL_SIGSET_BYTES 8
 
-child_code __attribute__((noreturn)) static void child_fail(const SpawnChild *child, SpawnStage stage, int error)
+child_code __attribute__((noreturn)) static void child_fail(const SpawnChild *child, SpawnStage stage,
+                                                            int error)
 {
     child->request->report->stage = (int) stage;
     child->request->report->error = error;
@@ -35,8 +37,8 @@ child_code __attribute__((noreturn)) static void child_fail(const SpawnChild *ch
         syscall(SYS_exit_group, 127);
 }
 
-/* A timer that only execve takes away: if a dead file server, or a stop signal of the user, holds us up while the
- * parent waits, we die and are started again in a way that lets nobody wait. */
+/* A timer that only execve takes away: if a dead file server, or a stop signal of the user, holds us up
+ * while the parent waits, we die and are started again in a way that lets nobody wait. */
 child_code static void child_limit_time(void)
 {
     struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL };
@@ -118,7 +120,8 @@ child_code __attribute__((noreturn)) static void child_execute(const SpawnChild 
         syscall(SYS_execve, *program, child->request->argv, child->request->envp);
         if (errno == EACCES)
             error = EACCES; /* one that may be executed may follow */
-        else if (errno != ENOENT && errno != ENOTDIR && errno != ESTALE && errno != ENODEV && errno != ETIMEDOUT)
+        else if (errno != ENOENT && errno != ENOTDIR && errno != ESTALE && errno != ENODEV &&
+                 errno != ETIMEDOUT)
             child_fail(child, SPAWN_STAGE_EXECUTE, errno);
         else if (error != EACCES)
             error = errno;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Starting one program: the parent's side. Two ways to the same child code: a clone that shares the memory (no page
- * tables to copy, no faults afterwards), and one that copies it. The shared one stops the caller until execve, so it is
- * bounded by a timer in the child; see child_limit_time(). */
+/* Starting one program: the parent's side. Two ways to the same child code: a clone that shares the memory
+ * (no page tables to copy, no faults afterwards), and one that copies it. The shared one stops the caller
+ * until execve, so it is bounded by a timer in the child; see child_limit_time(). */
 #include "worker/spawn.h"
 
 #include <fcntl.h>
@@ -30,7 +30,8 @@ static void *shared_stack(void)
     static char *stack;
 
     if (!stack) {
-        stack = mmap(NULL, SHARED_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+        stack = mmap(NULL, SHARED_STACK_BYTES, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
         if (stack == MAP_FAILED)
             stack = NULL;
         else
@@ -39,8 +40,9 @@ static void *shared_stack(void)
     return stack;
 }
 
-/* The child begins on its own, empty stack and calls run() there; it never comes back to this frame, so the red zone
- * below our stack pointer stays whole. rsp is 16-aligned at the call, since the stack's end is. */
+/* The child begins on its own, empty stack and calls run() there; it never comes back to this frame, so
+ * the red zone below our stack pointer stays whole. rsp is 16-aligned at the call, since the stack's end
+ * is. */
 static pid_t enter_shared(const struct clone_args *args, SpawnChild *child)
 {
     /* no call may stand between these and the asm: it would clobber the registers */
@@ -113,8 +115,9 @@ static unsigned process_flags(pid_t pid)
     return flags;
 }
 
-/* Did the child, which no longer holds us up, die before it executed anything? Then nobody has seen it, and it can be
- * started again. The kernel lets us go on its way into execve or into death, a moment before the flags tell which. */
+/* Did the child, which no longer holds us up, die before it executed anything? Then nobody has seen it,
+ * and it can be started again. The kernel lets us go on its way into execve or into death, a moment before
+ * the flags tell which. */
 static bool died_unexecuted(pid_t pid)
 {
     siginfo_t info = { 0 };
@@ -125,15 +128,16 @@ static bool died_unexecuted(pid_t pid)
             (void) sched_yield();
             continue;
         }
-        if (waitid(P_PID, (id_t) pid, &info, WEXITED | WNOWAIT) < 0 || info.si_code != CLD_KILLED || info.si_status != SIGKILL)
+        if (waitid(P_PID, (id_t) pid, &info, WEXITED | WNOWAIT) < 0 || info.si_code != CLD_KILLED ||
+            info.si_status != SIGKILL)
             return false;
         return waitpid(pid, NULL, WNOHANG) == pid;
     }
     return false;
 }
 
-/* The programs that argv[0] may mean: itself, or itself in each directory of the path (an empty one: the working
- * directory). */
+/* The programs that argv[0] may mean: itself, or itself in each directory of the path (an empty one: the
+ * working directory). */
 static char **program_candidates(const char *name, const char *search_path)
 {
     g_auto(GStrv) directories = NULL;
@@ -144,7 +148,8 @@ static char **program_candidates(const char *name, const char *search_path)
     } else {
         directories = g_strsplit(search_path, ":", -1);
         for (char **directory = directories; *directory; directory++)
-            g_ptr_array_add(programs, **directory ? g_strconcat(*directory, "/", name, NULL) : g_strdup(name));
+            g_ptr_array_add(programs,
+                            **directory ? g_strconcat(*directory, "/", name, NULL) : g_strdup(name));
         if (programs->len == 0) /* an empty path is the working directory */
             g_ptr_array_add(programs, g_strdup(name));
     }
@@ -198,7 +203,8 @@ char *spawn_describe_failure(const SpawnRequest *request, SpawnStage stage, int 
     case SPAWN_STAGE_STDIN:
     case SPAWN_STAGE_STDOUT:
     case SPAWN_STAGE_STDERR:
-        return g_strdup_printf("cannot open '%s' as %s: %s", request->paths[stage - SPAWN_STAGE_STDIN] ?: "a descriptor",
+        return g_strdup_printf("cannot open '%s' as %s: %s",
+                               request->paths[stage - SPAWN_STAGE_STDIN] ?: "a descriptor",
                                streams[stage - SPAWN_STAGE_STDIN], why);
     case SPAWN_STAGE_EXECUTE:
         return g_strdup_printf("cannot execute '%s': %s", request->argv[0], why);

@@ -44,18 +44,20 @@ typedef struct SpawnRequest {
 } SpawnRequest;
 
 typedef enum SpawnMode {
-    SPAWN_FORK,   /* like fork(2): nothing the child meets holds the caller up */
-    SPAWN_SHARED, /* like vfork(2), where there is code for it: no copy, but the caller waits until the program is executed */
+    SPAWN_FORK, /* like fork(2): nothing the child meets holds the caller up */
+    SPAWN_SHARED, /* like vfork(2), where there is code for it: no copy, but the caller waits for execve */
 } SpawnMode;
 
-/* A child that a dead file server or a signal holds up makes a SPAWN_SHARED caller wait no longer than this. */
+/* A child that a dead file server or a signal holds up makes a SPAWN_SHARED caller wait no longer than
+ * this. */
 #define SPAWN_HOLDUP_USEC (200 * USEC_PER_MSEC)
 
-/* Returns 0 and the child's PID, or the errno of clone(2). That the program could not be executed shows in the report
- * when the child is reaped (status 127). *ret_held_up: SPAWN_SHARED took too long, the child was started again by
- * SPAWN_FORK; better take that for the like of it. The caller must ignore no signal and handle none: the child has
- * the dispositions of the caller. */
-int spawn_process(const SpawnRequest *request, SpawnMode mode, pid_t *ret_pid, bool *ret_held_up) _warn_unused_;
+/* Returns 0 and the child's PID, or the errno of clone(2). That the program could not be executed shows in
+ * the report when the child is reaped (status 127). *ret_held_up: SPAWN_SHARED took too long, the child
+ * was started again by SPAWN_FORK; better take that for the like of it. The caller must ignore no signal
+ * and handle none: the child has the dispositions of the caller. */
+int spawn_process(const SpawnRequest *request, SpawnMode mode, pid_t *ret_pid, bool *ret_held_up)
+    _warn_unused_;
 
 /* "cannot execute 'foo': No such file or directory" */
 char *spawn_describe_failure(const SpawnRequest *request, SpawnStage stage, int error);

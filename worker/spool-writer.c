@@ -25,7 +25,8 @@ static int write_all(int fd, const char *data, size_t size)
 
 static int write_file(int directory, const char *name, const GString *text)
 {
-    _cleanup_close_ int fd = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    _cleanup_close_ int fd =
+        openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 
     return fd < 0 ? -errno : write_all(fd, text->str, text->len);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The environment of tasks: the submitter's, overridden by what the worker was told to add, completed by what every
- * program may expect, closed by what names the task. Strings are not copied but pointed to in their blobs; bytes that are
- * no UTF-8 and elements without "=" pass unharmed. */
+/* The environment of tasks: the submitter's, overridden by what the worker was told to add, completed by
+ * what every program may expect, closed by what names the task. Strings are not copied but pointed to in
+ * their blobs; bytes that are no UTF-8 and elements without "=" pass unharmed. */
 #include "worker/surroundings.h"
 
 #include <inttypes.h>
@@ -13,8 +13,8 @@
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
 
 /* Named by the worker for each task: never taken from outside. */
-static const char *const reserved[] = { "PAREXEC_TASK_ID", "PAREXEC_ATTEMPT", "PAREXEC_BATCH_ID", "PAREXEC_WORKER_ID",
-                                        "PAREXEC_ARRAY_INDEX" };
+static const char *const reserved[] = { "PAREXEC_TASK_ID", "PAREXEC_ATTEMPT", "PAREXEC_BATCH_ID",
+                                        "PAREXEC_WORKER_ID", "PAREXEC_ARRAY_INDEX" };
 
 /* Which variable is it? The length of its name; an element without "=" names none. */
 static size_t name_length(const char *variable)
@@ -93,7 +93,10 @@ static const char *const *user_facts(uint32_t uid)
 
 static void add_defaults(Surroundings *surroundings)
 {
-    static const struct { const char *name; int fact; } wanted[] = { { "HOME", 0 }, { "USER", 1 }, { "LOGNAME", 1 }, { "SHELL", 2 } };
+    static const struct {
+        const char *name;
+        int fact;
+    } wanted[] = { { "HOME", 0 }, { "USER", 1 }, { "LOGNAME", 1 }, { "SHELL", 2 } };
     GPtrArray *environment = surroundings->environment, *added = surroundings->added;
     const char *const *facts = NULL;
 
@@ -147,7 +150,8 @@ void surroundings_unref(Surroundings *surroundings)
     g_free(surroundings);
 }
 
-char **surroundings_environment(const Surroundings *surroundings, const TaskIdentity *identity, char **ret_added)
+char **surroundings_environment(const Surroundings *surroundings, const TaskIdentity *identity,
+                                char **ret_added)
 {
     guint n = surroundings->environment->len;
     char **environment = g_new(char *, n + G_N_ELEMENTS(reserved) + 1), *at;

@@ -14,8 +14,8 @@ typedef struct Surroundings {
     GPtrArray *added;                 /* owns what is in no blob */
 } Surroundings;
 
-/* worker_environment: strv-blob added to each task's, NULL: none; it must stay. Asks the user database for what the
- * environment lacks of HOME, USER, LOGNAME and SHELL, once for each user. */
+/* worker_environment: strv-blob added to each task's, NULL: none; it must stay. Asks the user database for
+ * what the environment lacks of HOME, USER, LOGNAME and SHELL, once for each user. */
 Surroundings *surroundings_new(TaskContext *context, GBytes *worker_environment);
 Surroundings *surroundings_ref(Surroundings *surroundings);
 void surroundings_unref(Surroundings *surroundings); /* takes NULL */
@@ -29,4 +29,5 @@ typedef struct TaskIdentity {
 } TaskIdentity;
 
 /* The whole environment; free the array and the string of added variables. */
-char **surroundings_environment(const Surroundings *surroundings, const TaskIdentity *identity, char **ret_added);
+char **surroundings_environment(const Surroundings *surroundings, const TaskIdentity *identity,
+                                char **ret_added);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The files for what tasks print. Owned by the runner. The folder of the latest task stays open, since the next task is
- * most likely in the same; it may be removed by whoever cleans up, then it is made again. */
+/* The files for what tasks print. Owned by the runner. The folder of the latest task stays open, since the
+ * next task is most likely in the same; it may be removed by whoever cleans up, then it is made again. */
 #include "worker/task-output.h"
 
 #include <fcntl.h>
@@ -78,7 +78,8 @@ static int open_file(OutputStore *store, const OutputName *name)
         if (r < 0)
             return r;
         /* readable as well, for the tail */
-        fd = openat(store->folder_fd, file, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+        fd = openat(store->folder_fd, file, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
+                    0600);
         if (fd >= 0 || errno != ENOENT)
             break;
         forget_folder(store); /* somebody removed it */

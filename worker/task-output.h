@@ -20,7 +20,8 @@ typedef struct OutputName {
 } OutputName;
 
 /* Makes the file, empty, appended to, readable and writable by that user only. */
-int output_store_open(OutputStore *store, const OutputName *name, uint32_t uid, uint32_t gid, int *ret_fd) _warn_unused_;
+int output_store_open(OutputStore *store, const OutputName *name, uint32_t uid, uint32_t gid, int *ret_fd)
+    _warn_unused_;
 
 /* Removes the file if nothing was written to it. Does not close. */
 void output_store_settle(OutputStore *store, const OutputName *name, int fd);

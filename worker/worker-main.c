@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* parexec-worker: the program inside a worker's scope. Started by the daemon with its launch record on a descriptor; runs
- * the tasks that the daemon assigns, each in a leaf cgroup, and reports what became of them. It has one thread and one
- * loop, and outlives the daemon.
+/* parexec-worker: the program inside a worker's scope. Started by the daemon with its launch record on a
+ * descriptor; runs the tasks that the daemon assigns, each in a leaf cgroup, and reports what became of
+ * them. It has one thread and one loop, and outlives the daemon.
  *
- * It ends in one of four ways: told to (Exit), stopped (SIGTERM, from systemd or a person), refused by the daemon, or
- * orphaned with nothing left to do. Results that nobody has taken then go to the spool. */
+ * It ends in one of four ways: told to (Exit), stopped (SIGTERM, from systemd or a person), refused by the
+ * daemon, or orphaned with nothing left to do. Results that nobody has taken then go to the spool. */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -18,7 +18,8 @@
 #include "worker/spool-writer.h"
 
 #define RECORD_BYTES_MAX (4U << 20)
-#define LAST_DELIVERY_USEC (5 * USEC_PER_SEC) /* so long a worker that ends waits for the daemon to take its results */
+/* So long a worker that ends waits for the daemon to take its results, and for what it killed to be gone. */
+#define LAST_DELIVERY_USEC (5 * USEC_PER_SEC)
 #define LAST_KILL_USEC (10 * USEC_PER_SEC)
 #define DESCRIPTORS_PER_SLOT 20U
 #define OPEN_FILES_SOFT 1024U
@@ -41,10 +42,12 @@ typedef struct WorkerProgram {
 /* Leaves: with nothing running, and with every result delivered or in the spool. */
 static void leave(WorkerProgram *program)
 {
-    int r = spool_write(program->record->spool_directory, program->record->id, runner_results(program->runner));
+    int r =
+        spool_write(program->record->spool_directory, program->record->id, runner_results(program->runner));
 
     if (r < 0)
-        (void) log_error_errno(r, "Cannot write %zu results to %s: %m", result_queue_length(runner_results(program->runner)),
+        (void) log_error_errno(r, "Cannot write %zu results to %s: %m",
+                               result_queue_length(runner_results(program->runner)),
                                program->record->spool_directory);
     (void) sd_event_exit(program->event, r < 0 && program->status == 0 ? EXIT_FAILURE : program->status);
 }
@@ -102,8 +105,8 @@ static void on_exit_method(void *userdata)
 
 /* ------------------------------------------------------------------ between runner and link */
 
-/* With no daemon for so long: what has not started is given up, what runs may finish, then the results are laid down.
- * If that fails, the disk may be full: the link asks again. */
+/* With no daemon for so long: what has not started is given up, what runs may finish, then the results are
+ * laid down. If that fails, the disk may be full: the link asks again. */
 static void on_orphaned(void *userdata)
 {
     WorkerProgram *program = userdata;
@@ -118,8 +121,8 @@ static void on_orphaned(void *userdata)
                                program->record->spool_directory);
         return;
     }
-    log_notice("No daemon for too long; %zu results are in %s.", result_queue_length(runner_results(program->runner)),
-               program->record->spool_directory);
+    log_notice("No daemon for too long; %zu results are in %s.",
+               result_queue_length(runner_results(program->runner)), program->record->spool_directory);
     (void) sd_event_exit(program->event, EXIT_SUCCESS);
 }
 
@@ -167,7 +170,8 @@ static int read_record(LaunchRecord **ret)
     return launch_record_parse(text->str, text->len, ret);
 }
 
-/* Children inherit dispositions, so nothing is ignored or handled here: SIGPIPE, too, is kept away by the mask. */
+/* Children inherit dispositions, so nothing is ignored or handled here: SIGPIPE, too, is kept away by the
+ * mask. */
 static int reset_signals(void)
 {
     struct sigaction action = { .sa_handler = SIG_DFL };
@@ -183,18 +187,21 @@ static int reset_signals(void)
     return sigprocmask(SIG_SETMASK, &mask, NULL) < 0 ? -errno : 0;
 }
 
-/* The standard descriptors are inherited by children; an unset one would be taken by something else. */
+/* The standard descriptors are inherited by children: stdin is /dev/null, and none is unset, or something
+ * else would take its number. */
 static int fill_standard_fds(void)
 {
-    int fd;
+    int fd, r = 0;
 
     do {
         fd = open("/dev/null", O_RDWR);
         if (fd < 0)
             return -errno;
     } while (fd < 3);
+    if (dup2(fd, STDIN_FILENO) < 0)
+        r = -errno;
     (void) close(fd);
-    return 0;
+    return r;
 }
 
 /* Tasks get 1024 open files, as services do. Many slots need more than that here. */
@@ -216,7 +223,8 @@ static bool lower_oom_score(void)
     g_autofree char *score = NULL;
 
     (void) !kernel_file_write(AT_FDCWD, "/proc/self/oom_score_adj", OWN_OOM_SCORE);
-    return kernel_file_read(AT_FDCWD, "/proc/self/oom_score_adj", &score) >= 0 && g_ascii_strtoll(score, NULL, 10) != 0;
+    return kernel_file_read(AT_FDCWD, "/proc/self/oom_score_adj", &score) >= 0 &&
+           g_ascii_strtoll(score, NULL, 10) != 0;
 }
 
 static int prepare_process(void)

@@ -11,6 +11,7 @@
 #include "bus/worker-request.h"
 #include "model/output-path.h"
 #include "parexec-config.h"
+#include "util/parse-util.h"
 
 /* What a callback needs to answer a call. */
 typedef struct Answer {
@@ -95,8 +96,7 @@ static int end_worker(sd_bus_message *m, Bus *bus, int (*end)(Manager *, Worker 
     Worker *worker = worker_id_parse(id, &number) < 0 ? NULL : manager_find_worker(bus->manager, number);
     if (worker)
         return worker_bus_end(bus, m, worker, end, error);
-    g_autofree char *shown = g_strndup(id, 64), *valid = g_utf8_make_valid(shown, -1);
-    g_autofree char *subject = g_strdup_printf("worker \"%s\"", valid);
+    g_autofree char *shown = format_foreign(id), *subject = g_strdup_printf("worker \"%s\"", shown);
     call_done(bus->calls, m);
     return bus_error_set(error, -ESRCH, subject);
 }

@@ -6,6 +6,7 @@
 
 #include "dbus/parexec-dbus.h"
 #include "util/macro.h"
+#include "util/parse-util.h"
 #include "util/sd-bus-util.h"
 
 int options_invalid(sd_bus_error *error, const char *format, ...)
@@ -45,7 +46,7 @@ static int read_basic(sd_bus_message *m, const Option *option, void *target)
 static int unknown(const Option *table, const char *key, sd_bus_error *error)
 {
     g_autoptr(GString) known = g_string_new(NULL);
-    g_autofree char *shown = g_strndup(key, g_utf8_offset_to_pointer(key, MIN(g_utf8_strlen(key, -1), 64)) - key);
+    g_autofree char *shown = format_foreign(key);
 
     for (; table->name; table++)
         g_string_append_printf(known, "%s%s", known->len > 0 ? ", " : "", table->name);

@@ -57,7 +57,7 @@ static int read_cpu_weight(sd_bus_message *m, const char *name, void *target, sd
     int r = sd_bus_message_read_basic(m, 't', &request->cpu_weight);
 
     if (r >= 0 && request->cpu_weight == 0)
-        return invalid(error, "cpu-weight is 0; it must lie between 1 and 10000.");
+        return options_invalid(error, "cpu-weight is 0; it must lie between 1 and 10000.");
     return r;
 }
 
@@ -105,7 +105,7 @@ static int apply_user(const Request *request, WorkerSpec *spec, sd_bus_error *er
 {
     if (!request->user || find_user(request->user, &spec->user) >= 0)
         return 0;
-    g_autofree char *shown = g_utf8_make_valid(request->user, (gssize) strnlen(request->user, 64));
+    g_autofree char *shown = format_foreign(request->user);
     return sd_bus_error_setf(error, PAREXEC_ERROR_NO_SUCH_USER,
                              "There is no user \"%s\" in /etc/passwd; a user of another name service can be given by uid.", shown);
 }

@@ -27,11 +27,11 @@ static void keep_fds(Manager *manager, TaskSpec *spec)
         g_hash_table_insert(manager->fds, key_new(spec->id), g_steal_pointer(&spec->fds));
 }
 
-/* A few tasks are offered to the windows; many are better read from the store. */
-static void offer_submission(Manager *manager, const Submission *submission)
+/* A few tasks are offered to the windows; many are better read from the store, and so are those of earlier calls. */
+static void offer_submission(Manager *manager, const Submission *submission, bool has_more)
 {
     const guint few = 64;
-    bool simple = submission->tasks->len <= few && submission->count == submission->tasks->len;
+    bool simple = !has_more && submission->tasks->len <= few && submission->count == submission->tasks->len;
 
     for (guint i = 0; simple && i < submission->tasks->len; i++)
         dispatch_offer(manager, submission->tasks->pdata[i]);
@@ -43,16 +43,17 @@ static void on_submitted(int r, Submission *submission, void *userdata)
 {
     g_autofree Submitting *submitting = userdata;
     Manager *manager = submitting->manager;
+    bool was_open = false;
 
     if (r >= 0 && submission->commit)
-        g_hash_table_remove(manager->open_batches, &submission->batch);
+        was_open = g_hash_table_remove(manager->open_batches, &submission->batch);
     else if (r >= 0)
         g_hash_table_insert(manager->open_batches, key_new(submission->batch), GUINT_TO_POINTER(submission->uid));
     for (guint i = 0; r >= 0 && i < submission->tasks->len; i++)
         keep_fds(manager, submission->tasks->pdata[i]);
     submitting->done(r, submission->batch, submission->first, submission->count, !submission->commit, submitting->userdata);
     if (r >= 0 && submission->commit) {
-        offer_submission(manager, submission);
+        offer_submission(manager, submission, was_open);
         dispatch(manager);
     }
 }

@@ -64,7 +64,7 @@ int worker_limits_check(const WorkerLimits *limits, char **ret_why)
     if (r >= 0 && limits->tasks_max != LIMIT_INFINITY)
         r = range_check("tasks-max", limits->tasks_max, LIMIT_TASKS_MIN, UINT64_C(4194304), ret_why);
     if (r >= 0 && limits->allowed_cpus && !cpu_list_valid(limits->allowed_cpus)) {
-        g_autofree char *shown = g_utf8_make_valid(limits->allowed_cpus, MIN(strlen(limits->allowed_cpus), 80));
+        g_autofree char *shown = format_foreign(limits->allowed_cpus);
         *ret_why = g_strdup_printf("allowed-cpus is \"%s\"; expected a list such as \"0-3,8\"", shown);
         r = -EINVAL;
     }

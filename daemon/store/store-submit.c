@@ -117,31 +117,28 @@ static int batch_insert(Database *database, const Submission *submission)
 /* Adds what this call brought to the batch; *ret_total: how many tasks it has now. */
 static int batch_extend(Database *database, const Submission *submission, uint64_t *ret_total)
 {
-    _cleanup_statement_ sqlite3_stmt *statement = NULL;
+    int64_t total = 0;
     int r = 0;
 
     if (submission->count > 0)
         r = sql_run(&database->sql, "INSERT INTO segments (batch, first, last) VALUES (?1, ?2, ?3)",
                     SQL_VALUES(sql_int((int64_t) submission->batch), sql_int((int64_t) submission->first),
                                sql_int((int64_t) (submission->first + submission->count - 1))));
-    if (r < 0)
-        return r;
-    r = sql_query(&database->sql,
-                  "UPDATE batches SET count = count + ?2, phase = ?3, submitted = ?4 WHERE id = ?1 RETURNING count",
-                  SQL_VALUES(sql_int((int64_t) submission->batch), sql_int((int64_t) submission->count),
-                             sql_int(submission->commit ? BATCH_COMMITTED : BATCH_OPEN), sql_int((int64_t) submission->submitted_usec)),
-                  &statement);
     if (r >= 0)
-        r = sql_step(&database->sql, statement);
+        r = sql_run(&database->sql, "UPDATE batches SET count = count + ?2, phase = ?3, submitted = ?4 WHERE id = ?1",
+                    SQL_VALUES(sql_int((int64_t) submission->batch), sql_int((int64_t) submission->count),
+                               sql_int(submission->commit ? BATCH_COMMITTED : BATCH_OPEN), sql_int((int64_t) submission->submitted_usec)));
+    if (r >= 0)
+        r = sql_number(&database->sql, "SELECT count FROM batches WHERE id = ?1", SQL_VALUES(sql_int((int64_t) submission->batch)), &total);
     if (r <= 0)
         return r < 0 ? r : -EIO;
-    *ret_total = (uint64_t) sql_column_int(statement, 0);
+    *ret_total = (uint64_t) total;
     return 0;
 }
 
 static int submission_store(Database *database, Submission *submission)
 {
-    uint64_t total;
+    uint64_t total = 0;
     int r;
 
     submission->first = submission->count > 0 ? database->counters.next_task : 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#define FOREIGN_CHARACTERS_MAX 64U
 #define CPU_NUMBER_MAX 8191U /* the kernel's CONFIG_NR_CPUS is 8192 at most */
 
 typedef struct Suffix {
@@ -226,6 +227,17 @@ char *format_timestamp(uint64_t realtime_usec)
     if (!gmtime_r(&seconds, &tm) || strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &tm) == 0)
         return g_strdup("");
     return g_strdup_printf("%s.%03uZ", day, (unsigned) (realtime_usec % USEC_PER_SEC / USEC_PER_MSEC));
+}
+
+char *format_foreign(const char *text)
+{
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+    GString *shown = g_string_new(NULL);
+    const char *p = valid;
+
+    for (unsigned n = 0; *p && n < FOREIGN_CHARACTERS_MAX; n++, p = g_utf8_next_char(p))
+        g_string_append_unichar(shown, g_unichar_iscntrl(g_utf8_get_char(p)) ? '?' : g_utf8_get_char(p));
+    return g_string_free(g_string_append(shown, *p ? "…" : ""), FALSE);
 }
 
 static int cpu_number(const char **s, uint64_t *ret)

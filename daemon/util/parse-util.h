@@ -19,5 +19,8 @@ char *format_timespan(uint64_t usec);
 /* "2026-01-31T12:00:00.123Z"; RFC 3339, UTC. */
 char *format_timestamp(uint64_t realtime_usec);
 
+/* A stranger's text as it may stand in a sentence: valid UTF-8, at most 64 characters, "?" for what controls a terminal. */
+char *format_foreign(const char *text);
+
 /* Is the list of CPUs well formed ("0-3,8") with no CPU number over 8191? */
 bool cpu_list_valid(const char *s);

@@ -31,6 +31,13 @@ static int append_container(sd_bus_message *m, char container, const char *conte
     return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
+static int append_array(sd_bus_message *m, const char *contents, GVariant *value)
+{
+    if (strcmp(contents, "y") == 0)
+        return sd_bus_message_append_array(m, 'y', g_variant_get_data(value), g_variant_get_size(value));
+    return append_container(m, 'a', contents, value);
+}
+
 /* What is between the brackets of "(…)" and "{…}". */
 static char *inside(const char *type)
 {
@@ -48,7 +55,7 @@ int message_append_gvariant(sd_bus_message *m, GVariant *value)
     case G_VARIANT_CLASS_SIGNATURE:
         return sd_bus_message_append_basic(m, type[0], g_variant_get_string(value, NULL));
     case G_VARIANT_CLASS_ARRAY:
-        return append_container(m, 'a', type + 1, value);
+        return append_array(m, type + 1, value);
     case G_VARIANT_CLASS_TUPLE:
         contents = inside(type);
         return append_container(m, 'r', contents, value);
@@ -148,6 +155,19 @@ static int read_container(sd_bus_message *m, char type, const char *contents, GV
     return 1;
 }
 
+static int read_bytes(sd_bus_message *m, GVariant **ret)
+{
+    const void *data;
+    size_t size;
+    int r = sd_bus_message_read_array(m, 'y', &data, &size);
+
+    if (r < 0)
+        return r;
+    g_autoptr(GBytes) bytes = g_bytes_new(data, size);
+    *ret = g_variant_new_from_bytes(G_VARIANT_TYPE_BYTESTRING, bytes, TRUE);
+    return 1;
+}
+
 /* 0: at the end. */
 static int read_value(sd_bus_message *m, GVariant **ret)
 {
@@ -157,6 +177,8 @@ static int read_value(sd_bus_message *m, GVariant **ret)
 
     if (r <= 0)
         return r;
+    if (type == 'a' && strcmp(contents, "y") == 0)
+        return read_bytes(m, ret);
     return contents ? read_container(m, type, contents, ret) : read_basic(m, type, ret);
 }
 

@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -322,6 +324,15 @@ static void make_directories(Harness *harness)
     }
 }
 
+static bool listens(const char *path)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    g_assert_cmpuint(g_strlcpy(address.sun_path, path, sizeof address.sun_path), <, sizeof address.sun_path);
+    return connect(fd, (struct sockaddr *) &address, sizeof address) == 0;
+}
+
 static void start_bus(Harness *harness)
 {
     g_autofree char *config = harness_path(harness, "bus.conf"), *socket = harness_path(harness, "bus");
@@ -333,7 +344,7 @@ static void start_bus(Harness *harness)
     g_assert_true(g_file_set_contents(config, text, -1, NULL));
     harness->address = g_strconcat("unix:path=", socket, NULL);
     harness->bus_daemon = spawn(harness, argv, environment, "dbus-daemon.log");
-    HARNESS_WAIT(harness, access(socket, F_OK) == 0);
+    HARNESS_WAIT(harness, listens(socket));
     (void) chmod(socket, 0777);
     harness->bus = harness_connect(harness);
 }

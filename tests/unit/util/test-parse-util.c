@@ -227,6 +227,22 @@ static void test_cpu_list(void)
             g_error("\"%s\" is not %s", cases[i].list, cases[i].valid ? "valid" : "refused");
 }
 
+static void test_format_foreign(void)
+{
+    static const struct { const char *text, *shown; } cases[] = {
+        { "", "" }, { "w1", "w1" }, { "two\nlines\t\x1b[1m\x7f", "two?lines??[1m?" }, { "Grüße", "Grüße" }, { "a\xff""b", "a\xef\xbf\xbd""b" },
+    };
+    g_autofree char *exact = g_strnfill(64, 'x'), *more = g_strnfill(100000, 'x'), *wanted = g_strconcat(exact, "…", NULL);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *shown = format_foreign(cases[i].text);
+        g_assert_cmpstr(shown, ==, cases[i].shown);
+    }
+    g_autofree char *shown_exact = format_foreign(exact), *shown_more = format_foreign(more);
+    g_assert_cmpstr(shown_exact, ==, exact);
+    g_assert_cmpstr(shown_more, ==, wanted);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -240,6 +256,7 @@ int main(int argc, char **argv)
     g_test_add_func("/parse-util/format-timespan", test_format_timespan);
     g_test_add_func("/parse-util/format-timestamp", test_format_timestamp);
     g_test_add_func("/parse-util/round-trip", test_round_trip);
+    g_test_add_func("/parse-util/format-foreign", test_format_foreign);
     g_test_add_func("/parse-util/cpu-list", test_cpu_list);
     return g_test_run();
 }

@@ -19,12 +19,12 @@
 
 #define PATIENCE_USEC (20 * USEC_PER_SEC)
 
-#define must(expression)                                                                                          \
-    ({                                                                                                            \
-        int must_r = (expression);                                                                                \
-        if (must_r < 0)                                                                                           \
-            g_error("%s: %s", #expression, g_strerror(-must_r));                                                  \
-        must_r;                                                                                                   \
+#define must(expression)                                                                                     \
+    ({                                                                                                       \
+        int must_r = (expression);                                                                           \
+        if (must_r < 0)                                                                                      \
+            g_error("%s: %s", #expression, g_strerror(-must_r));                                             \
+        must_r;                                                                                              \
     })
 
 /* ------------------------------------------------------------------ what the worker says */
@@ -49,9 +49,9 @@ static void read_results(sd_bus_message *m, GArray *results)
     while (must(sd_bus_message_enter_container(m, 'r', "ttsiiittttay")) > 0) {
         TaskResult result = { 0 };
 
-        must(sd_bus_message_read(m, "ttsiiitttt", &result.task, &result.fence, &word, &result.exit_status, &result.signal,
-                                 &result.error, &result.start_usec, &result.end_usec, &result.cpu_nsec,
-                                 &result.memory_peak_bytes));
+        must(sd_bus_message_read(m, "ttsiiitttt", &result.task, &result.fence, &word, &result.exit_status,
+                                 &result.signal, &result.error, &result.start_usec, &result.end_usec,
+                                 &result.cpu_nsec, &result.memory_peak_bytes));
         must(sd_bus_message_read_array(m, 'y', &tail, &size));
         result.outcome = (Outcome) must(outcome_from_string(word));
         result.stderr_tail = size > 0 ? g_bytes_new(tail, size) : NULL;
@@ -64,7 +64,8 @@ static void read_results(sd_bus_message *m, GArray *results)
 static int answer(sd_bus_message *m)
 {
     if (sd_bus_message_is_method_call(m, NULL, "Register"))
-        return sd_bus_reply_method_return(m, "a{sv}", 2, "draining", "b", 0, "heartbeat-usec", "t", UINT64_C(50000));
+        return sd_bus_reply_method_return(m, "a{sv}", 2, "draining", "b", 0, "heartbeat-usec", "t",
+                                          UINT64_C(50000));
     return sd_bus_reply_method_return(m, NULL);
 }
 
@@ -124,10 +125,13 @@ static int on_heartbeat(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 static const sd_bus_vtable link_vtable[] = {
     SD_BUS_VTABLE_START(0),
-    SD_BUS_METHOD("Register", "saya" PAREXEC_LINK_HELD "a" PAREXEC_LINK_RESULT, "a{sv}", on_register, SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD("Started", "a" PAREXEC_LINK_HELD, NULL, on_started, SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_METHOD_NO_REPLY),
+    SD_BUS_METHOD("Register", "saya" PAREXEC_LINK_HELD "a" PAREXEC_LINK_RESULT, "a{sv}", on_register,
+                  SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Started", "a" PAREXEC_LINK_HELD, NULL, on_started,
+                  SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_METHOD_NO_REPLY),
     SD_BUS_METHOD("Finished", "a" PAREXEC_LINK_RESULT, NULL, on_finished, SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD("Heartbeat", "a{sv}", NULL, on_heartbeat, SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_METHOD_NO_REPLY),
+    SD_BUS_METHOD("Heartbeat", "a{sv}", NULL, on_heartbeat,
+                  SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_METHOD_NO_REPLY),
     SD_BUS_VTABLE_END,
 };
 
@@ -164,7 +168,8 @@ static int on_connect(sd_event_source *source, int listen_fd, uint32_t revents, 
     must(sd_bus_negotiate_fds(fake->bus, 1));
     must(sd_bus_start(fake->bus));
     must(sd_bus_add_filter(fake->bus, NULL, on_message, fake));
-    must(sd_bus_add_object_vtable(fake->bus, NULL, PAREXEC_LINK_PATH, PAREXEC_LINK_INTERFACE, link_vtable, fake));
+    must(sd_bus_add_object_vtable(fake->bus, NULL, PAREXEC_LINK_PATH, PAREXEC_LINK_INTERFACE, link_vtable,
+                                  fake));
     must(sd_bus_attach_event(fake->bus, fake->event, SD_EVENT_PRIORITY_NORMAL));
     return 0;
 }
@@ -176,7 +181,8 @@ void fake_daemon_listen(FakeDaemon *fake)
     (void) g_strlcpy(address.sun_path, fake->record->socket, sizeof address.sun_path);
     (void) unlink(fake->record->socket);
     fake->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (bind(fake->listen_fd, (struct sockaddr *) &address, sizeof address) < 0 || listen(fake->listen_fd, 16) < 0)
+    if (bind(fake->listen_fd, (struct sockaddr *) &address, sizeof address) < 0 ||
+        listen(fake->listen_fd, 16) < 0)
         g_error("cannot listen on %s: %s", address.sun_path, g_strerror(errno));
     must(sd_event_add_io(fake->event, &fake->listen_source, fake->listen_fd, EPOLLIN, on_connect, fake));
 }
@@ -308,6 +314,13 @@ void fake_daemon_start_worker(FakeDaemon *fake, char *const *prefix)
 
 /* ------------------------------------------------------------------ waiting */
 
+int fake_slowness(void)
+{
+    const char *number = getenv("PAREXEC_TEST_SLOWNESS");
+
+    return number ? MAX((int) g_ascii_strtoll(number, NULL, 10), 1) : 1;
+}
+
 static void fake_daemon_step(FakeDaemon *fake, uint64_t usec)
 {
     int status;
@@ -321,7 +334,7 @@ static void fake_daemon_step(FakeDaemon *fake, uint64_t usec)
 
 void fake_daemon_wait(FakeDaemon *fake, FakeCondition condition, uint64_t argument)
 {
-    gint64 end = g_get_monotonic_time() + (gint64) PATIENCE_USEC;
+    gint64 end = g_get_monotonic_time() + (gint64) PATIENCE_USEC * fake_slowness();
 
     while (!condition(fake, argument)) {
         fake_daemon_step(fake, 5 * USEC_PER_MSEC);
@@ -368,7 +381,8 @@ static sd_bus_message *new_call(FakeDaemon *fake, const char *member)
     sd_bus_message *m = NULL;
 
     g_assert_nonnull(fake->bus);
-    must(sd_bus_message_new_method_call(fake->bus, &m, NULL, PAREXEC_LINK_PATH, PAREXEC_RUNNER_INTERFACE, member));
+    must(sd_bus_message_new_method_call(fake->bus, &m, NULL, PAREXEC_LINK_PATH, PAREXEC_RUNNER_INTERFACE,
+                                        member));
     return m;
 }
 
@@ -403,8 +417,8 @@ static void append_context(sd_bus_message *m, const FakeContext *context)
 static void append_task(sd_bus_message *m, const FakeTask *task)
 {
     must(sd_bus_message_open_container(m, 'r', "ttutttay"));
-    must(sd_bus_message_append(m, "ttuttt", task->id, task->fence ?: task->id, task->attempt ?: 1, task->batch ?: 1,
-                               task->array_index - 1, task->context ?: 1));
+    must(sd_bus_message_append(m, "ttuttt", task->id, task->fence ?: task->id, task->attempt ?: 1,
+                               task->batch ?: 1, task->array_index - 1, task->context ?: 1));
     append_blob(m, task->argv);
     must(sd_bus_message_close_container(m));
 }
@@ -419,7 +433,8 @@ static void append_fds(sd_bus_message *m, const FakeTask *tasks, size_t n)
     must(sd_bus_message_close_container(m));
 }
 
-void fake_daemon_run(FakeDaemon *fake, const FakeContext *contexts, size_t n_contexts, const FakeTask *tasks, size_t n_tasks)
+void fake_daemon_run(FakeDaemon *fake, const FakeContext *contexts, size_t n_contexts, const FakeTask *tasks,
+                     size_t n_tasks)
 {
     g_autoptr(sd_bus_message) m = new_call(fake, "Run");
 
@@ -492,8 +507,9 @@ const TaskResult *fake_daemon_result(const FakeDaemon *fake, uint64_t task)
 
 char *fake_daemon_output(const FakeDaemon *fake, uint64_t task, uint32_t attempt, const char *suffix)
 {
-    g_autofree char *path = g_strdup_printf("%s/%" PRIu64 "/%" PRIu64 ".%" PRIu32 ".%s", fake->record->output_directory,
-                                            task / 10000, task, attempt, suffix);
+    g_autofree char *path =
+        g_strdup_printf("%s/%" PRIu64 "/%" PRIu64 ".%" PRIu32 ".%s", fake->record->output_directory,
+                        task / 10000, task, attempt, suffix);
     char *text = NULL;
 
     return g_file_get_contents(path, &text, NULL, NULL) ? text : NULL;

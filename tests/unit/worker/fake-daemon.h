@@ -7,7 +7,8 @@
 #include "model/task-spec.h"
 #include "util/sd-bus-util.h"
 
-/* The daemon's end of the worker protocol, for tests: starts the real worker program and notes all it says. */
+/* The daemon's end of the worker protocol, for tests: starts the real worker program and notes all it
+ * says. */
 
 typedef struct FakeRow {
     uint64_t task, fence, start_usec;
@@ -55,8 +56,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(FakeDaemon, fake_daemon_free)
 void fake_daemon_listen(FakeDaemon *fake);
 void fake_daemon_hang_up(FakeDaemon *fake);        /* closes the connection, goes on listening */
 void fake_daemon_vanish(FakeDaemon *fake);         /* closes the connection and the socket */
-void fake_daemon_start_worker(FakeDaemon *fake, char *const *prefix); /* prefix: a program to start it by; NULL: none */
+void fake_daemon_start_worker(FakeDaemon *fake,
+                              char *const *prefix); /* prefix: a program to start it by; NULL: none */
 void fake_daemon_answer_pending(FakeDaemon *fake);
+
+/* So many times slower than usual is this machine: $PAREXEC_TEST_SLOWNESS, set where it is emulated. */
+int fake_slowness(void);
 
 /* Runs the loop until the condition holds; aborts the test after some seconds. */
 typedef bool (*FakeCondition)(FakeDaemon *fake, uint64_t argument);
@@ -67,11 +72,15 @@ bool fake_has_registrations(FakeDaemon *fake, uint64_t n);
 bool fake_has_started(FakeDaemon *fake, uint64_t task);
 bool fake_worker_has_ended(FakeDaemon *fake, uint64_t unused);
 
-void fake_daemon_run(FakeDaemon *fake, const FakeContext *contexts, size_t n_contexts, const FakeTask *tasks, size_t n_tasks);
+void fake_daemon_run(FakeDaemon *fake, const FakeContext *contexts, size_t n_contexts, const FakeTask *tasks,
+                     size_t n_tasks);
 /* One command of context 1, in the caller's surroundings. */
 void fake_daemon_run_command(FakeDaemon *fake, uint64_t id, const char *const *argv);
-void fake_daemon_send_ids(FakeDaemon *fake, const char *member, const uint64_t *ids, size_t n); /* Cancel, Recall */
-void fake_daemon_send(FakeDaemon *fake, const char *member, const char *signature, ...);        /* anything, no reply */
+void fake_daemon_send_ids(FakeDaemon *fake, const char *member, const uint64_t *ids,
+                          size_t n); /* Cancel, Recall */
+void fake_daemon_send(FakeDaemon *fake, const char *member, const char *signature,
+                      ...); /* anything, no reply */
 
 const TaskResult *fake_daemon_result(const FakeDaemon *fake, uint64_t task); /* NULL: none came */
-char *fake_daemon_output(const FakeDaemon *fake, uint64_t task, uint32_t attempt, const char *suffix); /* NULL: no file */
+char *fake_daemon_output(const FakeDaemon *fake, uint64_t task, uint32_t attempt,
+                         const char *suffix); /* NULL: no file */

@@ -14,7 +14,8 @@ static const Case cases[] = {
       "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n" MOUNT_V2,
       { .unified = (char *) "/sys/fs/cgroup/parexec.slice/parexec-w1.scope" } },
     { "hybrid",
-      "12:name=systemd:/a.slice/w.scope\n4:memory:/a.slice/w.scope\n3:cpu,cpuacct:/a.slice/w.scope\n2:freezer:/\n0::/a.slice/w.scope\n",
+      "12:name=systemd:/a.slice/w.scope\n4:memory:/a.slice/w.scope\n3:cpu,cpuacct:/a.slice/w.scope\n2:freezer:/\n"
+      "0::/a.slice/w.scope\n",
       "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n"
       "42 31 0:39 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 master:2 - cgroup cgroup rw,cpu,cpuacct\n"
       "43 31 0:40 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
@@ -24,20 +25,32 @@ static const Case cases[] = {
         .cpuacct = (char *) "/sys/fs/cgroup/cpu,cpuacct/a.slice/w.scope" } },
     { "legacy v1",
       "3:cpuacct:/w\n2:memory:/w\n1:freezer:/w\n",
-      "1 0 0:1 / /cg/cpuacct rw - cgroup cgroup rw,cpuacct\n2 0 0:2 / /cg/memory rw - cgroup cgroup rw,memory\n"
+      "1 0 0:1 / /cg/cpuacct rw - cgroup cgroup rw,cpuacct\n"
+      "2 0 0:2 / /cg/memory rw - cgroup cgroup rw,memory\n"
       "3 0 0:3 / /cg/freezer rw - cgroup cgroup rw,freezer\n",
-      { .memory = (char *) "/cg/memory/w", .cpuacct = (char *) "/cg/cpuacct/w", .freezer = (char *) "/cg/freezer/w" } },
+      { .memory = (char *) "/cg/memory/w",
+        .cpuacct = (char *) "/cg/cpuacct/w",
+        .freezer = (char *) "/cg/freezer/w" } },
     { "a part of the hierarchy is mounted, at a path with a space",
       "0::/box/7/w1\n",
-      "30 23 0:26 /other /mnt/other rw - cgroup2 cgroup2 rw\n31 23 0:26 /box/7 /mnt/my\\040box rw - cgroup2 cgroup2 rw\n",
+      "30 23 0:26 /other /mnt/other rw - cgroup2 cgroup2 rw\n"
+      "31 23 0:26 /box/7 /mnt/my\\040box rw - cgroup2 cgroup2 rw\n",
       { .unified = (char *) "/mnt/my box/w1" } },
     { "a part that only begins alike is another",
-      "0::/box/77/w1\n", "31 23 0:26 /box/7 /mnt rw - cgroup2 cgroup2 rw\n", { NULL } },
-    { "exactly what is mounted", "0::/box/7\n", "31 23 0:26 /box/7 /mnt rw - cgroup2 cgroup2 rw\n", { .unified = (char *) "/mnt" } },
+      "0::/box/77/w1\n",
+      "31 23 0:26 /box/7 /mnt rw - cgroup2 cgroup2 rw\n",
+      { NULL } },
+    { "exactly what is mounted",
+      "0::/box/7\n",
+      "31 23 0:26 /box/7 /mnt rw - cgroup2 cgroup2 rw\n",
+      { .unified = (char *) "/mnt" } },
     { "the root is nobody's", "0::/\n", MOUNT_V2, { NULL } },
     { "outside of the namespace", "0::/../../x\n", MOUNT_V2, { NULL } },
     { "not mounted", "0::/w\n3:memory:/w\n", "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n", { NULL } },
-    { "a controller whose name begins alike", "3:memoryx:/w\n", "2 0 0:2 / /cg rw - cgroup cgroup rw,memoryx\n", { NULL } },
+    { "a controller whose name begins alike",
+      "3:memoryx:/w\n",
+      "2 0 0:2 / /cg rw - cgroup cgroup rw,memoryx\n",
+      { NULL } },
     { "a colon in the path", "0::/a:b/w\n", MOUNT_V2, { .unified = (char *) "/sys/fs/cgroup/a:b/w" } },
     { "nothing", "", "", { NULL } },
     { "nonsense", "0\n::\n0:\n\n:::\n", "a b\n- - -\n1 2 3 4 5 6 -\n1 2 3 4 5 6 - cgroup2\n", { NULL } },

@@ -15,9 +15,12 @@ static int file_of(const char *text)
 
 static void test_number(void)
 {
-    static const struct { const char *text; int r; uint64_t value; } cases[] = {
-        { "0\n", 0, 0 }, { "18446744073709551615\n", 0, UINT64_MAX }, { "12 34", 0, 12 }, { "max\n", -EINVAL, 7 },
-        { "", -EINVAL, 7 }, { "-1\n", -EINVAL, 7 }, { " 1", -EINVAL, 7 }, { "18446744073709551616\n", -ERANGE, 7 },
+    static const struct { const char *text; int r; uint64_t value;
+    } cases[] = {
+        { "0\n", 0, 0 },      { "18446744073709551615\n", 0, UINT64_MAX },
+        { "12 34", 0, 12 },   { "max\n", -EINVAL, 7 },
+        { "", -EINVAL, 7 },   { "-1\n", -EINVAL, 7 },
+        { " 1", -EINVAL, 7 }, { "18446744073709551616\n", -ERANGE, 7 },
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {

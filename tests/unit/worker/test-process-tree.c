@@ -6,7 +6,8 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-/* Starts a shell with PAREXEC_TASK_ID (0: without) in a session of its own; it prints a line when it is ready. */
+/* Starts a shell with PAREXEC_TASK_ID (0: without) in a session of its own; it prints a line when it is
+ * ready. */
 static pid_t start_shell(uint64_t task, const char *script)
 {
     g_autofree char *variable = g_strdup_printf("PAREXEC_TASK_ID=%d", (int) task);
@@ -87,7 +88,8 @@ static void test_escaped(void)
 static void test_anonymous(void)
 {
     pid_t pid = start_shell(5, "env -i setsid sh -c 'setsid sleep 100 < /dev/null > /dev/null 2>&1 &'; echo");
-    const ProcessOwner owner = { .task = 5, .first = pid }, alone = { .task = 5, .first = pid, .alone = true };
+    const ProcessOwner owner = { .task = 5, .first = pid },
+                       alone = { .task = 5, .first = pid, .alone = true };
 
     g_assert_cmpint(waitpid(pid, NULL, 0), ==, pid);
     g_usleep(50000); /* until env and setsid have been executed */

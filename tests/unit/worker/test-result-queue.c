@@ -8,7 +8,9 @@
 
 static void push(ResultQueue *queue, uint64_t task)
 {
-    TaskResult result = { .task = task, .fence = task * 10, .outcome = OUTCOME_EXITED, .stderr_tail = g_bytes_new("x", 1) };
+    TaskResult result = {
+        .task = task, .fence = task * 10, .outcome = OUTCOME_EXITED, .stderr_tail = g_bytes_new("x", 1)
+    };
 
     result_queue_push(queue, &result);
     g_assert_null(result.stderr_tail);
@@ -23,10 +25,10 @@ static char *unsent(const ResultQueue *queue)
     return g_string_free(text, FALSE);
 }
 
-#define assert_unsent(queue, expected)                                                                            \
-    do {                                                                                                          \
-        g_autofree char *found = unsent(queue);                                                                   \
-        g_assert_cmpstr(found, ==, expected);                                                                     \
+#define assert_unsent(queue, expected)                                                                       \
+    do {                                                                                                     \
+        g_autofree char *found = unsent(queue);                                                              \
+        g_assert_cmpstr(found, ==, expected);                                                                \
     } while (0)
 
 static void test_groups(void)
@@ -57,7 +59,8 @@ static void test_groups(void)
 static void test_spool(void)
 {
     g_autoptr(ResultQueue) queue = result_queue_new();
-    g_autofree char *top = g_dir_make_tmp("parexec-spool-XXXXXX", NULL), *directory = g_build_filename(top, "a", "spool", NULL);
+    g_autofree char *top = g_dir_make_tmp("parexec-spool-XXXXXX", NULL),
+                    *directory = g_build_filename(top, "a", "spool", NULL);
     g_autofree char *path = g_build_filename(directory, "w7", NULL), *text = NULL;
     g_auto(GStrv) lines = NULL;
     TaskResult result;

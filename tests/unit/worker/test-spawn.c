@@ -48,7 +48,8 @@ static void tear_down(Run *run, const void *mode)
 {
     const char *const argv[] = { "rm", "-rf", "--", run->directory, NULL };
 
-    g_assert_true(g_spawn_sync(NULL, (char **) argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL));
+    g_assert_true(
+        g_spawn_sync(NULL, (char **) argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL));
     g_free(run->directory);
     g_free(run->text);
     fclose(run->output);
@@ -149,7 +150,8 @@ static void test_many(Run *run, const void *mode)
 
 static void test_search(Run *run, const void *mode)
 {
-    g_autofree char *plain = g_build_filename(run->directory, "plain", NULL), *good = g_build_filename(run->directory, "good", NULL);
+    g_autofree char *plain = g_build_filename(run->directory, "plain", NULL),
+                    *good = g_build_filename(run->directory, "good", NULL);
     g_autofree char *path = NULL, *inner = NULL;
 
     g_assert_cmpint(mkdir(plain, 0755) | mkdir(good, 0755), ==, 0);
@@ -238,7 +240,8 @@ static void test_environment(Run *run, const void *mode)
 
 static void test_cwd(Run *run, const void *mode)
 {
-    g_autofree char *expected = g_strdup_printf("%s\n", run->directory), *file = file_in(run, "file", "", 0644);
+    g_autofree char *expected = g_strdup_printf("%s\n", run->directory),
+                    *file = file_in(run, "file", "", 0644);
 
     run->request.cwd = run->directory;
     run_argv(run, "pwd", "-P");
@@ -262,7 +265,9 @@ static void test_descriptors(Run *run, const void *mode)
 
 static void test_session(Run *run, const void *mode)
 {
-    pid_t pid = run_start(run, (const char *const[]) { "/bin/sh", "-c", "read _ _ _ _ g s t _ < /proc/self/stat; echo $s $g $t", NULL });
+    pid_t pid =
+        run_start(run, (const char *const[]){
+                           "/bin/sh", "-c", "read _ _ _ _ g s t _ < /proc/self/stat; echo $s $g $t", NULL });
     g_autofree char *expected = g_strdup_printf("%d %d 0\n", pid, pid);
 
     run_reap(run, pid);
@@ -311,14 +316,16 @@ static void test_oom_score(Run *run, const void *mode)
     /* the child that shared our memory must not have changed ours */
     g_assert_true(g_file_get_contents("/proc/self/oom_score_adj", &mine, NULL, NULL));
     g_assert_cmpstr(mine, ==, "300\n");
-    g_assert_true(g_file_set_contents_full("/proc/self/oom_score_adj", "0", -1, G_FILE_SET_CONTENTS_NONE, 0, NULL));
+    g_assert_true(
+        g_file_set_contents_full("/proc/self/oom_score_adj", "0", -1, G_FILE_SET_CONTENTS_NONE, 0, NULL));
 }
 
 /* ------------------------------------------------------------------ paths a user names */
 
 static void test_paths(Run *run, const void *mode)
 {
-    g_autofree char *in = file_in(run, "in", "text\n", 0600), *out = g_build_filename(run->directory, "out", NULL);
+    g_autofree char *in = file_in(run, "in", "text\n", 0600),
+                    *out = g_build_filename(run->directory, "out", NULL);
     g_autofree char *both = file_in(run, "both", "old content", 0600), *text = NULL;
     mode_t mask = umask(022);
     struct stat st;
@@ -364,7 +371,8 @@ static void test_fifo(Run *run, const void *mode)
     assert_succeeded(run, "late\n");
 }
 
-/* A file system whose server never answers: what the shared way must survive too. Alone in a namespace of its own. */
+/* A file system whose server never answers: what the shared way must survive too. Alone in a namespace of
+ * its own. */
 static void dead_file_system(Run *run)
 {
     _cleanup_close_ int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
@@ -379,7 +387,8 @@ static void dead_file_system(Run *run)
     run->request.cwd = inside;
     begin = g_get_monotonic_time();
     pid = run_start(run, (const char *const[]) { "/bin/true", NULL });
-    if (g_get_monotonic_time() - begin > (gint64) (5 * SPAWN_HOLDUP_USEC) || run->held_up != (run->mode == SPAWN_SHARED))
+    if (g_get_monotonic_time() - begin > (gint64) (5 * SPAWN_HOLDUP_USEC) ||
+        run->held_up != (run->mode == SPAWN_SHARED))
         _exit(1);
     if (waitpid(pid, NULL, WNOHANG) != 0 || kill(pid, SIGKILL) < 0 || waitpid(pid, NULL, 0) != pid)
         _exit(2);
@@ -440,12 +449,15 @@ static void test_identity_refused(Run *run, const void *mode)
 /* The rights that count are those of the task, for its directory and its files. */
 static void test_rights(Run *run, const void *mode)
 {
-    g_autofree char *theirs = g_build_filename(run->directory, "theirs", NULL), *ours = g_build_filename(run->directory, "ours", NULL);
+    g_autofree char *theirs = g_build_filename(run->directory, "theirs", NULL),
+                    *ours = g_build_filename(run->directory, "ours", NULL);
     g_autofree char *secret = file_in(run, "secret", "secret", 0600);
 
     if (!may_change_identity(run))
         return;
-    g_assert_cmpint(chmod(run->directory, 0755) | mkdir(theirs, 0700) | chown(theirs, NOBODY, 0) | mkdir(ours, 0700), ==, 0);
+    g_assert_cmpint(chmod(run->directory, 0755) | mkdir(theirs, 0700) | chown(theirs, NOBODY, 0) |
+                        mkdir(ours, 0700),
+                    ==, 0);
     run->request.cwd = theirs;
     run_argv(run, "/bin/true");
     assert_succeeded(run, "");

@@ -35,12 +35,16 @@ static const char *get(char *const *environment, const char *name)
 
 static void test_layers(void)
 {
-    const char *const theirs[] = { "A=task", "B=task", "PAREXEC_TASK_ID=9", "PAREXEC_ARRAY_INDEX=4", "PATH=/p", "bare", "=odd",
-                                   "N=\xff\xfe", NULL };
+    const char *const theirs[] = {
+        "A=task",     "B=task", "PAREXEC_TASK_ID=9", "PAREXEC_ARRAY_INDEX=4", "PATH=/p", "bare", "=odd",
+        "N=\xff\xfe", NULL
+    };
     const char *const ours[] = { "B=worker", "C=worker", "PAREXEC_WORKER_ID=forged", NULL };
     g_autoptr(GBytes) worker_environment = blob(ours);
     g_autoptr(Surroundings) surroundings = make(theirs, worker_environment);
-    const TaskIdentity identity = { .task = 17, .batch = 3, .array_index = ARRAY_INDEX_NONE, .attempt = 2, .worker = "w5" };
+    const TaskIdentity identity = {
+        .task = 17, .batch = 3, .array_index = ARRAY_INDEX_NONE, .attempt = 2, .worker = "w5"
+    };
     g_autofree char *added = NULL;
     g_autofree char **environment = surroundings_environment(surroundings, &identity, &added);
 
@@ -62,7 +66,9 @@ static void test_array(void)
 {
     const char *const none[] = { NULL };
     g_autoptr(Surroundings) surroundings = make(none, NULL);
-    const TaskIdentity identity = { .task = UINT64_MAX, .batch = 1, .array_index = 0, .attempt = 1, .worker = "w1" };
+    const TaskIdentity identity = {
+        .task = UINT64_MAX, .batch = 1, .array_index = 0, .attempt = 1, .worker = "w1"
+    };
     g_autofree char *added = NULL;
     g_autofree char **environment = surroundings_environment(surroundings, &identity, &added);
 
@@ -74,7 +80,9 @@ static void test_defaults(void)
 {
     const char *const theirs[] = { "HOME=/elsewhere", "USERX=1", NULL };
     g_autoptr(Surroundings) surroundings = make(theirs, NULL);
-    const TaskIdentity identity = { .task = 1, .batch = 1, .array_index = ARRAY_INDEX_NONE, .attempt = 1, .worker = "w1" };
+    const TaskIdentity identity = {
+        .task = 1, .batch = 1, .array_index = ARRAY_INDEX_NONE, .attempt = 1, .worker = "w1"
+    };
     g_autofree char *added = NULL;
     g_autofree char **environment = surroundings_environment(surroundings, &identity, &added);
     const struct passwd *entry = getpwuid(getuid());
@@ -91,7 +99,9 @@ static void test_unknown_user(void)
 {
     const char *const none[] = { NULL };
     g_autoptr(TaskContext) context = task_context_new();
-    const TaskIdentity identity = { .task = 1, .batch = 1, .array_index = ARRAY_INDEX_NONE, .attempt = 1, .worker = "w1" };
+    const TaskIdentity identity = {
+        .task = 1, .batch = 1, .array_index = ARRAY_INDEX_NONE, .attempt = 1, .worker = "w1"
+    };
     g_autofree char *added = NULL;
     g_autofree char **environment = NULL;
     g_autoptr(Surroundings) surroundings = NULL;

@@ -21,7 +21,8 @@ static void run_rm(const char *path)
 {
     const char *const argv[] = { "rm", "-rf", "--", path, NULL };
 
-    g_assert_true(g_spawn_sync(NULL, (char **) argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL));
+    g_assert_true(
+        g_spawn_sync(NULL, (char **) argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL));
 }
 
 static void tear_down(Fixture *f, const void *data)
@@ -98,7 +99,8 @@ static void test_removed_folder(Fixture *f, const void *data)
 static void test_obstacle(Fixture *f, const void *data)
 {
     const OutputName name = { .task = 7, .attempt = 1, .stream = STREAM_STDOUT };
-    g_autofree char *folder = path_of(f, "0"), *path = path_of(f, "0/7.1.out"), *victim = g_build_filename(f->top, "victim", NULL);
+    g_autofree char *folder = path_of(f, "0"), *path = path_of(f, "0/7.1.out"),
+                    *victim = g_build_filename(f->top, "victim", NULL);
     g_autofree char *text = NULL;
     int fd = -7;
 

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The program itself, run without a daemon: help, usage errors, no bus. $PARCTL names it. */
+
+#include <glib.h>
+#include <locale.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "client/text.h"
+
+static const char *const verbs[] = {
+    "status", "workers", "add-worker", "drain", "abort",  "submit", "run",    "map",
+    "tasks",  "show",    "logs",       "wait",  "cancel", "events", "enable", "disable",
+};
+
+/* Runs "parctl LINE"; the exit code. */
+static int run(const char *line, char **ret_out, char **ret_err)
+{
+    g_autofree char *out = NULL, *err = NULL,
+                    *whole = g_strdup_printf("%s%s%s", g_getenv("PARCTL"), *line ? " " : "", line);
+    g_auto(GStrv) argv = g_strsplit(whole, " ", -1), environment = g_get_environ();
+    g_autoptr(GError) error = NULL;
+    int status;
+
+    environment = g_environ_setenv(environment, "DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent", TRUE);
+    environment = g_environ_setenv(environment, "DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent", TRUE);
+    environment = g_environ_setenv(environment, "LC_ALL", "C.UTF-8", TRUE);
+    if (!g_spawn_sync(NULL, argv, environment, G_SPAWN_DEFAULT, NULL, NULL, &out, &err, &status, &error))
+        g_error("cannot run %s: %s", whole, error->message);
+    g_assert_true(WIFEXITED(status));
+    if (ret_out)
+        *ret_out = g_steal_pointer(&out);
+    if (ret_err)
+        *ret_err = g_steal_pointer(&err);
+    return WEXITSTATUS(status);
+}
+
+static void check_help(const char *text)
+{
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+
+    g_assert_true(g_str_has_prefix(text, "Usage: parctl"));
+    for (size_t i = 0; lines[i]; i++)
+        g_assert_cmpuint(text_width(lines[i]), <=, 80);
+}
+
+static void test_help(void)
+{
+    g_autofree char *all = NULL;
+
+    g_assert_cmpint(run("--help", &all, NULL), ==, 0);
+    check_help(all);
+    for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++) {
+        g_autofree char *option = g_strdup_printf("%s --help", verbs[i]),
+                        *verb = g_strdup_printf("help %s", verbs[i]);
+        g_autofree char *entry = g_strdup_printf("\n  %s ", verbs[i]), *one = NULL, *two = NULL;
+        g_assert_cmpint(run(option, &one, NULL), ==, 0);
+        g_assert_cmpint(run(verb, &two, NULL), ==, 0);
+        g_assert_cmpstr(one, ==, two);
+        check_help(one);
+        g_assert_nonnull(strstr(all, entry));
+    }
+}
+
+static void test_version(void)
+{
+    g_autofree char *out = NULL;
+
+    g_assert_cmpint(run("--version", &out, NULL), ==, 0);
+    g_assert_true(g_str_has_prefix(out, "parctl "));
+}
+
+static void test_usage_errors(void)
+{
+    static const char *const lines[] = {
+        "nonsense",
+        "--nonsense",
+        "help nonsense",
+        "submit",
+        "run",
+        "show",
+        "logs",
+        "drain",
+        "cancel",
+        "add-worker extra",
+        "wait w1",
+        "submit --array 3-1 true",
+        "submit --array x true",
+        "submit --array 1-2 --each-line x true",
+        "tasks --state odd",
+        "status 5",
+        "status --watch 0",
+        "drain --all w1",
+        "cancel --mine 4",
+        "map",
+        "map :::",
+        "map echo ::: a ::: b",
+        "add-worker --memory much",
+        "submit --env PAREXEC_TEST_UNSET true",
+        "map --cpus 2 echo ::: a",
+        "logs --attempt 0 1",
+        "add-worker --env X=Y --env Z",
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
+        g_autofree char *out = NULL, *err = NULL;
+        g_test_message("%s", lines[i]);
+        int code = run(lines[i], &out, &err);
+        /* what needs the bus before it looks at its arguments ends with 5 */
+        g_assert_cmpint(code, ==, 2);
+        g_assert_cmpstr(out, ==, "");
+        g_assert_true(g_str_has_prefix(err, "parctl: "));
+    }
+}
+
+static void test_no_bus(void)
+{
+    static const char *const lines[] = {
+        "",         "status",         "workers", "add-worker",    "drain w1",     "submit true",
+        "run true", "map echo ::: a", "tasks",   "show 1",        "logs 1",       "wait",
+        "cancel 1", "events",         "enable",  "status --json", "--user status"
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
+        g_autofree char *out = NULL, *err = NULL;
+        g_test_message("%s", lines[i]);
+        g_assert_cmpint(run(lines[i], &out, &err), ==, 5);
+        g_assert_nonnull(strstr(err, "D-Bus"));
+    }
+}
+
+static void test_empty_file(void)
+{
+    g_autofree char *err = NULL;
+
+    g_assert_cmpint(run("submit --each-line /dev/null -- echo {}", NULL, &err), ==, 1);
+    g_assert_nonnull(strstr(err, "has no lines: nothing submitted"));
+}
+
+int main(int argc, char **argv)
+{
+    (void) setlocale(LC_ALL, "C.UTF-8");
+    g_test_init(&argc, &argv, NULL);
+    if (!g_getenv("PARCTL"))
+        return 77;
+    g_test_add_func("/parctl-usage/help", test_help);
+    g_test_add_func("/parctl-usage/version", test_version);
+    g_test_add_func("/parctl-usage/usage-errors", test_usage_errors);
+    g_test_add_func("/parctl-usage/no-bus", test_no_bus);
+    g_test_add_func("/parctl-usage/empty-file", test_empty_file);
+    return g_test_run();
+}
