@@ -22,6 +22,7 @@ import facts
 PAREXEC = 'parexec'
 EVERYTHING = 'everything'
 WORKER_MEMORY = '256M'
+DISTURBED = 0.05
 SETTLE_SECONDS = 0.3    # what the daemon still writes after a batch's end belongs to its tasks
 TSP_MOST = 1000         # it holds no more
 
@@ -36,6 +37,7 @@ class Contestant:
     most: int = 10**9
     seconds: list = dataclasses.field(default_factory=list)
     cpu_usec: list = dataclasses.field(default_factory=list)
+    disturbance: list = dataclasses.field(default_factory=list)     # share of the CPUs that others took
 
     def share(self, tasks):
         return min(max(tasks // self.divisor, 1), self.most)
@@ -127,12 +129,19 @@ def add_workers(count):
     facts.output_of('parctl', '--quiet', 'add-worker', '--count', str(count), '--memory', WORKER_MEMORY, '--force')
 
 
+def others_cpu_usec():
+    """What runs outside of the sandbox."""
+    return facts.machine_cpu_usec() - facts.sandbox_cpu_usec()
+
+
 def run_once(contestant, tasks, service):
-    before = service.cpu()
+    before, others_before = service.cpu(), others_cpu_usec()
     contestant.seconds.append(facts.clocked(contestant.run, tasks))
+    others = others_cpu_usec() - others_before
     time.sleep(SETTLE_SECONDS)
     after = service.cpu()
     contestant.cpu_usec.append({name: (after[name] - before[name]) / tasks for name in after})
+    contestant.disturbance.append(max(others / (contestant.seconds[-1] * 1e6 * os.cpu_count()), 0))
     facts.say(f'  {contestant.name}: {tasks / contestant.seconds[-1]:.0f} tasks/s, '
               f'{contestant.cpu_usec[-1][EVERYTHING]:.0f} µs CPU each')
 
@@ -158,6 +167,7 @@ def measure(options):
     return {
         'tasks': options.tasks, 'rounds': options.rounds, 'command': options.command, 'workers': os.cpu_count(),
         'contestants': [outcome(each, entered[0], options.tasks) for each in entered],
+        'disturbance': statistics.mean(share for each in entered for share in each.disturbance),
         'not_installed': [each.name for each in everyone if each not in entered],
         'cpu_usec_per_task': cpu_medians(entered[0]),
         'memory': service.memory(),
@@ -188,6 +198,9 @@ def describe(result):
         f'parexecd: {memory["resident_bytes"]:.1f}M resident, at most {memory["resident_peak_bytes"]:.1f}M; '
         f'workers together {memory["workers_resident_bytes"]:.1f}M',
     ]
+    if result['disturbance'] > DISTURBED:
+        lines.append(f'NOT RELIABLE: other programs took {result["disturbance"]:.0%} of the CPUs meanwhile; of these figures '
+                     'only "CPU each" means much')
     if result['not_installed']:
         lines.append(f'not installed: {", ".join(result["not_installed"])} (tools/packages install bench)')
     return '\n'.join(lines)

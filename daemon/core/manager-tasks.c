@@ -379,7 +379,7 @@ static uint64_t forget_range(Manager *manager, const IdRange *range, uint64_t an
     for (guint i = 0; i < manager->windows->len; i++)
         task_window_remove_range(manager->windows->pdata[i], range->first, range->last);
     for (uint64_t id = range->first; id <= range->last && announced < ANNOUNCED_MAX; id++, announced++) {
-        TaskChange change = { .task = id, .state = TASK_CANCELLED };
+        TaskChange change = { .task = id, .batch = range->batch, .state = TASK_CANCELLED };
         g_hash_table_remove(manager->fds, &id);
         NOTIFY(manager, task_changed, &change);
     }

@@ -119,6 +119,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(TaskRow, task_row_free)
 
 typedef struct IdRange {
     uint64_t first, last;
+    uint64_t batch; /* of cancelled tasks */
 } IdRange;
 
 /* What a filter matches, seen by one user. */

@@ -287,6 +287,21 @@ void launched_done(Launched *launched)
     launched->pid = 0;
 }
 
+/* The "<5>" that sd-daemon(3) puts before a line is for the journal, not for people. */
+static void drop_log_levels(char *text)
+{
+    char *to = text;
+
+    for (const char *p = text; *p;) {
+        bool line_begins = p == text || p[-1] == '\n';
+        if (line_begins && p[0] == '<' && g_ascii_isdigit(p[1]) && p[2] == '>')
+            p += 3;
+        else
+            *to++ = *p++;
+    }
+    *to = '\0';
+}
+
 char *launch_last_words(const char *log_path)
 {
     _cleanup_close_ int fd = open(log_path, O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
@@ -302,6 +317,7 @@ char *launch_last_words(const char *log_path)
     if (n <= skip)
         return g_strdup("");
     char *words = g_utf8_make_valid(buffer + skip, n - skip);
+    drop_log_levels(words);
     for (char *p = words; *p; p++)
         if (g_ascii_iscntrl(*p))
             *p = ' ';

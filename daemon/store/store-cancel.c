@@ -86,7 +86,7 @@ static void ranges_tidy(GArray *ranges)
     for (guint i = 0; i < ranges->len; i++) {
         IdRange range = g_array_index(ranges, IdRange, i);
         IdRange *before = kept > 0 ? &g_array_index(ranges, IdRange, kept - 1) : NULL;
-        if (before && before->last + 1 == range.first)
+        if (before && before->last + 1 == range.first && before->batch == range.batch)
             before->last = range.last;
         else
             g_array_index(ranges, IdRange, kept++) = range;
@@ -100,7 +100,7 @@ static int cancel_apply(Database *database, CancelOp *cancel)
 
     for (guint i = 0; i < cancel->runs->len; i++) {
         const Run *run = &g_array_index(cancel->runs, Run, i);
-        IdRange range = {run->first, run->last};
+        IdRange range = {run->first, run->last, run->batch};
         r = (run->virtual ? run_cancel_elements : run_cancel_tasks)(database, run, cancel->now_usec);
         if (r < 0)
             return r;

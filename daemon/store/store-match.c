@@ -98,13 +98,16 @@ static int read_tasks(const Matching *matching, const char *literal, const SqlVa
     return r;
 }
 
+/* CROSS JOIN is an order to SQLite: few tasks are held, and it must not go through all the others to find them. */
 static int read_taken(const Matching *matching, uint64_t first, uint64_t last)
 {
     _cleanup_statement_ sqlite3_stmt *statement = NULL;
     int r;
 
+    if (!matching_wants(matching, TASK_QUEUED) && !matching_wants(matching, TASK_RUNNING))
+        return 0;
     r = sql_query(&matching->database->sql,
-                  "SELECT t.id, ifnull(t.spec, t.id), t.batch, t.uid, a.start FROM assignments a JOIN tasks t ON t.id = a.task"
+                  "SELECT t.id, ifnull(t.spec, t.id), t.batch, t.uid, a.start FROM assignments a CROSS JOIN tasks t ON t.id = a.task"
                   " WHERE a.task BETWEEN ?1 AND ?2",
                   SQL_VALUES(sql_int((int64_t) first), sql_int((int64_t) last)), &statement);
     if (r < 0)

@@ -323,7 +323,7 @@ int submit_resume_discards(Store *store, Database *database)
     _cleanup_statement_ sqlite3_stmt *statement = NULL;
     int r;
 
-    r = sql_query(&database->sql, "SELECT id FROM batches WHERE phase <> 1 ORDER BY id", SQL_NO_VALUES, &statement);
+    r = sql_query(&database->sql, "SELECT id FROM batches INDEXED BY batches_hidden WHERE phase <> 1", SQL_NO_VALUES, &statement);
     if (r < 0)
         return r;
     while ((r = sql_step(&database->sql, statement)) > 0)

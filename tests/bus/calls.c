@@ -28,7 +28,7 @@ static sd_bus_message *message_of(sd_bus *bus, Target target, const char *text, 
     sd_bus_message *m = NULL;
     g_autoptr(GVariant) arguments = parse(text, ap);
 
-    g_assert_cmpint(sd_bus_message_new_method_call(bus, &m, "org.parexec", target.path, target.interface, target.member), >=, 0);
+    g_assert_cmpint(sd_bus_message_new_method_call(bus, &m, target.destination ? target.destination : "org.parexec", target.path, target.interface, target.member), >=, 0);
     g_assert_cmpint(message_append_arguments(m, arguments), >=, 0);
     return m;
 }
@@ -239,6 +239,56 @@ char *dict_shape(GVariant *dict)
     g_ptr_array_sort(entries, compare_strings);
     g_ptr_array_add(entries, NULL);
     return g_strjoinv(" ", (char **) entries->pdata);
+}
+
+/* ---- the fakes */
+
+static Target polkit_target(const char *member)
+{
+    return (Target){ "/org/freedesktop/PolicyKit1/Authority", "org.parexec.Test.Polkit1", member, "org.freedesktop.PolicyKit1" };
+}
+
+static Target systemd_target(const char *member)
+{
+    return (Target){ "/org/freedesktop/systemd1", "org.parexec.Test.Systemd1", member, "org.freedesktop.systemd1" };
+}
+
+void polkit_answer(Harness *harness, const char *action, const char *answer)
+{
+    g_variant_unref(bus_call(harness->bus, polkit_target("SetAnswer"), "('%s', '%s')", action, answer));
+}
+
+GVariant *polkit_checks(Harness *harness)
+{
+    g_autoptr(GVariant) reply = bus_call(harness->bus, polkit_target("GetChecks"), NULL);
+
+    return g_variant_get_child_value(reply, 0);
+}
+
+void systemd_behave(Harness *harness, const char *behaviour)
+{
+    g_variant_unref(bus_call(harness->bus, systemd_target("SetBehaviour"), "('%s',)", behaviour));
+}
+
+void systemd_end_jobs(Harness *harness, const char *result)
+{
+    g_variant_unref(bus_call(harness->bus, systemd_target("EndJobs"), "('%s',)", result));
+}
+
+bool systemd_was_asked(Harness *harness, const char *call)
+{
+    g_autoptr(GVariant) reply = bus_call(harness->bus, systemd_target("GetCalls"), NULL);
+    g_autofree const char **calls = NULL;
+
+    g_variant_get(reply, "(^a&s)", &calls);
+    return g_strv_contains(calls, call);
+}
+
+GVariant *systemd_properties(Harness *harness)
+{
+    g_autoptr(GVariant) reply = bus_call(harness->bus, systemd_target("GetProperties"), NULL);
+
+    return g_variant_get_child_value(reply, 0);
 }
 
 /* ---- workers */

@@ -14,6 +14,7 @@
 
 typedef struct Target {
     const char *path, *interface, *member;
+    const char *destination; /* NULL: org.parexec */
 } Target;
 
 GVariant *bus_call(sd_bus *bus, Target target, const char *arguments, ...) _printf_(3, 4);
@@ -54,6 +55,14 @@ const char *dict_string(GVariant *dict, const char *key);
 bool dict_has(GVariant *dict, const char *key);
 /* The keys with their types, sorted: "id:t name:s". */
 char *dict_shape(GVariant *dict);
+
+/* ---- the fakes */
+void polkit_answer(Harness *harness, const char *action, const char *answer); /* as fake-polkit.c tells */
+GVariant *polkit_checks(Harness *harness);                                    /* a(ssu): action, subject, flags */
+void systemd_behave(Harness *harness, const char *behaviour);                 /* as fake-systemd.c tells */
+void systemd_end_jobs(Harness *harness, const char *result);
+bool systemd_was_asked(Harness *harness, const char *call);
+GVariant *systemd_properties(Harness *harness);
 
 /* ---- tasks and workers */
 char *worker_add(sd_bus *bus, const char *options, ...) _printf_(2, 3); /* its id; options: the inside of the braces, or NULL */

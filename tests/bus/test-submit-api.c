@@ -288,6 +288,7 @@ static void test_batch_dropped_at_once(Harness *h)
 static void test_foreign_batch(Harness *h)
 {
     sd_bus *stranger = harness_connect_stranger(h);
+    polkit_answer(h, "org.parexec.submit", "yes");
     Submitted s = submit_open(h->bus, 0);
 
     manager_refuses(stranger, ERROR("NoSuchBatch"), "Submit", "([{'argv': <[b'true']>}], {'batch': <uint64 %" G_GUINT64_FORMAT ">})", s.batch);
