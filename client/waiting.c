@@ -17,6 +17,7 @@ struct Waiting {
     uint64_t failed_id; /* the lowest one that did not succeed; 0: none */
     int failed_code;
     char *failed_how;
+    bool running; /* the rows that are added before say that tasks have ended, too: the loop is not to leave for them */
 };
 
 Waiting *waiting_free(Waiting *waiting)
@@ -39,7 +40,7 @@ static void on_ended(const TaskInfo *info, void *userdata)
         g_free(waiting->failed_how);
         waiting->failed_how = task_info_describe_end(info);
     }
-    if (waiting->tracker && tracker_all_ended(waiting->tracker))
+    if (waiting->running && tracker_all_ended(waiting->tracker))
         (void) sd_event_exit(waiting->client->event, PARCTL_OK);
 }
 
@@ -143,6 +144,7 @@ int waiting_run(Waiting *waiting)
     g_autoptr(Progress) progress = NULL;
     int r = 0;
 
+    waiting->running = true;
     if (!tracker_all_ended(waiting->tracker)) {
         r = progress_new(waiting->client, waiting->mode, facts, waiting, &progress);
         if (r >= 0)

@@ -213,6 +213,17 @@ static int read_ids(sd_bus_message *m, const char *name, void *target, sd_bus_er
     return r;
 }
 
+/* In a TaskFilter 0 means "any"; a client that says it means a batch that cannot be. */
+static int read_batch(sd_bus_message *m, const char *name, void *target, sd_bus_error *error)
+{
+    TaskFilter *filter = target;
+    int r = sd_bus_message_read_basic(m, 't', &filter->batch);
+
+    if (r >= 0 && filter->batch == 0)
+        return options_invalid(error, "batch is 0; batches are numbered from 1.");
+    return r;
+}
+
 static int read_states(sd_bus_message *m, const char *name, void *target, sd_bus_error *error)
 {
     TaskFilter *filter = target;
@@ -230,7 +241,7 @@ static int read_states(sd_bus_message *m, const char *name, void *target, sd_bus
 }
 
 #define FILTER_OPTIONS                                                                                          \
-    { "ids", "at", .read = read_ids }, { "batch", "t", offsetof(TaskFilter, batch) },                           \
+    { "ids", "at", .read = read_ids }, { "batch", "t", .read = read_batch },                           \
         { "states", "as", .read = read_states }, { "name", "s", offsetof(TaskFilter, name) },                   \
         { "tag", "s", offsetof(TaskFilter, tag) }, { "owner", "u", offsetof(TaskFilter, owner) }
 
@@ -254,6 +265,9 @@ int task_message_read_filter(sd_bus_message *m, bool paging, TaskFilter **ret, s
     if (filter->limit == 0 || filter->limit > TASK_PAGE_MAX)
         return sd_bus_error_setf(error, PAREXEC_ERROR_INVALID_ARGUMENT, "limit is %u; a page has from 1 to %u rows.", filter->limit,
                                  TASK_PAGE_MAX);
+    for (guint i = 0; !paging && filter->ids && i < filter->ids->len; i++)
+        if (g_array_index(filter->ids, uint64_t, i) == 0)
+            return sd_bus_error_set(error, PAREXEC_ERROR_NO_SUCH_TASK, "There is no task 0.");
     *ret = g_steal_pointer(&filter);
     return 0;
 }

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Cancelling, and finding out beforehand whom it would concern. What was found is put together to runs of ids that follow one
- * another, and each run is changed by one statement; elements of arrays stay without rows. */
+ * another, and each run is changed by one statement; elements of arrays stay without rows.
+ *
+ * Very many tasks are cancelled in chunks, each a transaction of its own, with other operations in between: those do not wait
+ * for seconds, and the answer comes after theirs. Once the first chunk is committed the rest is not refused any more. */
 #include "store/store-internal.h"
 #include "store/store-match.h"
 #include "store/store-range.h"
 
+#define CHUNK_TASKS 10000U
 #define FOREIGN_MAX 10000U /* counted; of more it is only told that there are so many */
 
 /* Tasks of one batch in one state whose ids follow one another. */
@@ -14,6 +18,14 @@ typedef struct Run {
     bool virtual;
 } Run;
 
+/* How far it has come. */
+typedef struct Progress {
+    bool found;    /* runs is complete, and what has no rows is dealt with */
+    guint run;     /* the first that is not done */
+    uint64_t id;   /* where in that run to go on; 0: at its beginning */
+    guint n_cancelled, n_held;
+} Progress;
+
 typedef struct CancelOp {
     Op op;
     TaskFilter *filter;
@@ -22,6 +34,8 @@ typedef struct CancelOp {
     GArray *runs;      /* Run */
     GArray *cancelled; /* IdRange */
     GArray *held;      /* uint64_t */
+    Progress committed, now;
+    unsigned commits;  /* that "committed" knows of */
     StoreCancelled done;
     void *userdata;
 } CancelOp;
@@ -43,15 +57,66 @@ static int cancel_found(const StoredTask *task, void *userdata)
 }
 
 /* Every task between the ends that is in that state matched: those that did not would have ended the run. */
-static int run_cancel_tasks(Database *database, const Run *run, uint64_t now_usec)
+static int run_cancel_between(Database *database, CancelOp *cancel, const Run *run, IdRange ids)
 {
-    return sql_run(&database->sql, "UPDATE tasks SET state = 7, since = ?4 WHERE id BETWEEN ?1 AND ?2 AND state = ?3",
-                   SQL_VALUES(sql_int((int64_t) run->first), sql_int((int64_t) run->last), sql_int(run->state), sql_int((int64_t) now_usec)));
+    int r;
+
+    if (ids.first > ids.last)
+        return 0;
+    r = sql_run(&database->sql, "UPDATE tasks SET state = 7, since = ?4 WHERE id BETWEEN ?1 AND ?2 AND state = ?3",
+                SQL_VALUES(sql_int((int64_t) ids.first), sql_int((int64_t) ids.last), sql_int(run->state), sql_int((int64_t) cancel->now_usec)));
+    if (r < 0)
+        return r;
+    database_count(database, run->batch, (TaskState) run->state, TASK_CANCELLED, ids.last - ids.first + 1);
+    g_array_append_val(cancel->cancelled, ids);
+    return 0;
+}
+
+static int held_mark(Database *database, uint64_t task)
+{
+    return sql_run(&database->sql, "UPDATE assignments SET cancelled = 1 WHERE task = ?1", SQL_VALUES(sql_int((int64_t) task)));
+}
+
+/* Between two chunks a task may have been given to a worker, or have ended. */
+static int run_find_changed(Database *database, const Run *run, IdRange ids, GArray *changed)
+{
+    _cleanup_statement_ sqlite3_stmt *statement = NULL;
+    int r;
+
+    r = sql_query(&database->sql, "SELECT id, state FROM tasks WHERE id BETWEEN ?1 AND ?2 AND state <> ?3",
+                  SQL_VALUES(sql_int((int64_t) ids.first), sql_int((int64_t) ids.last), sql_int(run->state)), &statement);
+    if (r < 0)
+        return r;
+    while ((r = sql_step(&database->sql, statement)) > 0) {
+        StoredTask task = {.id = (uint64_t) sql_column_int(statement, 0), .state = (int) sql_column_int(statement, 1)};
+        g_array_append_val(changed, task);
+    }
+    return r;
+}
+
+static int run_cancel_tasks(Database *database, CancelOp *cancel, const Run *run, IdRange ids)
+{
+    g_autoptr(GArray) changed = g_array_new(FALSE, FALSE, sizeof(StoredTask));
+    int r = 0;
+
+    if (cancel->op.commits > 0)
+        r = run_find_changed(database, run, ids, changed);
+    for (guint i = 0; r >= 0 && i < changed->len; i++) {
+        const StoredTask *task = &g_array_index(changed, StoredTask, i);
+        r = run_cancel_between(database, cancel, run, (IdRange){ids.first, task->id - 1});
+        if (r >= 0 && task->state == STATE_TAKEN) {
+            g_array_append_val(cancel->held, task->id);
+            r = held_mark(database, task->id);
+        }
+        ids.first = task->id + 1;
+    }
+    return r < 0 ? r : run_cancel_between(database, cancel, run, ids);
 }
 
 /* Neighbours may have come from several ranges. */
-static int run_cancel_elements(Database *database, const Run *run, uint64_t now_usec)
+static int run_cancel_elements(Database *database, CancelOp *cancel, const Run *run)
 {
+    IdRange ids = {run->first, run->last};
     uint64_t id = run->first;
     StoredRange range;
     int r;
@@ -62,11 +127,13 @@ static int run_cancel_elements(Database *database, const Run *run, uint64_t now_
         if (r <= 0)
             return r < 0 ? r : -EIO;
         last = MIN(run->last, range.last);
-        r = range_set_state(database, &range, id, last, TASK_CANCELLED, now_usec);
+        r = range_set_state(database, &range, id, last, TASK_CANCELLED, cancel->now_usec);
         if (r < 0)
             return r;
         id = last + 1;
     }
+    database_count(database, run->batch, (TaskState) run->state, TASK_CANCELLED, ids.last - ids.first + 1);
+    g_array_append_val(cancel->cancelled, ids);
     return 0;
 }
 
@@ -94,39 +161,70 @@ static void ranges_tidy(GArray *ranges)
     g_array_set_size(ranges, kept);
 }
 
-static int cancel_apply(Database *database, CancelOp *cancel)
+/* Finds everything, and deals with what takes little: what workers hold, and elements without rows. */
+static int cancel_begin(Database *database, CancelOp *cancel)
 {
     int r;
 
-    for (guint i = 0; i < cancel->runs->len; i++) {
-        const Run *run = &g_array_index(cancel->runs, Run, i);
-        IdRange range = {run->first, run->last, run->batch};
-        r = (run->virtual ? run_cancel_elements : run_cancel_tasks)(database, run, cancel->now_usec);
-        if (r < 0)
-            return r;
-        database_count(database, run->batch, (TaskState) run->state, TASK_CANCELLED, run->last - run->first + 1);
-        g_array_append_val(cancel->cancelled, range);
-    }
-    for (guint i = 0; i < cancel->held->len; i++) {
-        r = sql_run(&database->sql, "UPDATE assignments SET cancelled = 1 WHERE task = ?1",
-                    SQL_VALUES(sql_int((int64_t) g_array_index(cancel->held, uint64_t, i))));
-        if (r < 0)
-            return r;
-    }
-    ranges_tidy(cancel->cancelled);
-    return 0;
+    g_array_set_size(cancel->runs, 0);
+    r = match_live(database, cancel->filter, (MatchUser){.only = cancel->only_uid, .except = UID_ANYBODY}, cancel_found, cancel);
+    for (guint i = 0; r >= 0 && i < cancel->held->len; i++)
+        r = held_mark(database, g_array_index(cancel->held, uint64_t, i));
+    for (guint i = 0; r >= 0 && i < cancel->runs->len; i++)
+        if (g_array_index(cancel->runs, Run, i).virtual)
+            r = run_cancel_elements(database, cancel, &g_array_index(cancel->runs, Run, i));
+    cancel->now.found = true;
+    return r;
 }
+
+/* Returns 1 if there is more. */
+static int cancel_some(Database *database, CancelOp *cancel)
+{
+    Progress *now = &cancel->now;
+    uint64_t left = CHUNK_TASKS;
+
+    for (; now->run < cancel->runs->len && left > 0; now->run += now->id == 0) {
+        const Run *run = &g_array_index(cancel->runs, Run, now->run);
+        IdRange ids = {MAX(run->first, now->id), run->last};
+        int r;
+        now->id = 0;
+        if (run->virtual)
+            continue;
+        if (ids.last - ids.first >= left) {
+            ids.last = ids.first + left - 1;
+            now->id = ids.last + 1;
+        }
+        r = run_cancel_tasks(database, cancel, run, ids);
+        if (r < 0)
+            return r;
+        left -= ids.last - ids.first + 1;
+    }
+    return now->run < cancel->runs->len;
+}
+
+static const OpClass cancel_rest_class;
 
 static int cancel_run(Database *database, Op *op)
 {
     CancelOp *cancel = (CancelOp *) op;
-    int r;
+    int r = 0;
 
-    g_array_set_size(cancel->runs, 0);
-    g_array_set_size(cancel->cancelled, 0);
-    g_array_set_size(cancel->held, 0);
-    r = match_live(database, cancel->filter, (MatchUser){.only = cancel->only_uid, .except = UID_ANYBODY}, cancel_found, cancel);
-    return r < 0 ? r : cancel_apply(database, cancel);
+    if (cancel->commits != op->commits) {
+        cancel->commits = op->commits;
+        cancel->committed = cancel->now;
+        op->class = &cancel_rest_class;
+    }
+    cancel->now = cancel->committed;
+    g_array_set_size(cancel->cancelled, cancel->now.n_cancelled);
+    g_array_set_size(cancel->held, cancel->now.n_held);
+    if (!cancel->now.found)
+        r = cancel_begin(database, cancel);
+    if (r >= 0)
+        r = cancel_some(database, cancel);
+    op->again = r > 0;
+    cancel->now.n_cancelled = cancel->cancelled->len;
+    cancel->now.n_held = cancel->held->len;
+    return r;
 }
 
 static void cancel_complete(Op *op, const StoreEvents *events)
@@ -137,6 +235,7 @@ static void cancel_complete(Op *op, const StoreEvents *events)
         g_array_set_size(cancel->cancelled, 0);
         g_array_set_size(cancel->held, 0);
     }
+    ranges_tidy(cancel->cancelled);
     if (cancel->done)
         cancel->done(op->r, cancel->cancelled, cancel->held, cancel->userdata);
 }
@@ -157,6 +256,15 @@ static const OpClass cancel_class = {
     .free = cancel_free,
     .writes = true,
     .durable = true,
+};
+
+static const OpClass cancel_rest_class = {
+    .run = cancel_run,
+    .complete = cancel_complete,
+    .free = cancel_free,
+    .writes = true,
+    .durable = true,
+    .kept = true,
 };
 
 void store_cancel(StorePort *port, TaskFilter *filter, uint32_t only_uid, uint64_t now_usec, StoreCancelled done, void *userdata)

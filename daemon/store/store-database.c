@@ -67,7 +67,8 @@ static int hidden_load(Database *database)
     int r;
 
     r = sql_query(&database->sql,
-                  "SELECT s.first, s.last, s.batch FROM batches b INDEXED BY batches_hidden CROSS JOIN segments s ON s.batch = b.id WHERE b.phase <> 1"
+                  "SELECT s.first, s.last, s.batch FROM batches b INDEXED BY batches_hidden CROSS JOIN segments s ON s.batch = b.id"
+                  " WHERE b.phase <> 1"
                   " ORDER BY s.first",
                   SQL_NO_VALUES, &statement);
     if (r < 0)

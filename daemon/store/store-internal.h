@@ -22,8 +22,10 @@ typedef struct OpClass {
 struct Op {
     const OpClass *class;
     int r;
-    bool again;       /* a chore that has more to do: goes behind what has been queued meanwhile */
-    GPtrArray *ended; /* BatchEnd; NULL: none */
+    bool again;        /* has more to do: what was done is committed, the rest goes behind what has been queued meanwhile */
+    unsigned commits;  /* how often that has happened */
+    GPtrArray *ended;  /* BatchEnd; NULL: none */
+    guint n_committed; /* of "ended": from earlier commits */
 };
 
 #define OP_INIT(class_) ((Op){.class = &(class_)})

@@ -34,8 +34,12 @@ static void answer(Store *store, Op **ops, guint n)
 
     g_mutex_lock(&store->mutex);
     first = store->answered->len == 0;
-    for (guint i = 0; i < n; i++)
-        g_ptr_array_add(ops[i]->again && !store->stopping ? store->queued : store->answered, ops[i]);
+    for (guint i = 0; i < n; i++) {
+        bool again = ops[i]->again && !store->stopping;
+        ops[i]->commits += again;
+        ops[i]->n_committed = ops[i]->ended ? ops[i]->ended->len : 0;
+        g_ptr_array_add(again ? store->queued : store->answered, ops[i]);
+    }
     first = first && store->answered->len > 0;
     g_mutex_unlock(&store->mutex);
     if (first)
@@ -71,7 +75,8 @@ static int op_run(Database *database, Op *op)
 {
     op->r = 0;
     op->again = false;
-    g_clear_pointer(&op->ended, g_ptr_array_unref);
+    if (op->ended)
+        g_ptr_array_set_size(op->ended, (gint) op->n_committed);
     database->op = op;
     return op->class->run(database, op);
 }

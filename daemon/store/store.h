@@ -5,9 +5,10 @@
 
 /* The truth about tasks, in SQLite, with a thread of its own: StorePort of core/ports.h.
  *
- * What is queued is carried out strictly in the order of the calls, and answered in that order from store_dispatch(). The thread takes
- * all that waits as one group, runs it in one transaction and commits, with a sync if one of the group needs it; the
- * answers follow, then the batches that each of them ended, then one counts_changed.
+ * What is queued is carried out strictly in the order of the calls, and answered in that order from store_dispatch(). The
+ * thread takes all that waits as one group, runs it in one transaction and commits, with a sync if one of the group needs
+ * it; the answers follow, then the batches that each of them ended, then one counts_changed. One exception: to cancel very
+ * many tasks takes several transactions; what is called meanwhile comes in between, and is answered first.
  * While the disk refuses writes, what may be refused is answered with the errno; what must not be lost is kept, in order,
  * and tried again; no write overtakes what is kept; reads are answered from what was committed. */
 

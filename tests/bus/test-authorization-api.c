@@ -156,10 +156,10 @@ static void test_interactive(Harness *h)
 static void test_never(Harness *h)
 {
     sd_bus *stranger = harness_connect_stranger(h), *impatient = harness_connect_stranger(h);
-    Pending *waits = manager_call_later(stranger, "Reload", NULL);
 
     polkit_answer(h, CONFIGURE, "never");
     polkit_answer(h, SUBMIT, "yes");
+    g_autoptr(Pending) waits = manager_call_later(stranger, "Reload", NULL);
     g_autoptr(sd_bus_message) m = bus_message(impatient, (Target){ ROOT_PATH, MANAGER, "Reload" }, NULL);
     g_assert_cmpint(sd_bus_send(impatient, m, NULL), >=, 0);
     harness_pause(h, 100);
@@ -168,11 +168,10 @@ static void test_never(Harness *h)
         g_autoptr(GVariant) status = manager_call(stranger, "Status", NULL);
         g_assert_cmpuint(task_submit(stranger, "'argv': <[b'true']>"), >, 0);
     }
-    g_assert_false(waits->done && !waits->error);
+    g_assert_false(waits->done);
     g_assert_cmpint(harness_stop_daemon(h), ==, 0); /* it does not wait for polkit either */
     HARNESS_WAIT(h, waits->done);
     g_assert_cmpstr(waits->error, ==, "org.freedesktop.DBus.Error.NoReply");
-    pending_free(waits);
 }
 
 /* A hundred at once, of which each is asked about once. */
@@ -266,7 +265,8 @@ static void test_cancel_foreign(Harness *h)
     g_assert_true(task_is(h->bus, own, "queued")); /* all or nothing */
     g_autoptr(GVariant) mine = manager_call(stranger, "Cancel", "({'name': <'x'>, 'owner': <uint32 65534>},)");
     g_assert_true(task_is(h->bus, own, "cancelled") && task_is(h->bus, roots, "queued"));
-    g_assert_cmpstr(g_variant_print(mine, TRUE), ==, "(uint32 1,)");
+    g_autofree char *count = g_variant_print(mine, TRUE);
+    g_assert_cmpstr(count, ==, "(uint32 1,)");
     polkit_answer(h, MANAGE_TASKS, "yes");
     g_autoptr(GVariant) all = manager_call(stranger, "Cancel", "({'name': <'x'>},)");
     g_assert_true(task_is(h->bus, roots, "cancelled"));

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# vm: no (a hundred calls over the bus, of which none depends on the cgroup version)
 #
 # Bad input over the bus: each has a named error or a contained failure, and the service goes on.
 # shellcheck source=tests/lib/system.sh

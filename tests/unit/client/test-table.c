@@ -81,12 +81,25 @@ static void test_content(void)
     g_assert_cmpstr(text, ==, "A         B\n日本\n\\x1b[2Jx  5\n");
 }
 
+/* A column that may be cut is not made wider than it is. */
+static void test_narrow_cut(void)
+{
+    static const TableColumn two[] = { { .title = "A", .cut = true }, { .title = "B", .cut = true } };
+    g_autoptr(Table) table = table_new(two, 2);
+
+    table_add(table, COLOR_NONE, g_strdup("abc"));
+    table_add(table, COLOR_NONE, g_strdup("0123456789012345678"));
+    g_autofree char *text = table_format(table, 5);
+    g_assert_cmpstr(text, ==, "A    B\nabc  01234567890…\n");
+}
+
 int main(int argc, char **argv)
 {
     (void) setlocale(LC_ALL, "C.UTF-8");
     g_test_init(&argc, &argv, NULL);
     output_init(COLOR_NEVER);
     g_test_add_func("/table/layout", test_layout);
+    g_test_add_func("/table/narrow-cut", test_narrow_cut);
     g_test_add_func("/table/never-wider", test_never_wider);
     g_test_add_func("/table/content", test_content);
     return g_test_run();

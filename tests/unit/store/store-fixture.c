@@ -78,19 +78,19 @@ typedef struct TestOp {
     Op op;
     bool *flag;
     GMutex *wait_for;
-    uint32_t pages;
+    char *script;
+    unsigned n, *count;
 } TestOp;
 
 static int test_op_run(Database *database, Op *op)
 {
     TestOp *test = (TestOp *) op;
-    g_autofree char *limit = g_strdup_printf("PRAGMA max_page_count = %u", test->pages);
 
     if (test->wait_for) {
         g_mutex_lock(test->wait_for);
         g_mutex_unlock(test->wait_for);
     }
-    return test->pages > 0 ? sql_script(&database->sql, limit) : 0;
+    return test->script ? sql_script(&database->sql, test->script) : 0;
 }
 
 static void set_flag(Op *op, const StoreEvents *events)
@@ -101,7 +101,12 @@ static void set_flag(Op *op, const StoreEvents *events)
         *test->flag = true;
 }
 
-static const OpClass test_class = {.run = test_op_run, .complete = set_flag};
+static void test_op_free(Op *op)
+{
+    g_free(((TestOp *) op)->script);
+}
+
+static const OpClass test_class = {.run = test_op_run, .complete = set_flag, .free = test_op_free};
 
 static void test_op_enqueue(Fixture *f, TestOp template)
 {
@@ -150,8 +155,76 @@ void fixture_release(Fixture *f)
 
 void fixture_set_page_limit(Fixture *f, uint32_t pages)
 {
-    test_op_enqueue(f, (TestOp){.pages = pages > 0 ? pages : 1073741823U});
+    test_op_enqueue(f, (TestOp){.script = g_strdup_printf("PRAGMA max_page_count = %u", pages > 0 ? pages : 1073741823U)});
     fixture_drain(f);
+}
+
+void fixture_set_read_only(Fixture *f, bool read_only)
+{
+    test_op_enqueue(f, (TestOp){.script = g_strdup_printf("PRAGMA query_only = %d", read_only)});
+}
+
+/* ------------------------------------------------------------------ how statements are carried out */
+
+/* Tables that are small, or that an index narrows down to what is small. */
+static bool scan_is_fine(const char *plan)
+{
+    static const char *const small[] = {"SCAN counters", "SCAN workers", "SCAN assignments", "batches_hidden", "SCAN sqlite_"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(small); i++)
+        if (strstr(plan, small[i]))
+            return true;
+    return false;
+}
+
+static int plan_check(Sql *sql, const char *literal)
+{
+    g_autofree char *text = g_strconcat("EXPLAIN QUERY PLAN ", literal, NULL);
+    sqlite3_stmt *statement;
+
+    g_assert_cmpint(sqlite3_prepare_v2(sql->handle, text, -1, &statement, NULL), ==, SQLITE_OK);
+    while (sqlite3_step(statement) == SQLITE_ROW) {
+        const char *plan = (const char *) sqlite3_column_text(statement, 3);
+        if (g_str_has_prefix(plan, "SCAN") && !scan_is_fine(plan))
+            g_error("%s: %s", literal, plan);
+        if (strstr(plan, "TEMP B-TREE") && !strstr(literal, "batches_hidden"))
+            g_error("%s: %s", literal, plan);
+    }
+    return sqlite3_finalize(statement);
+}
+
+static int plans_run(Database *database, Op *op)
+{
+    GHashTableIter iter;
+    gpointer literal;
+    TestOp *test = (TestOp *) op;
+
+    g_hash_table_iter_init(&iter, database->sql.statements);
+    while (g_hash_table_iter_next(&iter, &literal, NULL))
+        if (strncmp(literal, "SELECT", 6) == 0 || strncmp(literal, "UPDATE", 6) == 0 || strncmp(literal, "DELETE", 6) == 0) {
+            g_assert_cmpint(plan_check(&database->sql, literal), ==, SQLITE_OK);
+            test->n++;
+        }
+    return 0;
+}
+
+static void plans_complete(Op *op, const StoreEvents *events)
+{
+    *((TestOp *) op)->count = ((TestOp *) op)->n;
+}
+
+static const OpClass plans_class = {.run = plans_run, .complete = plans_complete};
+
+unsigned fixture_check_plans(Fixture *f)
+{
+    TestOp *op = g_new0(TestOp, 1);
+    unsigned count = 0;
+
+    op->op = OP_INIT(plans_class);
+    op->count = &count;
+    store_enqueue(f->store, &op->op);
+    fixture_drain(f);
+    return count;
 }
 
 /* ------------------------------------------------------------------ life */
@@ -540,11 +613,12 @@ void run_task(Fixture *f, uint64_t task, TaskState end)
 
 /* ------------------------------------------------------------------ cancelling */
 
-static void on_cancelled(int r, GArray *cancelled, GArray *held, void *userdata)
+void note_cancelled(int r, GArray *cancelled, GArray *held, void *userdata)
 {
     GString *text = userdata;
 
     g_assert_cmpint(r, ==, 0);
+    g_string_append_c(text, '<');
     for (guint i = 0; i < cancelled->len; i++) {
         IdRange range = g_array_index(cancelled, IdRange, i);
         g_string_append_printf(text, "%s%" G_GUINT64_FORMAT, i > 0 ? " " : "", range.first);
@@ -553,14 +627,23 @@ static void on_cancelled(int r, GArray *cancelled, GArray *held, void *userdata)
     }
     for (guint i = 0; i < held->len; i++)
         g_string_append_printf(text, "%s%" G_GUINT64_FORMAT, i > 0 ? " " : " | ", g_array_index(held, uint64_t, i));
+    g_string_append_c(text, '>');
+}
+
+void wait_for_cancel(Fixture *f, GString *text)
+{
+    while (!g_str_has_suffix(text->str, ">"))
+        fixture_drain(f);
 }
 
 char *cancel(Fixture *f, TaskFilter *filter, uint32_t only_uid)
 {
     GString *text = g_string_new(NULL);
 
-    f->port->cancel(f->port, filter, only_uid, TEST_NOW + 99, on_cancelled, text);
-    fixture_drain(f);
+    f->port->cancel(f->port, filter, only_uid, TEST_NOW + 99, note_cancelled, text);
+    wait_for_cancel(f, text);
+    g_string_truncate(text, text->len - 1);
+    g_string_erase(text, 0, 1);
     return g_string_free(text, FALSE);
 }
 

@@ -38,6 +38,13 @@ void fixture_release(Fixture *f);
 /* Lets the database grow to so many pages only; 0: as many as it wants. */
 void fixture_set_page_limit(Fixture *f, uint32_t pages);
 
+/* Every write fails from here on, until it is called again. */
+void fixture_set_read_only(Fixture *f, bool read_only);
+
+/* No statement that was used since the store was opened may walk through a whole table that can be large. Returns how
+ * many were looked at. */
+unsigned fixture_check_plans(Fixture *f);
+
 /* Closes the store, has every invariant checked on the tables by plain SQL, opens it again. */
 void fixture_verify(Fixture *f);
 
@@ -91,6 +98,9 @@ TaskFilter *filter_all(void);
 
 /* "1-3 7 | 9": cancelled, and held after the bar. */
 char *cancel(Fixture *f, TaskFilter *filter, uint32_t only_uid);
+/* The same as a callback on a GString: "<1-3 7 | 9>". Of very many tasks the answer takes its time. */
+void note_cancelled(int r, GArray *cancelled, GArray *held, void *userdata);
+void wait_for_cancel(Fixture *f, GString *text);
 FilterFacts examine(Fixture *f, TaskFilter *filter, uint32_t uid);
 
 WorkerRecord *worker_record_for_test(uint32_t number);

@@ -211,6 +211,43 @@ static void test_examine_is_bounded(void)
     fixture_free(f);
 }
 
+/* So many that they are cancelled in chunks: what comes in between is neither lost nor cancelled by mistake. */
+static void test_chunks(void)
+{
+    Fixture *f = fixture_new();
+    TaskFilter *filter = task_filter_new();
+    GString *text = g_string_new(NULL);
+    Settlement settlement = settlement_of(12000, 1, TASK_SUCCEEDED, 1);
+    Submission *later = submission_new(1000, true);
+
+    submit_tasks(f, 15000, 0);
+    submit_tasks(f, 15000, 0);
+    submit_array(f, 50000, 0);
+    filter->owner = 1000;
+    add_task(f, later, "later");
+    fixture_hold(f);
+    f->port->cancel(f->port, filter, UID_ANYBODY, 99, note_cancelled, text);
+    f->port->assign(f->port, &(Assignment){.task = 5, .fence = 1, .worker = 7}, 1); /* too late */
+    f->port->assign(f->port, &(Assignment){.task = 25000, .fence = 1, .worker = 7}, 1);
+    f->port->assign(f->port, &(Assignment){.task = 12000, .fence = 1, .worker = 7}, 1);
+    f->port->settle(f->port, &settlement, 1, note_done, f);
+    f->port->submit(f->port, later, NULL, NULL);
+    fixture_release(f);
+    while (f->log->len == 0)
+        store_dispatch(f->store);
+    g_assert_cmpstr(text->str, ==, "");
+    wait_for_cancel(f, text);
+    g_assert_cmpstr(text->str, ==, "<1-11999 12001-24999 25001-80000 | 25000>");
+    assert_string(window_of(f, UID_ANYBODY, 10), "80001");
+    g_assert_cmpuint(f->counts.by_state[TASK_CANCELLED], ==, 79998);
+    g_assert_cmpuint(f->ended->len, ==, 2);
+    settle(f, settlement_of(25000, 1, TASK_CANCELLED, 0));
+    g_assert_cmpuint(f->ended->len, ==, 3);
+    fixture_verify(f);
+    g_string_free(text, TRUE);
+    fixture_free(f);
+}
+
 /* What is not committed does not exist for anybody. */
 static void test_hidden(void)
 {
@@ -260,6 +297,7 @@ int main(int argc, char **argv)
     g_test_add_func("/store/cancel/states", test_states);
     g_test_add_func("/store/cancel/examine", test_examine);
     g_test_add_func("/store/cancel/examine-is-bounded", test_examine_is_bounded);
+    g_test_add_func("/store/cancel/chunks", test_chunks);
     g_test_add_func("/store/cancel/hidden", test_hidden);
     g_test_add_func("/store/cancel/single-with-attempt", test_single_with_attempt);
     return g_test_run();

@@ -470,9 +470,10 @@ static void test_model(void)
     for (unsigned i = 0; i < n; i++) {
         operations[dice(G_N_ELEMENTS(operations))](&m);
         check(&m);
-        if (dice(200) == 0)
+        if (i < n - 500 && dice(200) == 0)
             do_restart(&m);
     }
+    g_assert_cmpuint(fixture_check_plans(m.f), >, 40);
     do_restart(&m);
     check_ended(&m);
     g_test_message("%u tasks in %u batches, %u ended", m.tasks->len, m.batches->len, m.n_ended);

@@ -30,7 +30,7 @@ static void note_row(int r, TaskRow *row, void *userdata)
     task_row_free(row);
 }
 
-static void note_cancelled(int r, GArray *cancelled, GArray *held, void *userdata)
+static void note_cancel(int r, GArray *cancelled, GArray *held, void *userdata)
 {
     Fixture *f = userdata;
 
@@ -84,7 +84,7 @@ static void test_order(void)
     call_settle(f, 1, 1, TASK_SUCCEEDED);
     call_settle(f, 2, 1, TASK_QUEUED);
     f->port->settle(f->port, NULL, 0, note_done, f);
-    f->port->cancel(f->port, filter_batch(1), UID_ANYBODY, 5, note_cancelled, f);
+    f->port->cancel(f->port, filter_batch(1), UID_ANYBODY, 5, note_cancel, f);
     f->port->get(f->port, 2, note_row, f);
     f->port->set_enabled(f->port, false, note_done, f);
     call_submit(f, 1, 0);
@@ -201,7 +201,7 @@ static void test_full_keeps(void)
 
     call_assign(f, 2, 1);
     call_settle(f, 2, 1, TASK_SUCCEEDED);
-    f->port->cancel(f->port, FILTER_IDS(3), UID_ANYBODY, 5, note_cancelled, f);
+    f->port->cancel(f->port, FILTER_IDS(3), UID_ANYBODY, 5, note_cancel, f);
     call_submit(f, 1, 0);
     f->port->get(f->port, 1, note_row, f);
     f->port->get(f->port, 3, note_row, f);
@@ -281,6 +281,75 @@ static void test_full_at_the_end(void)
     fixture_free(f);
 }
 
+/* Once the first chunk of a large cancellation is on disk, the rest is not given up. */
+static void test_failing_between_chunks(void)
+{
+    Fixture *f = fixture_new();
+    GString *text = g_string_new(NULL);
+
+    submit_tasks(f, 25000, 0);
+    g_string_truncate(f->log, 0);
+    fixture_hold(f);
+    f->port->cancel(f->port, filter_batch(1), UID_ANYBODY, 99, note_cancelled, text);
+    fixture_set_read_only(f, true);
+    fixture_release(f);
+    while (f->failing == 0)
+        fixture_drain(f);
+    g_assert_cmpint(f->failing, ==, -EROFS);
+    g_assert_cmpuint(f->counts.by_state[TASK_CANCELLED], ==, 10000);
+    call_submit(f, 1, 0);
+    fixture_drain(f);
+    g_assert_cmpstr(f->log->str, ==, "failing submit:Read-only file system ");
+    g_assert_cmpstr(text->str, ==, "");
+    fixture_set_read_only(f, false);
+    wait_for_cancel(f, text);
+    g_assert_cmpstr(text->str, ==, "<1-25000>");
+    fixture_drain(f);
+    g_assert_cmpint(f->failing, ==, 0);
+    g_assert_cmpuint(f->ended->len, ==, 1);
+    fixture_verify(f);
+    g_string_free(text, TRUE);
+    fixture_free(f);
+}
+
+/* Everything that must not be lost, in one go, while nothing can be written; and reads meanwhile. */
+static void test_read_only(void)
+{
+    Fixture *f = fixture_new();
+    WorkerRecord *record = worker_record_for_test(1);
+
+    submit_tasks(f, 3, 0);
+    f->port->add_worker(f->port, record, NULL, NULL);
+    fixture_drain(f);
+    g_string_truncate(f->log, 0);
+    fixture_hold(f);
+    fixture_set_read_only(f, true);
+    call_assign(f, 1, 1);
+    f->port->started(f->port, &(Assignment){.task = 1, .fence = 1, .start_usec = 5}, 1);
+    record->state = WORKER_RUNNING;
+    f->port->update_worker(f->port, record);
+    f->port->add_worker(f->port, record, note_done, f);
+    f->port->set_enabled(f->port, false, note_done, f);
+    f->port->cancel(f->port, FILTER_IDS(2), UID_ANYBODY, 5, note_cancel, f);
+    call_settle(f, 1, 1, TASK_SUCCEEDED);
+    f->port->load_window(f->port, UID_ANYBODY, 10, note_window, f);
+    fixture_release(f);
+    fixture_drain(f);
+    g_assert_cmpstr(f->log->str, ==, "Read-only file system Read-only file system cancel:Read-only file system window-3 failing ");
+    g_assert_cmpint(get_state(f, 1), ==, TASK_QUEUED);
+    fixture_set_read_only(f, false);
+    while (f->failing < 0)
+        fixture_drain(f);
+    g_assert_true(g_str_has_suffix(f->log->str, "failing done working "));
+    g_assert_cmpint(get_state(f, 1), ==, TASK_SUCCEEDED);
+    g_assert_cmpint(get_state(f, 2), ==, TASK_QUEUED);
+    fixture_reopen(f);
+    g_assert_true(f->snapshot->enabled);
+    g_assert_cmpint(((WorkerRecord *) f->snapshot->workers->pdata[0])->state, ==, WORKER_RUNNING);
+    worker_record_free(record);
+    fixture_free(f);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -292,6 +361,8 @@ int main(int argc, char **argv)
     g_test_add_func("/store/thread/full-keeps", test_full_keeps);
     g_test_add_func("/store/thread/full-is-tried-with-the-next", test_full_is_tried_with_the_next);
     g_test_add_func("/store/thread/full-probes", test_full_probes);
+    g_test_add_func("/store/thread/failing-between-chunks", test_failing_between_chunks);
+    g_test_add_func("/store/thread/read-only", test_read_only);
     g_test_add_func("/store/thread/full-at-the-end", test_full_at_the_end);
     return g_test_run();
 }
