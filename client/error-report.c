@@ -82,7 +82,7 @@ static void report_unreachable(const Client *client, const sd_bus_error *error)
     else
         output_error(_("parexecd is not running (%s)"), why);
     if (client->user)
-        output_hint(_("To start it: parexecd --user"));
+        output_hint(_("To start it: systemctl --user start parexecd.service"));
     else
         output_hint(_("To start it: systemctl start parexecd.service"));
 }

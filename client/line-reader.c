@@ -62,7 +62,7 @@ int line_reader_report_nul(Client *client, const LineReader *reader, const char 
 {
     return output_failure(
         client, EILSEQ,
-        _("line %" PRIu64 " of %s holds a NUL byte, which no argument can: nothing of it runs"),
+        _("line %" PRIu64 " of %s holds a NUL byte, which no argument can"),
         reader->number, name);
 }
 

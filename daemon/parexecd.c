@@ -72,7 +72,8 @@ static void clock_set_alarm(ClockPort *port, uint64_t monotonic_usec)
     Clock *clock = (Clock *) port;
 
     (void) sd_event_source_set_time(clock->alarm, monotonic_usec);
-    (void) sd_event_source_set_enabled(clock->alarm, monotonic_usec == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+    (void) sd_event_source_set_enabled(clock->alarm,
+                                       monotonic_usec == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
 }
 
 static int on_alarm(sd_event_source *source, uint64_t usec, void *userdata)
@@ -84,7 +85,8 @@ static int on_alarm(sd_event_source *source, uint64_t usec, void *userdata)
 static int clock_init(Daemon *daemon)
 {
     daemon->clock.port = (ClockPort){ clock_monotonic_usec, clock_realtime_usec, clock_set_alarm };
-    int r = sd_event_add_time(daemon->event, &daemon->clock.alarm, CLOCK_MONOTONIC, UINT64_MAX, 10 * USEC_PER_MSEC, on_alarm, daemon);
+    int r = sd_event_add_time(daemon->event, &daemon->clock.alarm, CLOCK_MONOTONIC, UINT64_MAX,
+                              10 * USEC_PER_MSEC, on_alarm, daemon);
     return r < 0 ? r : sd_event_source_set_enabled(daemon->clock.alarm, SD_EVENT_OFF);
 }
 
@@ -112,8 +114,10 @@ static int directories_init(Daemon *daemon)
     g_autofree char *user_state = g_build_filename(g_get_home_dir(), ".local", "state", NULL);
     const char *xdg_state = g_getenv("XDG_STATE_HOME");
 
-    daemon->state_directory = directory_of("STATE_DIRECTORY", PAREXEC_STATEDIR, xdg_state ? xdg_state : user_state, daemon->user_mode);
-    daemon->runtime_directory = directory_of("RUNTIME_DIRECTORY", PAREXEC_RUNSTATEDIR, g_get_user_runtime_dir(), daemon->user_mode);
+    daemon->state_directory = directory_of("STATE_DIRECTORY", PAREXEC_STATEDIR,
+                                           xdg_state ? xdg_state : user_state, daemon->user_mode);
+    daemon->runtime_directory =
+        directory_of("RUNTIME_DIRECTORY", PAREXEC_RUNSTATEDIR, g_get_user_runtime_dir(), daemon->user_mode);
     daemon->socket_path = g_build_filename(daemon->runtime_directory, "worker.sock", NULL);
     daemon->output_directory = g_build_filename(daemon->state_directory, "output", NULL);
     daemon->spool_directory = g_build_filename(daemon->state_directory, "spool", NULL);
@@ -136,15 +140,19 @@ static int store_init(Daemon *daemon, StoreSnapshot **ret)
     StoreEvents events = manager_store_events(daemon->manager);
     int r = store_open(daemon->state_directory, &events, &daemon->store, ret); /* logs */
 
-    return r < 0 ? r : sd_event_add_io(daemon->event, NULL, store_get_fd(daemon->store), EPOLLIN, on_store, daemon);
+    return r < 0
+               ? r
+               : sd_event_add_io(daemon->event, NULL, store_get_fd(daemon->store), EPOLLIN, on_store, daemon);
 }
 
 static int open_bus(Daemon *daemon)
 {
-    int r = daemon->user_mode ? sd_bus_open_user(&daemon->bus_connection) : sd_bus_open_system(&daemon->bus_connection);
+    int r = daemon->user_mode ? sd_bus_open_user(&daemon->bus_connection)
+                              : sd_bus_open_system(&daemon->bus_connection);
 
     if (r < 0)
-        return log_error_errno(r, "Cannot connect to the %s bus: %m", daemon->user_mode ? "session" : "system");
+        return log_error_errno(r, "Cannot connect to the %s bus: %m",
+                               daemon->user_mode ? "session" : "system");
     r = sd_bus_attach_event(daemon->bus_connection, daemon->event, SD_EVENT_PRIORITY_NORMAL);
     if (r >= 0)
         r = sd_bus_set_exit_on_disconnect(daemon->bus_connection, 1);
@@ -155,7 +163,8 @@ static int open_bus(Daemon *daemon)
 static bool has_systemd(const Daemon *daemon)
 {
     g_autofree char *user = g_build_filename(g_get_user_runtime_dir(), "systemd", "private", NULL);
-    const char *override = g_getenv("PAREXEC_SYSTEMD"); /* "1": it is on this bus, whatever /run says (tests) */
+    const char *override =
+        g_getenv("PAREXEC_SYSTEMD"); /* "1": it is on this bus, whatever /run says (tests) */
 
     if (override)
         return strcmp(override, "1") == 0;
@@ -348,10 +357,11 @@ static int parse_arguments(int argc, char *argv[], bool *ret_user_mode)
             *ret_user_mode = false;
             break;
         case 'h':
-            printf("parexecd [--system|--user]\n\nRuns heavy work in parallel without taking the machine down; see parexecd(8).\n\n"
-                   "  --system   on the system bus, for everybody (default)\n"
-                   "  --user     on the session bus, for this user, with the user's own systemd\n"
-                   "  --version  show the version\n");
+            printf(
+                "parexecd [--system|--user]\n\nRuns heavy work in parallel without taking the machine down; see parexecd(8).\n\n"
+                "  --system   on the system bus, for everybody (default)\n"
+                "  --user     on the session bus, for this user, with the user's own systemd\n"
+                "  --version  show the version\n");
             return 0;
         case 'V':
             printf("parexecd " PAREXEC_VERSION "\n");

@@ -42,27 +42,44 @@ function __parctl_tasks
     printf '%s\n' last mine
 end
 
-# Has the command of submit, run or map begun: is there a word behind the verb that is no option, nor the value of one?
-function __parctl_has_command
+# The words of the command of submit, run or map: those behind the verb from the first on that is no option, nor the value
+# of one.
+function __parctl_command_words
     set -l verb (__parctl_verb)
     or return 1
     contains -- $verb submit run map
     or return 1
     set -l valued (__parctl $verb --help | string match -rg '^ +(?:(-[a-zA-Z]), )?(--[a-z-]+) [A-Z]')
+    set -l words (commandline -opc)[2..-1]
     set -l behind 0
     set -l skip 0
-    for word in (commandline -opc)[2..-1]
+    while test (count $words) -gt 0
+        set -l word $words[1]
         if test $behind = 0
             test $word = $verb; and set behind 1
         else if test $skip = 1
             set skip 0
+        else if test $word = --
+            set -e words[1]
+            string join \n -- $words
+            return 0
         else if contains -- $word $valued
             set skip 1
-        else if not string match -q -- '-*' $word; or test $word = --
+        else if not string match -q -- '-*' $word
+            printf '%s\n' $words
             return 0
         end
+        set -e words[1]
     end
     return 1
+end
+
+function __parctl_has_command
+    __parctl_command_words >/dev/null
+end
+
+function __parctl_complete_command
+    complete -C (string join ' ' -- (string escape -- (__parctl_command_words)) (commandline -ct))
 end
 
 function __parctl_wants_option
@@ -91,4 +108,4 @@ complete -c parctl -n '__parctl_has_verb submit' -s o -l stdout -r -F
 complete -c parctl -n '__parctl_has_verb submit' -s E -l stderr -r -F
 complete -c parctl -n '__parctl_has_verb submit' -s l -l each-line -r -F
 complete -c parctl -l color -x -a 'auto always never'
-complete -c parctl -n __parctl_wants_command -x -a '(__fish_complete_subcommand)'
+complete -c parctl -n __parctl_wants_command -x -a '(__parctl_complete_command)'

@@ -62,8 +62,8 @@ static int on_gate_opens(sd_event_source *source, uint64_t usec, void *userdata)
 static int gate_init(Gate *gate, Announcer *announcer, uint64_t interval_usec, bool (*flush)(Announcer *))
 {
     *gate = (Gate){ .announcer = announcer, .interval_usec = interval_usec, .flush = flush };
-    int r = sd_event_add_time_relative(sd_bus_get_event(announcer->bus), &gate->timer, CLOCK_MONOTONIC, interval_usec, 0, on_gate_opens,
-                                       gate);
+    int r = sd_event_add_time_relative(sd_bus_get_event(announcer->bus), &gate->timer, CLOCK_MONOTONIC,
+                                       interval_usec, 0, on_gate_opens, gate);
     return r < 0 ? r : sd_event_source_set_enabled(gate->timer, SD_EVENT_OFF);
 }
 
@@ -71,11 +71,13 @@ static int gate_init(Gate *gate, Announcer *announcer, uint64_t interval_usec, b
 
 static void emit_worker(Announcer *announcer, Worker *worker)
 {
-    static const char *const names[] = { "Stalled", "LastHeartbeat", "CurrentTasks", "TasksDone", "TasksFailed", "Pid", "ControlGroup",
-                                         "NotEnforced", NULL };
+    static const char *const names[] = { "Stalled",      "LastHeartbeat", "CurrentTasks",
+                                         "TasksDone",    "TasksFailed",   "Pid",
+                                         "ControlGroup", "NotEnforced",   NULL };
     g_autofree char *path = worker_bus_path(worker);
 
-    (void) sd_bus_emit_properties_changed_strv(announcer->bus, path, PAREXEC_WORKER_INTERFACE, (char **) names);
+    (void) sd_bus_emit_properties_changed_strv(announcer->bus, path, PAREXEC_WORKER_INTERFACE,
+                                               (char **) names);
 }
 
 static bool flush_properties(Announcer *announcer)
@@ -89,7 +91,8 @@ static bool flush_properties(Announcer *announcer)
         emit_worker(announcer, worker);
     g_hash_table_remove_all(announcer->changed_workers);
     if (announcer->queue_changed)
-        (void) sd_bus_emit_properties_changed(announcer->bus, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE, "QueueLength", "RunningTasks", NULL);
+        (void) sd_bus_emit_properties_changed(announcer->bus, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE,
+                                              "QueueLength", "RunningTasks", NULL);
     announcer->queue_changed = false;
     return any;
 }
@@ -108,7 +111,8 @@ void announcer_queue_changed(Announcer *announcer)
 
 void announcer_settings_changed(Announcer *announcer)
 {
-    (void) sd_bus_emit_properties_changed(announcer->bus, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE, "MaxWorkers", "Enabled", NULL);
+    (void) sd_bus_emit_properties_changed(announcer->bus, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE,
+                                          "MaxWorkers", "Enabled", NULL);
 }
 
 /* ---- workers */
@@ -117,7 +121,8 @@ static void emit_worker_signal(Announcer *announcer, const char *member, const W
 {
     g_autofree char *path = worker_bus_path(worker);
 
-    (void) sd_bus_emit_signal(announcer->bus, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE, member, "so", worker->id, path);
+    (void) sd_bus_emit_signal(announcer->bus, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE, member, "so",
+                              worker->id, path);
 }
 
 void announcer_worker_added(Announcer *announcer, Worker *worker)
@@ -126,7 +131,8 @@ void announcer_worker_added(Announcer *announcer, Worker *worker)
 
     (void) sd_bus_emit_object_added(announcer->bus, path);
     emit_worker_signal(announcer, "WorkerAdded", worker);
-    (void) sd_bus_emit_properties_changed(announcer->bus, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE, "Workers", NULL);
+    (void) sd_bus_emit_properties_changed(announcer->bus, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE, "Workers",
+                                          NULL);
 }
 
 void announcer_worker_removed(Announcer *announcer, Worker *worker)
@@ -136,16 +142,19 @@ void announcer_worker_removed(Announcer *announcer, Worker *worker)
     g_hash_table_remove(announcer->changed_workers, worker);
     (void) sd_bus_emit_object_removed(announcer->bus, path);
     emit_worker_signal(announcer, "WorkerRemoved", worker);
-    (void) sd_bus_emit_properties_changed(announcer->bus, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE, "Workers", NULL);
+    (void) sd_bus_emit_properties_changed(announcer->bus, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE, "Workers",
+                                          NULL);
 }
 
 void announcer_worker_state_changed(Announcer *announcer, Worker *worker, WorkerState old)
 {
     g_autofree char *path = worker_bus_path(worker);
 
-    (void) sd_bus_emit_properties_changed(announcer->bus, path, PAREXEC_WORKER_INTERFACE, "State", "Reason", "Pid", NULL);
-    (void) sd_bus_emit_signal(announcer->bus, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE, "WorkerStateChanged", "sss", worker->id,
-                              worker_state_to_string(old), worker_state_to_string(worker->state));
+    (void) sd_bus_emit_properties_changed(announcer->bus, path, PAREXEC_WORKER_INTERFACE, "State", "Reason",
+                                          "Pid", NULL);
+    (void) sd_bus_emit_signal(announcer->bus, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE, "WorkerStateChanged",
+                              "sss", worker->id, worker_state_to_string(old),
+                              worker_state_to_string(worker->state));
 }
 
 /* ---- tasks */
@@ -197,7 +206,8 @@ static int fill_batch_end(sd_bus_message *m, void *userdata)
 void announcer_batch_ended(Announcer *announcer, const BatchEnd *end)
 {
     (void) flush_tasks(announcer); /* who hears that all have ended has heard of each before */
-    peers_broadcast(announcer->peers, PAREXEC_MANAGER_INTERFACE, "BatchFinished", fill_batch_end, (void *) end);
+    peers_broadcast(announcer->peers, PAREXEC_MANAGER_INTERFACE, "BatchFinished", fill_batch_end,
+                    (void *) end);
 }
 
 /* ---- life */

@@ -14,8 +14,10 @@ static const struct {
     { ENOENT, PAREXEC_ERROR_NO_SUCH_TASK, "There is no %s." },
     { ENOKEY, PAREXEC_ERROR_NO_SUCH_BATCH, "There is no open %s of yours." },
     { EALREADY, PAREXEC_ERROR_INVALID_STATE, "The %s has already ended." },
-    { ENOSPC, PAREXEC_ERROR_STORAGE_FULL, "The %s could not be stored: the disk is full. What runs goes on." },
-    { EDQUOT, PAREXEC_ERROR_STORAGE_FULL, "The %s could not be stored: the disk quota is used up. What runs goes on." },
+    { ENOSPC, PAREXEC_ERROR_STORAGE_FULL,
+      "The %s could not be stored: the disk is full. What runs goes on." },
+    { EDQUOT, PAREXEC_ERROR_STORAGE_FULL,
+      "The %s could not be stored: the disk quota is used up. What runs goes on." },
     { E2BIG, PAREXEC_ERROR_TOO_LARGE, "The %s is too large." },
     { EIO, PAREXEC_ERROR_STORAGE_FAILED, "The %s could not be stored: input/output error." },
 };

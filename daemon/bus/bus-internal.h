@@ -31,10 +31,12 @@ int task_bus_export(Bus *bus) _warn_unused_;
 /* worker-bus.c */
 char *worker_bus_path(const Worker *worker);
 /* AddWorker, Drain and Abort, shared by Manager1 and Worker1: 1 answered or to be answered, negative with error set */
-int worker_bus_end(Bus *bus, sd_bus_message *m, Worker *worker, int (*end)(Manager *, Worker *), sd_bus_error *error);
+int worker_bus_end(Bus *bus, sd_bus_message *m, Worker *worker, int (*end)(Manager *, Worker *),
+                   sd_bus_error *error);
 
 /* task-bus.c: cancels after looking who owns what; takes the filter. */
 int task_bus_cancel(Bus *bus, sd_bus_message *m, TaskFilter *filter, bool one, sd_bus_error *error);
 
 /* Identifies the sender and asks polkit for the action (NULL: none). 1: go on. 0: return 1, it will be run again. */
-int bus_check(Bus *bus, sd_bus_message *m, const char *action, Peer **ret_peer, sd_bus_error *error) _warn_unused_;
+int bus_check(Bus *bus, sd_bus_message *m, const char *action, Peer **ret_peer, sd_bus_error *error)
+    _warn_unused_;

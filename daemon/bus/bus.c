@@ -122,7 +122,8 @@ static int on_name(sd_bus_message *m, void *userdata, sd_bus_error *error)
     if (!sd_bus_message_is_method_error(m, NULL) && sd_bus_message_read(m, "u", &answer) >= 0 && answer == 1)
         return 0;
     log_error("The bus does not give the name " PAREXEC_BUS_NAME ": %s",
-              sd_bus_message_is_method_error(m, NULL) ? sd_bus_message_get_error(m)->message : "another process has it");
+              sd_bus_message_is_method_error(m, NULL) ? sd_bus_message_get_error(m)->message
+                                                      : "another process has it");
     return sd_event_exit(sd_bus_get_event(sd_bus_message_get_bus(m)), EXIT_FAILURE);
 }
 

@@ -44,8 +44,9 @@ static void on_worker_added(int r, Worker *worker, void *userdata)
     g_autoptr(sd_bus_message) m = answer_end(userdata);
 
     if (r < 0) {
-        (void) sd_bus_reply_method_errorf(m, r == -ENOSPC ? PAREXEC_ERROR_STORAGE_FULL : PAREXEC_ERROR_WORKER_START_FAILED,
-                                          "Worker %s: %s.", worker->id, worker->reason ? worker->reason : "it was aborted");
+        (void) sd_bus_reply_method_errorf(
+            m, r == -ENOSPC ? PAREXEC_ERROR_STORAGE_FULL : PAREXEC_ERROR_WORKER_START_FAILED,
+            "Worker %s: %s.", worker->id, worker->reason ? worker->reason : "it was aborted");
         return;
     }
     g_autofree char *path = worker_bus_path(worker);
@@ -71,11 +72,13 @@ static int method_add_worker(sd_bus_message *m, void *userdata, sd_bus_error *er
         return r < 0 ? r : 1;
     if (!manager_has_engine(bus->manager, spec->engine)) {
         call_done(bus->calls, m);
-        return sd_bus_error_setf(error, PAREXEC_ERROR_WORKER_START_FAILED, "The engine \"%s\" is not to be had here: there is no systemd on this bus.",
+        return sd_bus_error_setf(error, PAREXEC_ERROR_WORKER_START_FAILED,
+                                 "The engine \"%s\" is not to be had here: there is no systemd on this bus.",
                                  engine_kind_to_string(spec->engine));
     }
     Answer *answer = answer_new(bus, m);
-    AdmissionVerdict verdict = manager_add_worker(bus->manager, g_steal_pointer(&spec), on_worker_added, answer, &why);
+    AdmissionVerdict verdict =
+        manager_add_worker(bus->manager, g_steal_pointer(&spec), on_worker_added, answer, &why);
     if (verdict == ADMITTED)
         return 1;
     sd_bus_message_unref(answer_end(answer));
@@ -239,8 +242,9 @@ static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error)
     if (r < 0)
         return r;
     if (task_filter_is_empty(filter))
-        return sd_bus_error_set(error, PAREXEC_ERROR_INVALID_ARGUMENT,
-                                "An empty filter would cancel everything; name ids, a batch, states, a name, a tag or an owner.");
+        return sd_bus_error_set(
+            error, PAREXEC_ERROR_INVALID_ARGUMENT,
+            "An empty filter would cancel everything; name ids, a batch, states, a name, a tag or an owner.");
     return task_bus_cancel(userdata, m, g_steal_pointer(&filter), false, error);
 }
 
@@ -268,7 +272,8 @@ static int read_output_request(sd_bus_message *m, OutputRequest *ret, sd_bus_err
     if (r < 0)
         return r;
     if (strcmp(ret->stream, "stdout") != 0 && strcmp(ret->stream, "stderr") != 0)
-        return sd_bus_error_set(error, PAREXEC_ERROR_INVALID_ARGUMENT, "The stream is neither \"stdout\" nor \"stderr\".");
+        return sd_bus_error_set(error, PAREXEC_ERROR_INVALID_ARGUMENT,
+                                "The stream is neither \"stdout\" nor \"stderr\".");
     return 0;
 }
 
@@ -282,7 +287,8 @@ static void on_output_row(int r, TaskRow *row, void *userdata)
     call_resume(call);
 }
 
-static int open_output(Bus *bus, sd_bus_message *m, const TaskRow *row, const OutputRequest *request, sd_bus_error *error)
+static int open_output(Bus *bus, sd_bus_message *m, const TaskRow *row, const OutputRequest *request,
+                       sd_bus_error *error)
 {
     uint32_t attempt = request->attempt > 0 ? request->attempt : MAX(row->attempt, 1);
     StdStream stream = (StdStream) std_stream_from_string(request->stream);
@@ -290,13 +296,14 @@ static int open_output(Bus *bus, sd_bus_message *m, const TaskRow *row, const Ou
     _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
 
     if (fd < 0)
-        return sd_bus_error_setf(error, PAREXEC_ERROR_NO_OUTPUT, "Attempt %u of task %" G_GUINT64_FORMAT " has no %s here: %s.", attempt,
-                                 request->task, request->stream,
-                                 errno != ENOENT                            ? g_strerror(errno)
-                                 : row->spec->has_fds                       ? "it went to the submitter's own file"
-                                 : row->state < TASK_RUNNING                ? "it has not started"
-                                 : row->spec->context->streams[stream]      ? "it went to a file that was named at submission"
-                                                                            : "nothing was written");
+        return sd_bus_error_setf(
+            error, PAREXEC_ERROR_NO_OUTPUT, "Attempt %u of task %" G_GUINT64_FORMAT " has no %s here: %s.",
+            attempt, request->task, request->stream,
+            errno != ENOENT                       ? g_strerror(errno)
+            : row->spec->has_fds                  ? "it went to the submitter's own file"
+            : row->state < TASK_RUNNING           ? "it has not started"
+            : row->spec->context->streams[stream] ? "it went to a file that was named at submission"
+                                                  : "nothing was written");
     return sd_bus_reply_method_return(m, "h", fd);
 }
 
@@ -370,14 +377,14 @@ static int method_reload(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 /* ---- properties */
 
-static int property_version(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                            void *userdata, sd_bus_error *error)
+static int property_version(sd_bus *connection, const char *path, const char *interface, const char *property,
+                            sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
     return sd_bus_message_append(reply, "s", PAREXEC_VERSION);
 }
 
-static int property_workers(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                            void *userdata, sd_bus_error *error)
+static int property_workers(sd_bus *connection, const char *path, const char *interface, const char *property,
+                            sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
     const GPtrArray *workers = manager_workers(((Bus *) userdata)->manager);
     int r = sd_bus_message_open_container(reply, 'a', "o");
@@ -389,26 +396,29 @@ static int property_workers(sd_bus *connection, const char *path, const char *in
     return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-static int property_max_workers(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                                void *userdata, sd_bus_error *error)
+static int property_max_workers(sd_bus *connection, const char *path, const char *interface,
+                                const char *property, sd_bus_message *reply, void *userdata,
+                                sd_bus_error *error)
 {
     return sd_bus_message_append(reply, "u", manager_max_workers(((Bus *) userdata)->manager));
 }
 
-static int property_enabled(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                            void *userdata, sd_bus_error *error)
+static int property_enabled(sd_bus *connection, const char *path, const char *interface, const char *property,
+                            sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
     return sd_bus_message_append(reply, "b", (int) manager_is_enabled(((Bus *) userdata)->manager));
 }
 
-static int property_queue_length(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                                 void *userdata, sd_bus_error *error)
+static int property_queue_length(sd_bus *connection, const char *path, const char *interface,
+                                 const char *property, sd_bus_message *reply, void *userdata,
+                                 sd_bus_error *error)
 {
     return sd_bus_message_append(reply, "t", manager_queue_length(((Bus *) userdata)->manager));
 }
 
-static int property_running_tasks(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                                  void *userdata, sd_bus_error *error)
+static int property_running_tasks(sd_bus *connection, const char *path, const char *interface,
+                                  const char *property, sd_bus_message *reply, void *userdata,
+                                  sd_bus_error *error)
 {
     return sd_bus_message_append(reply, "t", manager_n_running(((Bus *) userdata)->manager));
 }
@@ -441,9 +451,11 @@ static int set_max_workers(Bus *bus, sd_bus_message *m, sd_bus_error *error)
     int r = sd_bus_message_read(m, "v", "u", &max);
 
     if (r < 0)
-        return sd_bus_error_set(error, PAREXEC_ERROR_INVALID_ARGUMENT, "MaxWorkers takes an unsigned 32-bit number.");
+        return sd_bus_error_set(error, PAREXEC_ERROR_INVALID_ARGUMENT,
+                                "MaxWorkers takes an unsigned 32-bit number.");
     if (max > WORKER_SLOTS_MAX)
-        return sd_bus_error_setf(error, PAREXEC_ERROR_INVALID_ARGUMENT, "MaxWorkers is %u; it may be at most %u.", max, WORKER_SLOTS_MAX);
+        return sd_bus_error_setf(error, PAREXEC_ERROR_INVALID_ARGUMENT,
+                                 "MaxWorkers is %u; it may be at most %u.", max, WORKER_SLOTS_MAX);
     manager_set_max_workers(bus->manager, max);
     call_done(bus->calls, m);
     return sd_bus_reply_method_return(m, NULL);
@@ -459,7 +471,8 @@ static int on_set(sd_bus_message *m, void *userdata, sd_bus_error *error)
     const char *interface, *property;
     Peer *peer;
 
-    if (!sd_bus_message_is_method_call(m, "org.freedesktop.DBus.Properties", "Set") || !sd_bus_message_has_signature(m, "ssv"))
+    if (!sd_bus_message_is_method_call(m, "org.freedesktop.DBus.Properties", "Set") ||
+        !sd_bus_message_has_signature(m, "ssv"))
         return 0;
     int r = sd_bus_message_rewind(m, true);
     if (r >= 0)
@@ -475,8 +488,8 @@ static int on_set(sd_bus_message *m, void *userdata, sd_bus_error *error)
     return r < 0 ? r : sd_bus_message_rewind(m, true) < 0 ? -EIO : 0;
 }
 
-static int refuse_set(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *value,
-                      void *userdata, sd_bus_error *error)
+static int refuse_set(sd_bus *connection, const char *path, const char *interface, const char *property,
+                      sd_bus_message *value, void *userdata, sd_bus_error *error)
 {
     return -EOPNOTSUPP; /* never reached: on_set() is before it; there so that the properties are shown as writable */
 }
@@ -486,19 +499,23 @@ static int refuse_set(sd_bus *connection, const char *path, const char *interfac
 
 static const sd_bus_vtable manager_vtable[] = {
     SD_BUS_VTABLE_START(0),
-    SD_BUS_METHOD_WITH_ARGS("AddWorker", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", worker), method_add_worker, UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("AddWorker", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", worker),
+                            method_add_worker, UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Drain", SD_BUS_ARGS("s", worker), SD_BUS_NO_RESULT, method_drain, UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Abort", SD_BUS_ARGS("s", worker), SD_BUS_NO_RESULT, method_abort, UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("Status", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", status), method_status, UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Status", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", status), method_status,
+                            UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Submit", SD_BUS_ARGS("aa{sv}", tasks, "a{sv}", options),
                             SD_BUS_RESULT("t", batch, "t", first, "u", count), method_submit, UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("ListTasks", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("aa{sv}", tasks, "t", cursor), method_list_tasks,
+    SD_BUS_METHOD_WITH_ARGS("ListTasks", SD_BUS_ARGS("a{sv}", filter),
+                            SD_BUS_RESULT("aa{sv}", tasks, "t", cursor), method_list_tasks, UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("u", count), method_cancel,
                             UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("u", count), method_cancel, UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("OpenOutput", SD_BUS_ARGS("t", task, "s", stream, "a{sv}", options), SD_BUS_RESULT("h", fd),
-                            method_open_output, UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("OpenOutput", SD_BUS_ARGS("t", task, "s", stream, "a{sv}", options),
+                            SD_BUS_RESULT("h", fd), method_open_output, UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Subscribe", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_subscribe, UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("Unsubscribe", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_unsubscribe, UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Unsubscribe", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_unsubscribe,
+                            UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload, UNPRIVILEGED),
     SD_BUS_SIGNAL_WITH_ARGS("WorkerAdded", SD_BUS_ARGS("s", id, "o", worker), 0),
     SD_BUS_SIGNAL_WITH_ARGS("WorkerRemoved", SD_BUS_ARGS("s", id, "o", worker), 0),
@@ -518,5 +535,7 @@ int manager_bus_export(Bus *bus)
 {
     int r = sd_bus_add_object(bus->connection, NULL, PAREXEC_PATH, on_set, bus);
 
-    return r < 0 ? r : sd_bus_add_object_vtable(bus->connection, NULL, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE, manager_vtable, bus);
+    return r < 0 ? r
+                 : sd_bus_add_object_vtable(bus->connection, NULL, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE,
+                                            manager_vtable, bus);
 }

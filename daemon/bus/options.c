@@ -50,7 +50,8 @@ static int unknown(const Option *table, const char *key, sd_bus_error *error)
 
     for (; table->name; table++)
         g_string_append_printf(known, "%s%s", known->len > 0 ? ", " : "", table->name);
-    return sd_bus_error_setf(error, PAREXEC_ERROR_UNKNOWN_OPTION, "There is no option \"%s\" here; known are: %s.", shown, known->str);
+    return sd_bus_error_setf(error, PAREXEC_ERROR_UNKNOWN_OPTION,
+                             "There is no option \"%s\" here; known are: %s.", shown, known->str);
 }
 
 static int read_value(sd_bus_message *m, const Option *option, void *target, sd_bus_error *error)
@@ -62,7 +63,8 @@ static int read_value(sd_bus_message *m, const Option *option, void *target, sd_
     if (r < 0)
         return r;
     if (option->signature && strcmp(contents, option->signature) != 0)
-        return sd_bus_error_setf(error, PAREXEC_ERROR_INVALID_ARGUMENT, "Option \"%s\" takes the type \"%s\", not \"%s\".", option->name,
+        return sd_bus_error_setf(error, PAREXEC_ERROR_INVALID_ARGUMENT,
+                                 "Option \"%s\" takes the type \"%s\", not \"%s\".", option->name,
                                  option->signature, contents);
     r = sd_bus_message_enter_container(m, 'v', contents);
     if (r >= 0)
@@ -101,7 +103,8 @@ int options_read(sd_bus_message *m, const Option *table, void *target, sd_bus_er
 }
 
 /* One ay: a closing NUL is allowed, any other is not. */
-static int read_string(sd_bus_message *m, const char *name, const char **ret, size_t *ret_length, sd_bus_error *error)
+static int read_string(sd_bus_message *m, const char *name, const char **ret, size_t *ret_length,
+                       sd_bus_error *error)
 {
     const void *data;
     size_t size;
@@ -111,8 +114,8 @@ static int read_string(sd_bus_message *m, const char *name, const char **ret, si
         return r;
     size_t length = size > 0 ? strnlen(data, size) : 0;
     if (size > 0 && length < size - 1)
-        return sd_bus_error_setf(error, PAREXEC_ERROR_INVALID_ARGUMENT, "Option \"%s\" has a NUL byte at position %zu of %zu.", name,
-                                 length, size);
+        return sd_bus_error_setf(error, PAREXEC_ERROR_INVALID_ARGUMENT,
+                                 "Option \"%s\" has a NUL byte at position %zu of %zu.", name, length, size);
     *ret = data;
     *ret_length = length;
     return r;
@@ -145,8 +148,10 @@ int options_read_byte_strv(sd_bus_message *m, const char *name, GBytes **ret, sd
         if (r < 0)
             return r;
         if (blob->len + length + 1 > PAREXEC_ARGV_BYTES_MAX)
-            return sd_bus_error_setf(error, PAREXEC_ERROR_TOO_LARGE, "Option \"%s\" is longer than %u bytes, which no command could be given.",
-                                     name, PAREXEC_ARGV_BYTES_MAX);
+            return sd_bus_error_setf(
+                error, PAREXEC_ERROR_TOO_LARGE,
+                "Option \"%s\" is longer than %u bytes, which no command could be given.", name,
+                PAREXEC_ARGV_BYTES_MAX);
         if (length > 0)
             g_byte_array_append(blob, (const guint8 *) data, (guint) length);
         g_byte_array_append(blob, (const guint8 *) "", 1);

@@ -23,5 +23,7 @@ int options_read(sd_bus_message *m, const Option *table, void *target, sd_bus_er
 int options_invalid(sd_bus_error *error, const char *format, ...) _printf_(2, 3);
 
 /* Readers for use in tables and elsewhere; m stands before the value. */
-int options_read_bytes(sd_bus_message *m, const char *name, GBytes **ret, sd_bus_error *error);      /* ay → "…\0" */
-int options_read_byte_strv(sd_bus_message *m, const char *name, GBytes **ret, sd_bus_error *error);  /* aay → strv-blob */
+int options_read_bytes(sd_bus_message *m, const char *name, GBytes **ret,
+                       sd_bus_error *error); /* ay → "…\0" */
+int options_read_byte_strv(sd_bus_message *m, const char *name, GBytes **ret,
+                           sd_bus_error *error); /* aay → strv-blob */

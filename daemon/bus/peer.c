@@ -111,7 +111,8 @@ static int read_credentials(sd_bus_message *m, Peer *peer)
 static void refuse_waiting(Peer *peer)
 {
     for (guint i = 0; i < peer->waiting->len; i++)
-        (void) sd_bus_reply_method_errorf(peer->waiting->pdata[i], PAREXEC_ERROR_NOT_AUTHORIZED, "The bus does not tell who you are.");
+        (void) sd_bus_reply_method_errorf(peer->waiting->pdata[i], PAREXEC_ERROR_NOT_AUTHORIZED,
+                                          "The bus does not tell who you are.");
 }
 
 typedef struct Asking {
@@ -127,7 +128,8 @@ static int on_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error
 
     if (!peer || peer->known)
         return 0;
-    int r = sd_bus_message_is_method_error(m, NULL) ? -sd_bus_message_get_errno(m) : read_credentials(m, peer);
+    int r =
+        sd_bus_message_is_method_error(m, NULL) ? -sd_bus_message_get_errno(m) : read_credentials(m, peer);
     if (r < 0) {
         log_warning_errno(r, "The bus does not tell who %s is: %m", peer->name);
         refuse_waiting(peer);
@@ -150,8 +152,9 @@ static int ask(Peers *peers, const Peer *peer)
 
     asking->peers = peers;
     memcpy(asking->name, peer->name, n);
-    int r = sd_bus_call_method_async(peers->bus, &slot, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
-                                     "GetConnectionCredentials", on_credentials, asking, "s", peer->name);
+    int r = sd_bus_call_method_async(peers->bus, &slot, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                     "org.freedesktop.DBus", "GetConnectionCredentials", on_credentials,
+                                     asking, "s", peer->name);
     if (r >= 0)
         r = sd_bus_slot_set_destroy_callback(slot, g_free);
     if (r < 0) {
@@ -209,10 +212,11 @@ int peers_new(sd_bus *bus, void (*gone)(Peer *, void *), void *userdata, Peers *
     peers->by_name = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, peer_free);
     peers->gone = gone;
     peers->userdata = userdata;
-    int r = sd_bus_add_match_async(bus, &peers->vanished,
-                                   "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
-                                   "member='NameOwnerChanged',arg2=''",
-                                   on_name_vanished, NULL, peers);
+    int r =
+        sd_bus_add_match_async(bus, &peers->vanished,
+                               "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
+                               "member='NameOwnerChanged',arg2=''",
+                               on_name_vanished, NULL, peers);
     if (r < 0) {
         peers_free(peers);
         return r;
@@ -247,7 +251,8 @@ bool peers_any_subscribed(const Peers *peers)
     return peers->n_subscribed > 0;
 }
 
-void peers_broadcast(Peers *peers, const char *interface, const char *member, int (*fill)(sd_bus_message *, void *), void *userdata)
+void peers_broadcast(Peers *peers, const char *interface, const char *member,
+                     int (*fill)(sd_bus_message *, void *), void *userdata)
 {
     GHashTableIter iter;
     gpointer value;

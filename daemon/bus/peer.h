@@ -13,7 +13,7 @@ typedef struct Peer {
     int32_t pid;
     uint32_t *groups; /* every group, the primary one included */
     size_t n_groups;
-    bool known;       /* the bus has answered */
+    bool known; /* the bus has answered */
     bool subscribed;
     GArray *open_batches; /* uint64_t */
     GPtrArray *waiting;   /* sd_bus_message, to be run again when the answer is there; NULL once known */
@@ -22,7 +22,8 @@ typedef struct Peer {
 typedef struct Peers Peers;
 
 /* gone: the peer has left the bus; its open batches are to be dropped. */
-int peers_new(sd_bus *bus, void (*gone)(Peer *peer, void *userdata), void *userdata, Peers **ret) _warn_unused_;
+int peers_new(sd_bus *bus, void (*gone)(Peer *peer, void *userdata), void *userdata, Peers **ret)
+    _warn_unused_;
 Peers *peers_free(Peers *peers);
 
 /* 1 and the peer, if it is known who sent the message. 0: it is being asked; the message will be handled again from the
@@ -30,7 +31,7 @@ Peers *peers_free(Peers *peers);
 int peers_identify(Peers *peers, sd_bus_message *m, Peer **ret) _warn_unused_;
 
 /* Sends a copy of a signal to each subscriber. fill: appends the body. */
-void peers_broadcast(Peers *peers, const char *interface, const char *member, int (*fill)(sd_bus_message *m, void *userdata),
-                     void *userdata);
+void peers_broadcast(Peers *peers, const char *interface, const char *member,
+                     int (*fill)(sd_bus_message *m, void *userdata), void *userdata);
 bool peers_any_subscribed(const Peers *peers);
 void peers_set_subscribed(Peers *peers, Peer *peer, bool subscribed);

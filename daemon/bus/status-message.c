@@ -8,8 +8,8 @@
 
 typedef int (*Appender)(sd_bus_message *m, Manager *manager, const ManagerStatus *status);
 
-static int append_variant(sd_bus_message *m, const char *key, const char *type, Appender append, Manager *manager,
-                          const ManagerStatus *status)
+static int append_variant(sd_bus_message *m, const char *key, const char *type, Appender append,
+                          Manager *manager, const ManagerStatus *status)
 {
     int r = sd_bus_message_open_container(m, 'e', "sv");
 
@@ -64,13 +64,15 @@ static int append_not_enforced(sd_bus_message *m, const Worker *worker)
 
 static int append_worker_identity(sd_bus_message *m, const Worker *w)
 {
-    const char *unit = w->process.unit ? w->process.unit : "", *group = w->process.control_group ? w->process.control_group : "";
+    const char *unit = w->process.unit ? w->process.unit : "",
+               *group = w->process.control_group ? w->process.control_group : "";
 
-    return sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "id", "s", w->id, "name", "s", w->spec->name,
-                                 "state", "s", worker_state_to_string(w->state), "stalled", "b", (int) w->stalled, "pid", "u",
-                                 (uint32_t) w->process.pid, "unit", "s", unit, "control-group", "s", group, "engine", "s",
-                                 engine_kind_to_string(w->spec->engine), "slots", "u", w->spec->slots, "user", "u", w->spec->user,
-                                 "forced", "b", (int) w->spec->forced, "reason", "s", w->reason ? w->reason : "");
+    return sd_bus_message_append(
+        m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "id", "s", w->id, "name", "s", w->spec->name,
+        "state", "s", worker_state_to_string(w->state), "stalled", "b", (int) w->stalled, "pid", "u",
+        (uint32_t) w->process.pid, "unit", "s", unit, "control-group", "s", group, "engine", "s",
+        engine_kind_to_string(w->spec->engine), "slots", "u", w->spec->slots, "user", "u", w->spec->user,
+        "forced", "b", (int) w->spec->forced, "reason", "s", w->reason ? w->reason : "");
 }
 
 static int append_worker_figures(sd_bus_message *m, Manager *manager, Worker *w)
@@ -78,10 +80,11 @@ static int append_worker_figures(sd_bus_message *m, Manager *manager, Worker *w)
     EngineUsage usage;
 
     manager_worker_usage(manager, w, &usage);
-    return sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "memory", "t", usage.memory_bytes, "memory-peak", "t",
-                                 usage.memory_peak_bytes, "memory-max", "t", w->spec->limits.memory_max_bytes, "cpu", "d", w->cpu_percent,
-                                 "cpu-quota", "t", w->spec->limits.cpu_quota_usec_per_sec, "done", "t", w->tasks_done, "failed", "t",
-                                 w->tasks_failed, "added", "t", w->added_usec, "heartbeat", "t", w->heartbeat_usec);
+    return sd_bus_message_append(
+        m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "memory", "t", usage.memory_bytes, "memory-peak", "t",
+        usage.memory_peak_bytes, "memory-max", "t", w->spec->limits.memory_max_bytes, "cpu", "d",
+        w->cpu_percent, "cpu-quota", "t", w->spec->limits.cpu_quota_usec_per_sec, "done", "t", w->tasks_done,
+        "failed", "t", w->tasks_failed, "added", "t", w->added_usec, "heartbeat", "t", w->heartbeat_usec);
 }
 
 static int append_workers(sd_bus_message *m, Manager *manager, const ManagerStatus *status)
@@ -108,23 +111,27 @@ static int append_workers(sd_bus_message *m, Manager *manager, const ManagerStat
 
 static int append_limits(sd_bus_message *m, Manager *manager, const ManagerStatus *status)
 {
-    return sd_bus_message_append(m, "{sv}{sv}{sv}{sv}", "admissible", "u", status->admissible, "active", "u", status->active, "can_add", "b",
-                                 (int) (status->active < status->admissible), "reason", "s", status->binding);
+    return sd_bus_message_append(m, "{sv}{sv}{sv}{sv}", "admissible", "u", status->admissible, "active", "u",
+                                 status->active, "can_add", "b", (int) (status->active < status->admissible),
+                                 "reason", "s", status->binding);
 }
 
 static int append_memory(sd_bus_message *m, Manager *manager, const ManagerStatus *status)
 {
     uint64_t total = status->host.memory_total_bytes, available = status->host.memory_available_bytes;
-    double percent = total > 0 && available <= total ? 100.0 * (double) (total - available) / (double) total : 0;
+    double percent =
+        total > 0 && available <= total ? 100.0 * (double) (total - available) / (double) total : 0;
 
-    return sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}", "total", "t", total, "available", "t", available, "percent", "d", percent,
-                                 "reserve", "t", manager_settings(manager)->memory_reserve_bytes, "pressure", "d",
+    return sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}", "total", "t", total, "available", "t", available,
+                                 "percent", "d", percent, "reserve", "t",
+                                 manager_settings(manager)->memory_reserve_bytes, "pressure", "d",
                                  status->host.memory_pressure_percent);
 }
 
 static int append_cpu(sd_bus_message *m, Manager *manager, const ManagerStatus *status)
 {
-    return sd_bus_message_append(m, "{sv}{sv}", "count", "u", status->host.cpus, "percent", "d", status->host.cpu_percent);
+    return sd_bus_message_append(m, "{sv}{sv}", "count", "u", status->host.cpus, "percent", "d",
+                                 status->host.cpu_percent);
 }
 
 static int append_queue(sd_bus_message *m, Manager *manager, const ManagerStatus *status)
@@ -132,14 +139,15 @@ static int append_queue(sd_bus_message *m, Manager *manager, const ManagerStatus
     int r = 0;
 
     for (TaskState state = 0; r >= 0 && state < _TASK_STATE_MAX; state++)
-        r = sd_bus_message_append(m, "{sv}", task_state_to_string(state), "t", status->counts.by_state[state]);
+        r = sd_bus_message_append(m, "{sv}", task_state_to_string(state), "t",
+                                  status->counts.by_state[state]);
     return r < 0 ? r : sd_bus_message_append(m, "{sv}", "throughput", "d", status->throughput_per_minute);
 }
 
 static int append_service(sd_bus_message *m, Manager *manager, const ManagerStatus *status)
 {
-    int r = sd_bus_message_append(m, "{sv}{sv}{sv}", "version", "s", PAREXEC_VERSION, "started", "t", status->started_usec, "enabled", "b",
-                                  (int) manager_is_enabled(manager));
+    int r = sd_bus_message_append(m, "{sv}{sv}{sv}", "version", "s", PAREXEC_VERSION, "started", "t",
+                                  status->started_usec, "enabled", "b", (int) manager_is_enabled(manager));
 
     if (r >= 0 && status->store_error < 0)
         r = sd_bus_message_append(m, "{sv}", "storage-error", "s", g_strerror(-status->store_error));
@@ -152,8 +160,9 @@ int status_message_append(sd_bus_message *m, Manager *manager)
         const char *key, *type;
         Appender append;
     } parts[] = {
-        { "workers", "aa{sv}", append_workers }, { "limits", "a{sv}", append_limits }, { "memory", "a{sv}", append_memory },
-        { "cpu", "a{sv}", append_cpu },          { "queue", "a{sv}", append_queue },
+        { "workers", "aa{sv}", append_workers }, { "limits", "a{sv}", append_limits },
+        { "memory", "a{sv}", append_memory },    { "cpu", "a{sv}", append_cpu },
+        { "queue", "a{sv}", append_queue },
     };
     ManagerStatus status;
 

@@ -65,7 +65,8 @@ static int check_path(const char *option, GBytes *bytes, sd_bus_error *error)
     if (path[0] != '/')
         return options_invalid(error, "%s is not an absolute path: it must begin with \"/\".", option);
     if (size > PATH_MAX)
-        return options_invalid(error, "%s has %zu bytes; a path has at most %d.", option, size - 1, PATH_MAX - 1);
+        return options_invalid(error, "%s has %zu bytes; a path has at most %d.", option, size - 1,
+                               PATH_MAX - 1);
     return 0;
 }
 
@@ -108,11 +109,12 @@ static int read_fd(sd_bus_message *m, Request *request, StdStream stream, sd_bus
         return r;
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0)
-        return options_invalid(error, "%s: the file descriptor cannot be used: %s.", std_stream_to_string(stream), g_strerror(errno));
+        return options_invalid(error, "%s: the file descriptor cannot be used: %s.",
+                               std_stream_to_string(stream), g_strerror(errno));
     int mode = flags & O_ACCMODE;
     if (mode == (stream == STREAM_STDIN ? O_WRONLY : O_RDONLY) || (flags & O_PATH))
-        return options_invalid(error, "%s: the file descriptor is not open for %s.", std_stream_to_string(stream),
-                       stream == STREAM_STDIN ? "reading" : "writing");
+        return options_invalid(error, "%s: the file descriptor is not open for %s.",
+                               std_stream_to_string(stream), stream == STREAM_STDIN ? "reading" : "writing");
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     if (copy < 0)
         return -errno;
@@ -150,8 +152,9 @@ static int read_name(sd_bus_message *m, const char *option, void *target, sd_bus
     if (r < 0)
         return r;
     if (!name_is_valid(name))
-        return options_invalid(error, "name has %zu bytes or a control character in it; it takes at most %u bytes on one line.", strlen(name),
-                       PAREXEC_NAME_BYTES_MAX);
+        return options_invalid(
+            error, "name has %zu bytes or a control character in it; it takes at most %u bytes on one line.",
+            strlen(name), PAREXEC_NAME_BYTES_MAX);
     g_free(request->name);
     request->name = g_strdup(name);
     return r;
@@ -167,7 +170,8 @@ static int read_tags(sd_bus_message *m, const char *option, void *target, sd_bus
 
     while (r >= 0 && (r = sd_bus_message_read_basic(m, 's', &tag)) > 0) {
         if (!*tag || !name_is_valid(tag) || ++n > PAREXEC_TAGS_MAX)
-            return options_invalid(error, "A task takes at most %u tags, each of 1 to %u bytes on one line.", PAREXEC_TAGS_MAX, PAREXEC_NAME_BYTES_MAX);
+            return options_invalid(error, "A task takes at most %u tags, each of 1 to %u bytes on one line.",
+                                   PAREXEC_TAGS_MAX, PAREXEC_NAME_BYTES_MAX);
         g_string_append_printf(tags, "%s%s", tags->len > 0 ? "\n" : "", tag);
     }
     if (r < 0)
@@ -186,8 +190,10 @@ static int read_array(sd_bus_message *m, const char *option, void *target, sd_bu
         return r;
     if (request->last < request->first || request->last - request->first >= PAREXEC_ARRAY_TASKS_MAX ||
         request->last >= (uint64_t) INT64_MAX)
-        return options_invalid(error, "array is %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT "; an array has from 1 to %u elements.", request->first,
-                       request->last, PAREXEC_ARRAY_TASKS_MAX);
+        return options_invalid(error,
+                               "array is %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT
+                               "; an array has from 1 to %u elements.",
+                               request->first, request->last, PAREXEC_ARRAY_TASKS_MAX);
     request->is_array = true;
     return r;
 }
@@ -232,7 +238,8 @@ static TaskContext *context_new(const Request *request, const Peer *peer)
     context->groups = g_memdup2(peer->groups, peer->n_groups * sizeof *peer->groups);
     context->n_groups = peer->n_groups;
     context->cwd = request->cwd ? g_bytes_ref(request->cwd) : g_bytes_new_static("/", 2);
-    context->environment = request->environment ? g_bytes_ref(request->environment) : g_bytes_new_static("", 0);
+    context->environment =
+        request->environment ? g_bytes_ref(request->environment) : g_bytes_new_static("", 0);
     for (size_t i = 0; i < _STREAM_MAX; i++)
         context->streams[i] = request->streams[i] ? g_bytes_ref(request->streams[i]) : NULL;
     context->memory_max_bytes = request->memory_max_bytes;
@@ -249,7 +256,9 @@ static int check_request(const Request *request, size_t number, sd_bus_error *er
     if (argv[0] == '\0')
         return options_invalid(error, "Task %zu: the first element of argv, the program, is empty.", number);
     if (request->is_array && request->fds)
-        return options_invalid(error, "Task %zu: an array cannot be given file descriptors; its tasks would fight over them.", number);
+        return options_invalid(
+            error, "Task %zu: an array cannot be given file descriptors; its tasks would fight over them.",
+            number);
     return 0;
 }
 
@@ -276,7 +285,8 @@ static TaskSpec *spec_new(Request *request, const Peer *peer, TaskContext *previ
     return spec;
 }
 
-static int read_tasks(sd_bus_message *m, const Peer *peer, const Request *defaults, GPtrArray *tasks, sd_bus_error *error)
+static int read_tasks(sd_bus_message *m, const Peer *peer, const Request *defaults, GPtrArray *tasks,
+                      sd_bus_error *error)
 {
     TaskContext *previous = NULL;
     int r = sd_bus_message_enter_container(m, 'a', "a{sv}");

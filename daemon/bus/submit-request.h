@@ -7,4 +7,5 @@
 #include "core/ports.h"
 
 /* Reads and checks the arguments of Submit. */
-int submit_request_read(sd_bus_message *m, const Peer *peer, Submission **ret, sd_bus_error *error) _warn_unused_;
+int submit_request_read(sd_bus_message *m, const Peer *peer, Submission **ret, sd_bus_error *error)
+    _warn_unused_;

@@ -48,7 +48,8 @@ static int on_task_message(sd_bus_message *m, void *userdata, sd_bus_error *erro
     return 1;
 }
 
-static int find_task(sd_bus *connection, const char *path, const char *interface, void *userdata, void **ret, sd_bus_error *error)
+static int find_task(sd_bus *connection, const char *path, const char *interface, void *userdata, void **ret,
+                     sd_bus_error *error)
 {
     Bus *bus = userdata;
     sd_bus_message *m = sd_bus_get_current_message(connection);
@@ -116,9 +117,11 @@ static int check_facts(const Call *call, const TaskFilter *filter, sd_bus_error 
     if (call->error < 0)
         return bus_error_set(error, call->error, "cancellation");
     if (call->facts.missing_id > 0)
-        return sd_bus_error_setf(error, PAREXEC_ERROR_NO_SUCH_TASK, "There is no task %" G_GUINT64_FORMAT ".", call->facts.missing_id);
+        return sd_bus_error_setf(error, PAREXEC_ERROR_NO_SUCH_TASK, "There is no task %" G_GUINT64_FORMAT ".",
+                                 call->facts.missing_id);
     if (call->facts.missing_batch)
-        return sd_bus_error_setf(error, PAREXEC_ERROR_NO_SUCH_BATCH, "There is no batch %" G_GUINT64_FORMAT ".", filter->batch);
+        return sd_bus_error_setf(error, PAREXEC_ERROR_NO_SUCH_BATCH,
+                                 "There is no batch %" G_GUINT64_FORMAT ".", filter->batch);
     return 0;
 }
 
@@ -132,7 +135,8 @@ int task_bus_cancel(Bus *bus, sd_bus_message *m, TaskFilter *filter, bool one, s
         return r < 0 ? r : 1;
     Call *call = call_of(bus->calls, m);
     if (!call->has_facts) {
-        manager_store(bus->manager)->examine(manager_store(bus->manager), filter_copy(taken), peer->uid, on_facts, call);
+        manager_store(bus->manager)
+            ->examine(manager_store(bus->manager), filter_copy(taken), peer->uid, on_facts, call);
         return 1;
     }
     r = check_facts(call, taken, error);
@@ -180,12 +184,13 @@ static bool is_private(sd_bus *connection, const TaskRow *row)
            (peer->uid == 0 || peer->uid == row->spec->context->uid);
 }
 
-#define GETTER(name, type, expression)                                                                          \
-    static int property_##name(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply, \
-                               void *userdata, sd_bus_error *error)                                             \
-    {                                                                                                           \
-        const TaskRow *row = ((Call *) userdata)->row;                                                          \
-        return sd_bus_message_append(reply, type, expression);                                                  \
+#define GETTER(name, type, expression)                                                                       \
+    static int property_##name(sd_bus *connection, const char *path, const char *interface,                  \
+                               const char *property, sd_bus_message *reply, void *userdata,                  \
+                               sd_bus_error *error)                                                          \
+    {                                                                                                        \
+        const TaskRow *row = ((Call *) userdata)->row;                                                       \
+        return sd_bus_message_append(reply, type, expression);                                               \
     }
 
 GETTER(id, "t", row->spec->id)
@@ -208,8 +213,8 @@ GETTER(reason, "s", row->reason ? row->reason : "")
 GETTER(cpu_usage, "t", row->result.cpu_nsec)
 GETTER(memory_peak, "t", row->result.outcome == OUTCOME_NONE ? MEMORY_UNKNOWN : row->result.memory_peak_bytes)
 
-static int property_worker(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                           void *userdata, sd_bus_error *error)
+static int property_worker(sd_bus *connection, const char *path, const char *interface, const char *property,
+                           sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
     const TaskRow *row = ((Call *) userdata)->row;
     char id[WORKER_ID_MAX] = "";
@@ -219,8 +224,8 @@ static int property_worker(sd_bus *connection, const char *path, const char *int
     return sd_bus_message_append(reply, "s", id);
 }
 
-static int property_tags(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                         void *userdata, sd_bus_error *error)
+static int property_tags(sd_bus *connection, const char *path, const char *interface, const char *property,
+                         sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
     const TaskRow *row = ((Call *) userdata)->row;
     g_auto(GStrv) tags = g_strsplit(row->spec->tags ? row->spec->tags : "", "\n", -1);
@@ -228,32 +233,34 @@ static int property_tags(sd_bus *connection, const char *path, const char *inter
     return sd_bus_message_append_strv(reply, tags);
 }
 
-static int property_argv(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                         void *userdata, sd_bus_error *error)
+static int property_argv(sd_bus *connection, const char *path, const char *interface, const char *property,
+                         sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
     const TaskRow *row = ((Call *) userdata)->row;
 
     return task_message_append_blob(reply, is_private(connection, row) ? row->spec->argv : NULL);
 }
 
-static int property_environment(sd_bus *connection, const char *path, const char *interface, const char *property,
-                                sd_bus_message *reply, void *userdata, sd_bus_error *error)
+static int property_environment(sd_bus *connection, const char *path, const char *interface,
+                                const char *property, sd_bus_message *reply, void *userdata,
+                                sd_bus_error *error)
 {
     const TaskRow *row = ((Call *) userdata)->row;
 
-    return task_message_append_blob(reply, is_private(connection, row) ? row->spec->context->environment : NULL);
+    return task_message_append_blob(reply,
+                                    is_private(connection, row) ? row->spec->context->environment : NULL);
 }
 
-static int property_cwd(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                        void *userdata, sd_bus_error *error)
+static int property_cwd(sd_bus *connection, const char *path, const char *interface, const char *property,
+                        sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
     const TaskRow *row = ((Call *) userdata)->row;
 
     return task_message_append_string(reply, is_private(connection, row) ? row->spec->context->cwd : NULL);
 }
 
-static int property_attempts(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                             void *userdata, sd_bus_error *error)
+static int property_attempts(sd_bus *connection, const char *path, const char *interface,
+                             const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
     return task_message_append_attempts(reply, ((Call *) userdata)->row);
 }
@@ -295,5 +302,7 @@ int task_bus_export(Bus *bus)
 {
     int r = sd_bus_add_fallback(bus->connection, NULL, PAREXEC_TASK_PATH, on_task_message, bus);
 
-    return r < 0 ? r : sd_bus_add_fallback_vtable(bus->connection, NULL, PAREXEC_TASK_PATH, PAREXEC_TASK_INTERFACE, task_vtable, find_task, bus);
+    return r < 0 ? r
+                 : sd_bus_add_fallback_vtable(bus->connection, NULL, PAREXEC_TASK_PATH,
+                                              PAREXEC_TASK_INTERFACE, task_vtable, find_task, bus);
 }

@@ -32,7 +32,8 @@ int task_message_append_string(sd_bus_message *m, GBytes *string)
     return sd_bus_message_append_array(m, 'y', data, size > 0 ? size - 1 : 0);
 }
 
-static int append_variant(sd_bus_message *m, const char *key, const char *type, int (*append)(sd_bus_message *, GBytes *), GBytes *bytes)
+static int append_variant(sd_bus_message *m, const char *key, const char *type,
+                          int (*append)(sd_bus_message *, GBytes *), GBytes *bytes)
 {
     int r = sd_bus_message_open_container(m, 'e', "sv");
 
@@ -80,7 +81,8 @@ static int append_result(sd_bus_message *m, const TaskResult *result)
 
     if (result->outcome == OUTCOME_NONE)
         return 0;
-    r = sd_bus_message_append(m, "{sv}{sv}", "outcome", "s", outcome_to_string(result->outcome), "finished", "t", result->end_usec);
+    r = sd_bus_message_append(m, "{sv}{sv}", "outcome", "s", outcome_to_string(result->outcome), "finished",
+                              "t", result->end_usec);
     if (r >= 0 && result->outcome == OUTCOME_EXITED)
         r = sd_bus_message_append(m, "{sv}", "exit-status", "i", result->exit_status);
     if (r >= 0 && result->signal > 0)
@@ -88,7 +90,8 @@ static int append_result(sd_bus_message *m, const TaskResult *result)
     if (r >= 0 && result->outcome == OUTCOME_SPAWN_FAILED)
         r = sd_bus_message_append(m, "{sv}", "errno", "i", result->error);
     if (r >= 0)
-        r = sd_bus_message_append(m, "{sv}{sv}", "cpu-usage-nsec", "t", result->cpu_nsec, "memory-peak", "t", result->memory_peak_bytes);
+        r = sd_bus_message_append(m, "{sv}{sv}", "cpu-usage-nsec", "t", result->cpu_nsec, "memory-peak", "t",
+                                  result->memory_peak_bytes);
     return r;
 }
 
@@ -120,8 +123,9 @@ int task_message_append_row(sd_bus_message *m, const TaskRow *row, bool private)
     int r = sd_bus_message_open_container(m, 'a', "{sv}");
 
     if (r >= 0)
-        r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "id", "t", spec->id, "batch", "t", spec->batch, "name", "s",
-                                  spec->name, "state", "s", task_state_to_string(row->state), "priority", "i", spec->priority, "owner",
+        r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "id", "t", spec->id, "batch", "t",
+                                  spec->batch, "name", "s", spec->name, "state", "s",
+                                  task_state_to_string(row->state), "priority", "i", spec->priority, "owner",
                                   "u", spec->context->uid, "submitted", "t", row->submitted_usec);
     if (r >= 0)
         r = append_optional(m, row);
@@ -140,7 +144,8 @@ int task_message_append_attempts(sd_bus_message *m, const TaskRow *row)
         const AttemptRow *attempt = row->attempts->pdata[i];
         r = sd_bus_message_open_container(m, 'a', "{sv}");
         if (r >= 0)
-            r = sd_bus_message_append(m, "{sv}{sv}", "attempt", "u", attempt->attempt, "started", "t", attempt->result.start_usec);
+            r = sd_bus_message_append(m, "{sv}{sv}", "attempt", "u", attempt->attempt, "started", "t",
+                                      attempt->result.start_usec);
         if (r >= 0)
             r = append_worker(m, attempt->worker);
         if (r >= 0)
@@ -181,8 +186,9 @@ int task_message_append_batch_end(sd_bus_message *m, const BatchEnd *end)
     if (r >= 0)
         r = sd_bus_message_open_container(m, 'a', "{sv}");
     if (r >= 0)
-        r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}", "count", "t", end->count, "succeeded", "t", end->succeeded, "failed", "t",
-                                  end->failed, "cancelled", "t", end->cancelled, "skipped", "t", end->skipped);
+        r = sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}", "count", "t", end->count, "succeeded", "t",
+                                  end->succeeded, "failed", "t", end->failed, "cancelled", "t",
+                                  end->cancelled, "skipped", "t", end->skipped);
     if (r >= 0 && end->single > 0)
         r = sd_bus_message_append(m, "{sv}", "task", "t", end->single);
     if (r >= 0 && end->single > 0)
@@ -204,8 +210,8 @@ static int read_ids(sd_bus_message *m, const char *name, void *target, sd_bus_er
     if (r < 0)
         return r;
     if (size / sizeof(uint64_t) > FILTER_IDS_MAX)
-        return sd_bus_error_setf(error, PAREXEC_ERROR_TOO_LARGE, "A filter takes at most %u ids, not %zu.", FILTER_IDS_MAX,
-                                 size / sizeof(uint64_t));
+        return sd_bus_error_setf(error, PAREXEC_ERROR_TOO_LARGE, "A filter takes at most %u ids, not %zu.",
+                                 FILTER_IDS_MAX, size / sizeof(uint64_t));
     g_clear_pointer(&filter->ids, g_array_unref);
     filter->ids = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     if (size > 0)
@@ -233,17 +239,21 @@ static int read_states(sd_bus_message *m, const char *name, void *target, sd_bus
     while (r >= 0 && (r = sd_bus_message_read_basic(m, 's', &word)) > 0) {
         int state = task_state_from_string(word);
         if (state < 0)
-            return sd_bus_error_set(error, PAREXEC_ERROR_INVALID_ARGUMENT,
-                                    "A state is one of held, blocked, queued, running, waiting, succeeded, failed, cancelled, skipped.");
+            return sd_bus_error_set(
+                error, PAREXEC_ERROR_INVALID_ARGUMENT,
+                "A state is one of held, blocked, queued, running, waiting, succeeded, failed, cancelled, skipped.");
         filter->states |= 1U << state;
     }
     return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
-#define FILTER_OPTIONS                                                                                          \
-    { "ids", "at", .read = read_ids }, { "batch", "t", .read = read_batch },                           \
-        { "states", "as", .read = read_states }, { "name", "s", offsetof(TaskFilter, name) },                   \
-        { "tag", "s", offsetof(TaskFilter, tag) }, { "owner", "u", offsetof(TaskFilter, owner) }
+#define FILTER_OPTIONS                                                                                       \
+    { "ids", "at", .read = read_ids }, { "batch", "t", .read = read_batch },                                 \
+        { "states", "as", .read = read_states }, { "name", "s", offsetof(TaskFilter, name) },                \
+        { "tag", "s", offsetof(TaskFilter, tag) },                                                           \
+    {                                                                                                        \
+        "owner", "u", offsetof(TaskFilter, owner)                                                            \
+    }
 
 static const Option filter_options[] = { FILTER_OPTIONS, { NULL } };
 
@@ -263,8 +273,8 @@ int task_message_read_filter(sd_bus_message *m, bool paging, TaskFilter **ret, s
     if (r < 0)
         return r;
     if (filter->limit == 0 || filter->limit > TASK_PAGE_MAX)
-        return sd_bus_error_setf(error, PAREXEC_ERROR_INVALID_ARGUMENT, "limit is %u; a page has from 1 to %u rows.", filter->limit,
-                                 TASK_PAGE_MAX);
+        return sd_bus_error_setf(error, PAREXEC_ERROR_INVALID_ARGUMENT,
+                                 "limit is %u; a page has from 1 to %u rows.", filter->limit, TASK_PAGE_MAX);
     for (guint i = 0; !paging && filter->ids && i < filter->ids->len; i++)
         if (g_array_index(filter->ids, uint64_t, i) == 0)
             return sd_bus_error_set(error, PAREXEC_ERROR_NO_SUCH_TASK, "There is no task 0.");

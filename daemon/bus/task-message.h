@@ -9,9 +9,9 @@
 
 /* One a{sv}. private: argv and cwd too. */
 int task_message_append_row(sd_bus_message *m, const TaskRow *row, bool private);
-int task_message_append_attempts(sd_bus_message *m, const TaskRow *row); /* aa{sv} */
+int task_message_append_attempts(sd_bus_message *m, const TaskRow *row);     /* aa{sv} */
 int task_message_append_change(sd_bus_message *m, const TaskChange *change); /* tta{sv} */
-int task_message_append_batch_end(sd_bus_message *m, const BatchEnd *end); /* ta{sv} */
+int task_message_append_batch_end(sd_bus_message *m, const BatchEnd *end);   /* ta{sv} */
 
 /* aay of a strv-blob (NULL: empty); ay without the closing NUL of a string in bytes (NULL: empty) */
 int task_message_append_blob(sd_bus_message *m, GBytes *blob);

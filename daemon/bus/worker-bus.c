@@ -7,12 +7,14 @@ char *worker_bus_path(const Worker *worker)
     return g_strdup_printf(PAREXEC_WORKER_PATH "/%s", worker->id); /* ids are safe in paths */
 }
 
-static int find_worker(sd_bus *connection, const char *path, const char *interface, void *userdata, void **ret, sd_bus_error *error)
+static int find_worker(sd_bus *connection, const char *path, const char *interface, void *userdata,
+                       void **ret, sd_bus_error *error)
 {
     Bus *bus = userdata;
     uint32_t number;
 
-    if (!g_str_has_prefix(path, PAREXEC_WORKER_PATH "/") || worker_id_parse(path + strlen(PAREXEC_WORKER_PATH "/"), &number) < 0)
+    if (!g_str_has_prefix(path, PAREXEC_WORKER_PATH "/") ||
+        worker_id_parse(path + strlen(PAREXEC_WORKER_PATH "/"), &number) < 0)
         return 0;
     Worker *worker = manager_find_worker(bus->manager, number);
     if (!worker)
@@ -40,7 +42,8 @@ static int enumerate(sd_bus *connection, const char *prefix, void *userdata, cha
 
 /* ---- methods */
 
-int worker_bus_end(Bus *bus, sd_bus_message *m, Worker *worker, int (*end)(Manager *, Worker *), sd_bus_error *error)
+int worker_bus_end(Bus *bus, sd_bus_message *m, Worker *worker, int (*end)(Manager *, Worker *),
+                   sd_bus_error *error)
 {
     g_autofree char *subject = g_strdup_printf("worker %s", worker->id);
     int r = end(bus->manager, worker);
@@ -80,12 +83,13 @@ static int method_abort(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 /* ---- properties */
 
-#define GETTER(name, type, expression)                                                                          \
-    static int property_##name(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply, \
-                               void *userdata, sd_bus_error *error)                                             \
-    {                                                                                                           \
-        const Worker *worker = userdata;                                                                        \
-        return sd_bus_message_append(reply, type, expression);                                                  \
+#define GETTER(name, type, expression)                                                                       \
+    static int property_##name(sd_bus *connection, const char *path, const char *interface,                  \
+                               const char *property, sd_bus_message *reply, void *userdata,                  \
+                               sd_bus_error *error)                                                          \
+    {                                                                                                        \
+        const Worker *worker = userdata;                                                                     \
+        return sd_bus_message_append(reply, type, expression);                                               \
     }
 
 static const char *text(const char *s)
@@ -107,14 +111,15 @@ GETTER(memory_max, "t", worker->spec->limits.memory_max_bytes)
 GETTER(cpu_quota, "t", worker->spec->limits.cpu_quota_usec_per_sec)
 GETTER(slots, "u", worker->spec->slots)
 
-static int property_not_enforced(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                                 void *userdata, sd_bus_error *error)
+static int property_not_enforced(sd_bus *connection, const char *path, const char *interface,
+                                 const char *property, sd_bus_message *reply, void *userdata,
+                                 sd_bus_error *error)
 {
     return sd_bus_message_append_strv(reply, ((Worker *) userdata)->not_enforced);
 }
 
-static int property_usage(sd_bus *connection, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                          void *userdata, sd_bus_error *error)
+static int property_usage(sd_bus *connection, const char *path, const char *interface, const char *property,
+                          sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
     Bus *bus = sd_bus_slot_get_userdata(sd_bus_get_current_slot(connection));
     EngineUsage usage;
@@ -127,8 +132,9 @@ static int property_usage(sd_bus *connection, const char *path, const char *inte
     return sd_bus_message_append(reply, "t", usage.cpu_nsec);
 }
 
-static int property_current_tasks(sd_bus *connection, const char *path, const char *interface, const char *property,
-                                  sd_bus_message *reply, void *userdata, sd_bus_error *error)
+static int property_current_tasks(sd_bus *connection, const char *path, const char *interface,
+                                  const char *property, sd_bus_message *reply, void *userdata,
+                                  sd_bus_error *error)
 {
     Worker *worker = userdata;
     GHashTableIter iter;
@@ -177,7 +183,8 @@ static const sd_bus_vtable worker_vtable[] = {
 
 int worker_bus_export(Bus *bus)
 {
-    int r = sd_bus_add_fallback_vtable(bus->connection, NULL, PAREXEC_WORKER_PATH, PAREXEC_WORKER_INTERFACE, worker_vtable, find_worker, bus);
+    int r = sd_bus_add_fallback_vtable(bus->connection, NULL, PAREXEC_WORKER_PATH, PAREXEC_WORKER_INTERFACE,
+                                       worker_vtable, find_worker, bus);
 
     return r < 0 ? r : sd_bus_add_node_enumerator(bus->connection, NULL, PAREXEC_WORKER_PATH, enumerate, bus);
 }

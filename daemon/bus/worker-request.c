@@ -45,8 +45,8 @@ static int read_env(sd_bus_message *m, const char *name, void *target, sd_bus_er
     g_clear_pointer(&request->environment, g_bytes_unref);
     request->environment = strv && *strv ? strv_blob_new(strv) : NULL;
     if (request->environment && g_bytes_get_size(request->environment) > PAREXEC_ARGV_BYTES_MAX / 2)
-        return options_invalid(error, "env has %zu bytes; a worker takes at most %u.", g_bytes_get_size(request->environment),
-                       PAREXEC_ARGV_BYTES_MAX / 2);
+        return options_invalid(error, "env has %zu bytes; a worker takes at most %u.",
+                               g_bytes_get_size(request->environment), PAREXEC_ARGV_BYTES_MAX / 2);
     return r;
 }
 
@@ -91,7 +91,8 @@ static int find_user(const char *user, uint32_t *ret)
     int r = -ENOENT;
     while (file && r < 0 && fgets(line, sizeof line, file)) {
         g_auto(GStrv) field = g_strsplit(line, ":", 4);
-        if (g_strv_length(field) == 4 && strcmp(field[0], user) == 0 && parse_uint64(field[2], &number) >= 0 && number < UID_ANYBODY) {
+        if (g_strv_length(field) == 4 && strcmp(field[0], user) == 0 &&
+            parse_uint64(field[2], &number) >= 0 && number < UID_ANYBODY) {
             *ret = (uint32_t) number;
             r = 0;
         }
@@ -106,11 +107,13 @@ static int apply_user(const Request *request, WorkerSpec *spec, sd_bus_error *er
     if (!request->user || find_user(request->user, &spec->user) >= 0)
         return 0;
     g_autofree char *shown = format_foreign(request->user);
-    return sd_bus_error_setf(error, PAREXEC_ERROR_NO_SUCH_USER,
-                             "There is no user \"%s\" in /etc/passwd; a user of another name service can be given by uid.", shown);
+    return sd_bus_error_setf(
+        error, PAREXEC_ERROR_NO_SUCH_USER,
+        "There is no user \"%s\" in /etc/passwd; a user of another name service can be given by uid.", shown);
 }
 
-static int apply_limits(const Request *request, const Settings *settings, WorkerSpec *spec, sd_bus_error *error)
+static int apply_limits(const Request *request, const Settings *settings, WorkerSpec *spec,
+                        sd_bus_error *error)
 {
     g_autofree char *why = NULL;
     WorkerLimits *limits = &spec->limits;
@@ -133,10 +136,12 @@ static int apply_limits(const Request *request, const Settings *settings, Worker
 static int apply(Request *request, const Settings *settings, WorkerSpec *spec, sd_bus_error *error)
 {
     if (request->name && !name_is_valid(request->name))
-        return options_invalid(error, "name has %zu bytes or a control character in it; it takes at most %u bytes on one line.",
-                       strlen(request->name), PAREXEC_NAME_BYTES_MAX);
+        return options_invalid(
+            error, "name has %zu bytes or a control character in it; it takes at most %u bytes on one line.",
+            strlen(request->name), PAREXEC_NAME_BYTES_MAX);
     if (request->slots == 0 || request->slots > WORKER_SLOTS_MAX)
-        return options_invalid(error, "slots is %u; a worker has from 1 to %u.", request->slots, WORKER_SLOTS_MAX);
+        return options_invalid(error, "slots is %u; a worker has from 1 to %u.", request->slots,
+                               WORKER_SLOTS_MAX);
     int engine = request->engine ? engine_kind_from_string(request->engine) : (int) settings->engine;
     if (engine < 0)
         return options_invalid(error, "engine is not one of systemd, cgroup.");

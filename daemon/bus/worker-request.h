@@ -7,4 +7,5 @@
 #include "util/macro.h"
 
 /* Reads and checks the options of AddWorker; what is not given comes from the settings. */
-int worker_request_read(sd_bus_message *m, const Settings *settings, WorkerSpec **ret, sd_bus_error *error) _warn_unused_;
+int worker_request_read(sd_bus_message *m, const Settings *settings, WorkerSpec **ret, sd_bus_error *error)
+    _warn_unused_;

@@ -151,7 +151,8 @@ static unsigned line_of(const char *path, const char *section, const char *key)
     return 0;
 }
 
-static void apply_key(Settings *settings, const char *path, GKeyFile *file, const char *section, const char *key)
+static void apply_key(Settings *settings, const char *path, GKeyFile *file, const char *section,
+                      const char *key)
 {
     g_autofree char *value = g_key_file_get_string(file, section, key, NULL);
 
@@ -159,10 +160,12 @@ static void apply_key(Settings *settings, const char *path, GKeyFile *file, cons
         if (strcmp(fields[i].section, section) != 0 || strcmp(fields[i].key, key) != 0)
             continue;
         if (!value || fields[i].parser(g_strstrip(value), (char *) settings + fields[i].offset) < 0)
-            log_warning("%s:%u: %s= does not take \"%s\", ignoring it.", path, line_of(path, section, key), key, value ? value : "");
+            log_warning("%s:%u: %s= does not take \"%s\", ignoring it.", path, line_of(path, section, key),
+                        key, value ? value : "");
         return;
     }
-    log_warning("%s:%u: unknown key %s= in section [%s], ignoring it.", path, line_of(path, section, key), key, section);
+    log_warning("%s:%u: unknown key %s= in section [%s], ignoring it.", path, line_of(path, section, key),
+                key, section);
 }
 
 static void apply_file(Settings *settings, const char *path)
@@ -246,7 +249,8 @@ void config_load_from(Settings *ret, const char *const *directories)
 void config_load(Settings *ret, bool user)
 {
     g_autofree char *home = g_build_filename(g_get_user_config_dir(), "parexec", NULL);
-    const char *of_system[] = { PAREXEC_PREFIX "/lib/parexec", "/run/parexec", PAREXEC_SYSCONFDIR "/parexec", NULL };
+    const char *of_system[] = { PAREXEC_PREFIX "/lib/parexec", "/run/parexec", PAREXEC_SYSCONFDIR "/parexec",
+                                NULL };
     const char *of_user[] = { PAREXEC_PREFIX "/lib/parexec/user", home, NULL };
     const char *override = g_getenv("PAREXEC_CONFIG_DIR"); /* for a daemon run from the build tree */
     const char *given[] = { override, NULL };

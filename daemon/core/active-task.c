@@ -47,7 +47,8 @@ static bool through_no_fault(const TaskResult *result)
 static TaskState state_after_loss(const ActiveTask *task, Settlement *s)
 {
     if (task->spec->has_fds) {
-        s->reason = g_strdup("its worker ended under it, and a task with passed file descriptors cannot be started again");
+        s->reason = g_strdup(
+            "its worker ended under it, and a task with passed file descriptors cannot be started again");
         return TASK_FAILED;
     }
     if (s->lost > TASK_LOST_MAX) {

@@ -5,10 +5,11 @@
 
 /* A task that a worker holds, from its assignment until what came of it is on disk. Owned by the manager's table. */
 typedef struct ActiveTask {
-    TaskSpec *spec;      /* fence is that of this assignment */
-    Worker *worker;      /* NULL once it has been settled, or the worker is forgotten */
+    TaskSpec *spec; /* fence is that of this assignment */
+    Worker *worker; /* NULL once it has been settled, or the worker is forgotten */
     uint32_t worker_number;
-    TaskState state;     /* queued (held by the worker, not started), running, or what it becomes when it is on disk */
+    TaskState
+        state; /* queued (held by the worker, not started), running, or what it becomes when it is on disk */
     uint64_t start_usec; /* CLOCK_REALTIME; 0: not known to run */
     bool cancelled;      /* Cancel was asked for */
     bool recalled;       /* the worker was asked to give it back */
@@ -25,4 +26,5 @@ void active_task_set_state(ActiveTask *task, TaskState state);
 void active_task_leave_worker(ActiveTask *task);
 
 /* What becomes of the task after this attempt. lost: the worker went away under it. Fills next, attempts, lost, reason. */
-void active_task_settlement(const ActiveTask *task, const TaskResult *result, bool attempted, Settlement *ret);
+void active_task_settlement(const ActiveTask *task, const TaskResult *result, bool attempted,
+                            Settlement *ret);

@@ -70,7 +70,8 @@ void dispatch_load_windows(Manager *manager)
         Loading *loading = g_new(Loading, 1);
         *loading = (Loading){ manager, window };
         task_window_set_loading(window, true);
-        manager->ports.store->load_window(manager->ports.store, task_window_user(window), TASK_WINDOW_MAX, on_window_loaded, loading);
+        manager->ports.store->load_window(manager->ports.store, task_window_user(window), TASK_WINDOW_MAX,
+                                          on_window_loaded, loading);
     }
 }
 
@@ -98,7 +99,8 @@ static TaskSpec *next_task(Manager *manager, const Worker *worker)
             task_window_remove(manager->windows->pdata[i], spec->id);
         if (claim_fds(manager, spec))
             return spec;
-        manager_fail_queued(manager, spec, "the file descriptors it was submitted with were lost when the service restarted");
+        manager_fail_queued(
+            manager, spec, "the file descriptors it was submitted with were lost when the service restarted");
     }
     return NULL;
 }
@@ -174,11 +176,13 @@ static void send_round(Round *round)
     gpointer worker, list;
 
     if (round->assignments->len > 0)
-        manager->ports.store->assign(manager->ports.store, (Assignment *) round->assignments->data, round->assignments->len);
+        manager->ports.store->assign(manager->ports.store, (Assignment *) round->assignments->data,
+                                     round->assignments->len);
     g_hash_table_iter_init(&iter, round->by_worker);
     while (g_hash_table_iter_next(&iter, &worker, &list)) {
         const GPtrArray *tasks = list;
-        manager->ports.link->run(manager->ports.link, ((Worker *) worker)->number, (TaskSpec *const *) tasks->pdata, tasks->len);
+        manager->ports.link->run(manager->ports.link, ((Worker *) worker)->number,
+                                 (TaskSpec *const *) tasks->pdata, tasks->len);
         for (guint i = 0; i < tasks->len; i++) { /* the worker has its own copies of the descriptors now */
             TaskSpec *spec = tasks->pdata[i];
             spec->fds = task_fds_free(spec->fds);
@@ -197,7 +201,8 @@ static void recall(Manager *manager, Worker *worker, size_t most, int64_t below_
     g_hash_table_iter_init(&iter, worker->tasks);
     while (ids->len < most && g_hash_table_iter_next(&iter, NULL, &value)) {
         ActiveTask *task = value;
-        if (task->start_usec > 0 || task->recalled || task->cancelled || task->spec->has_fds || task->spec->priority >= below_priority)
+        if (task->start_usec > 0 || task->recalled || task->cancelled || task->spec->has_fds ||
+            task->spec->priority >= below_priority)
             continue;
         task->recalled = true;
         g_array_append_val(ids, task->spec->id);

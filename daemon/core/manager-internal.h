@@ -26,22 +26,23 @@ struct Manager {
     uint64_t started_usec; /* CLOCK_REALTIME */
 };
 
-#define NOTIFY(manager, member, ...)                                                                            \
-    do {                                                                                                        \
-        for (guint o_ = 0; o_ < (manager)->observers->len; o_++) {                                              \
-            ObserverPort *observer_ = (manager)->observers->pdata[o_];                                          \
-            if (observer_->member)                                                                              \
-                observer_->member(observer_, ##__VA_ARGS__);                                                    \
-        }                                                                                                       \
+#define NOTIFY(manager, member, ...)                                                                         \
+    do {                                                                                                     \
+        for (guint o_ = 0; o_ < (manager)->observers->len; o_++) {                                           \
+            ObserverPort *observer_ = (manager)->observers->pdata[o_];                                       \
+            if (observer_->member)                                                                           \
+                observer_->member(observer_, ##__VA_ARGS__);                                                 \
+        }                                                                                                    \
     } while (0)
 
-uint64_t manager_now(Manager *manager);      /* monotonic */
+uint64_t manager_now(Manager *manager); /* monotonic */
 uint64_t manager_realtime(Manager *manager);
-void manager_rearm(Manager *manager);        /* sets the alarm to the next deadline */
+void manager_rearm(Manager *manager); /* sets the alarm to the next deadline */
 
 /* manager-workers.c */
 void manager_worker_set_state(Manager *manager, Worker *worker, WorkerState state);
-void manager_worker_started(uint32_t number, int r, const WorkerProcess *process, const char *why, void *manager);
+void manager_worker_started(uint32_t number, int r, const WorkerProcess *process, const char *why,
+                            void *manager);
 void manager_worker_gone(uint32_t number, const char *why, void *manager);
 void manager_adopt_worker(Manager *manager, WorkerRecord *record);
 void manager_tick_worker(Manager *manager, Worker *worker, uint64_t now);

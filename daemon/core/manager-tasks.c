@@ -48,10 +48,12 @@ static void on_submitted(int r, Submission *submission, void *userdata)
     if (r >= 0 && submission->commit)
         was_open = g_hash_table_remove(manager->open_batches, &submission->batch);
     else if (r >= 0)
-        g_hash_table_insert(manager->open_batches, key_new(submission->batch), GUINT_TO_POINTER(submission->uid));
+        g_hash_table_insert(manager->open_batches, key_new(submission->batch),
+                            GUINT_TO_POINTER(submission->uid));
     for (guint i = 0; r >= 0 && i < submission->tasks->len; i++)
         keep_fds(manager, submission->tasks->pdata[i]);
-    submitting->done(r, submission->batch, submission->first, submission->count, !submission->commit, submitting->userdata);
+    submitting->done(r, submission->batch, submission->first, submission->count, !submission->commit,
+                     submitting->userdata);
     if (r >= 0 && submission->commit) {
         offer_submission(manager, submission, was_open);
         dispatch(manager);
@@ -63,8 +65,9 @@ int manager_submit(Manager *manager, Submission *submission, ManagerSubmitted do
     g_autoptr(Submission) taken = submission;
     gpointer uid;
 
-    if (taken->batch != 0 && (!g_hash_table_lookup_extended(manager->open_batches, &taken->batch, NULL, &uid) ||
-                              GPOINTER_TO_UINT(uid) != taken->uid))
+    if (taken->batch != 0 &&
+        (!g_hash_table_lookup_extended(manager->open_batches, &taken->batch, NULL, &uid) ||
+         GPOINTER_TO_UINT(uid) != taken->uid))
         return -ESRCH;
     Submitting *submitting = g_new(Submitting, 1);
     *submitting = (Submitting){ manager, done, userdata };
@@ -83,9 +86,9 @@ void manager_discard_batch(Manager *manager, uint64_t batch)
 
 typedef struct Settling {
     Manager *manager;
-    GArray *settled;  /* uint64_t */
-    GArray *results;  /* TaskResult; the stderr tails are not ours */
-    StoreDone done;   /* NULL: nobody asks */
+    GArray *settled; /* uint64_t */
+    GArray *results; /* TaskResult; the stderr tails are not ours */
+    StoreDone done;  /* NULL: nobody asks */
     void *userdata;
     GArray *settlements; /* Settlement, until it goes to the store */
 } Settling;
@@ -179,7 +182,9 @@ static ActiveTask *find_assignment(Manager *manager, const Worker *worker, uint6
 {
     ActiveTask *task = g_hash_table_lookup(manager->active, &id);
 
-    return task && task->worker == worker && !task->settling && (fence == 0 || task->spec->fence == fence) ? task : NULL;
+    return task && task->worker == worker && !task->settling && (fence == 0 || task->spec->fence == fence)
+               ? task
+               : NULL;
 }
 
 static void count_result(Manager *manager, Worker *worker, const ActiveTask *task, const TaskResult *result)
@@ -204,11 +209,13 @@ static void settle_results(Settling *settling, Worker *worker, TaskResult *resul
             continue;
         }
         count_result(manager, worker, task, &results[i]);
-        settle(settling, task, &results[i], results[i].start_usec > 0 || results[i].outcome == OUTCOME_SPAWN_FAILED);
+        settle(settling, task, &results[i],
+               results[i].start_usec > 0 || results[i].outcome == OUTCOME_SPAWN_FAILED);
     }
 }
 
-void manager_tasks_finished(Manager *manager, Worker *worker, TaskResult *results, size_t n, StoreDone done, void *userdata)
+void manager_tasks_finished(Manager *manager, Worker *worker, TaskResult *results, size_t n, StoreDone done,
+                            void *userdata)
 {
     Settling *settling = settling_new(manager, done, userdata);
 
@@ -239,7 +246,9 @@ void manager_lose_tasks(Manager *manager, Worker *worker, Outcome outcome)
 
     for (GList *l = held; l; l = l->next) {
         ActiveTask *task = l->data;
-        TaskResult result = { .outcome = outcome, .start_usec = task->start_usec, .end_usec = manager_realtime(manager),
+        TaskResult result = { .outcome = outcome,
+                              .start_usec = task->start_usec,
+                              .end_usec = manager_realtime(manager),
                               .memory_peak_bytes = MEMORY_UNKNOWN };
         settle(settling, task, &result, task->start_usec > 0);
     }
@@ -293,7 +302,8 @@ static void cancel_strangers(Manager *manager, Worker *worker, const HeldReport 
             g_array_append_val(unwanted, held[i].task);
     }
     if (unwanted->len > 0)
-        manager->ports.link->cancel(manager->ports.link, worker->number, (uint64_t *) unwanted->data, unwanted->len);
+        manager->ports.link->cancel(manager->ports.link, worker->number, (uint64_t *) unwanted->data,
+                                    unwanted->len);
 }
 
 /* What we think it holds and it does not never reached it, or was lost with an earlier life of its program. */
@@ -308,14 +318,16 @@ static void settle_missing(Settling *settling, Worker *worker, const HeldReport 
         ActiveTask *task = l->data;
         if (g_hash_table_contains(known, &task->spec->id))
             continue;
-        TaskResult result = { .outcome = OUTCOME_LOST, .start_usec = task->start_usec,
-                              .end_usec = manager_realtime(settling->manager), .memory_peak_bytes = MEMORY_UNKNOWN };
+        TaskResult result = { .outcome = OUTCOME_LOST,
+                              .start_usec = task->start_usec,
+                              .end_usec = manager_realtime(settling->manager),
+                              .memory_peak_bytes = MEMORY_UNKNOWN };
         settle(settling, task, &result, task->start_usec > 0);
     }
 }
 
-void manager_worker_reports(Manager *manager, Worker *worker, const HeldReport *held, size_t n_held, TaskResult *results,
-                            size_t n_results, StoreDone done, void *userdata)
+void manager_worker_reports(Manager *manager, Worker *worker, const HeldReport *held, size_t n_held,
+                            TaskResult *results, size_t n_results, StoreDone done, void *userdata)
 {
     Settling *settling = settling_new(manager, done, userdata);
 
@@ -335,8 +347,11 @@ void manager_adopt_task(Manager *manager, HeldTask *held)
 
     if (!worker) {
         Assignment unknown = { held->spec->id, held->spec->fence, held->worker, 0 };
-        Settlement settlement = { .result = { .task = unknown.task, .fence = unknown.fence }, .next = TASK_QUEUED,
-                                  .attempts = held->spec->attempts, .lost = held->spec->lost, .worker = held->worker };
+        Settlement settlement = { .result = { .task = unknown.task, .fence = unknown.fence },
+                                  .next = TASK_QUEUED,
+                                  .attempts = held->spec->attempts,
+                                  .lost = held->spec->lost,
+                                  .worker = held->worker };
         manager->ports.store->settle(manager->ports.store, &settlement, 1, NULL, NULL);
         return;
     }
@@ -357,7 +372,9 @@ void manager_fail_queued(Manager *manager, TaskSpec *spec, const char *reason)
         .lost = spec->lost,
         .reason = g_strdup(reason),
     };
-    TaskChange change = { .task = spec->id, .batch = spec->batch, .state = TASK_FAILED, .attempt = spec->attempts };
+    TaskChange change = {
+        .task = spec->id, .batch = spec->batch, .state = TASK_FAILED, .attempt = spec->attempts
+    };
 
     manager->ports.store->settle(manager->ports.store, &settlement, 1, NULL, NULL);
     NOTIFY(manager, task_changed, &change);
@@ -408,7 +425,8 @@ static void cancel_held(Manager *manager, const GArray *held)
     g_hash_table_iter_init(&iter, by_worker);
     while (g_hash_table_iter_next(&iter, &number, &ids)) {
         const GArray *list = ids;
-        manager->ports.link->cancel(manager->ports.link, GPOINTER_TO_UINT(number), (uint64_t *) list->data, list->len);
+        manager->ports.link->cancel(manager->ports.link, GPOINTER_TO_UINT(number), (uint64_t *) list->data,
+                                    list->len);
     }
 }
 
@@ -430,12 +448,14 @@ static void on_cancelled(int r, GArray *cancelled, GArray *held, void *userdata)
     dispatch(cancelling->manager);
 }
 
-void manager_cancel(Manager *manager, TaskFilter *filter, uint32_t only_uid, ManagerCancelled done, void *userdata)
+void manager_cancel(Manager *manager, TaskFilter *filter, uint32_t only_uid, ManagerCancelled done,
+                    void *userdata)
 {
     Cancelling *cancelling = g_new(Cancelling, 1);
 
     *cancelling = (Cancelling){ manager, done, userdata };
-    manager->ports.store->cancel(manager->ports.store, filter, only_uid, manager_realtime(manager), on_cancelled, cancelling);
+    manager->ports.store->cancel(manager->ports.store, filter, only_uid, manager_realtime(manager),
+                                 on_cancelled, cancelling);
 }
 
 ActiveTask *manager_find_active(Manager *manager, uint64_t task)

@@ -149,8 +149,8 @@ static void admission_facts(Manager *manager, const WorkerSpec *spec, AdmissionF
     };
 }
 
-AdmissionVerdict manager_add_worker(Manager *manager, WorkerSpec *spec, void (*done)(int, Worker *, void *), void *userdata,
-                                    char **ret_why)
+AdmissionVerdict manager_add_worker(Manager *manager, WorkerSpec *spec, void (*done)(int, Worker *, void *),
+                                    void *userdata, char **ret_why)
 {
     g_autoptr(WorkerSpec) taken = spec;
     AdmissionFacts facts;
@@ -171,7 +171,8 @@ AdmissionVerdict manager_add_worker(Manager *manager, WorkerSpec *spec, void (*d
     worker->answer_usec = now + ANSWER_USEC;
     worker->deadline_usec = usec_add(now, manager->settings.worker_start_timeout_usec);
     if (getrandom(worker->token, sizeof worker->token, 0) != sizeof worker->token)
-        g_error("getrandom() gave no bytes"); /* cannot fail for so few once the pool is up; nothing is safe without */
+        g_error(
+            "getrandom() gave no bytes"); /* cannot fail for so few once the pool is up; nothing is safe without */
     g_ptr_array_add(manager->workers, worker);
 
     Adding *adding = g_new(Adding, 1);
@@ -191,7 +192,8 @@ static void fail_worker(Manager *manager, Worker *worker, const char *why)
     manager_worker_set_state(manager, worker, WORKER_FAILED);
 }
 
-void manager_worker_started(uint32_t number, int r, const WorkerProcess *process, const char *why, void *userdata)
+void manager_worker_started(uint32_t number, int r, const WorkerProcess *process, const char *why,
+                            void *userdata)
 {
     Manager *manager = userdata;
     Worker *worker = manager_find_worker(manager, number);
@@ -204,9 +206,11 @@ void manager_worker_started(uint32_t number, int r, const WorkerProcess *process
         return;
     }
     worker_process_done(&worker->process);
-    worker->process = (WorkerProcess){ process->pid, process->start_time, g_strdup(process->unit), g_strdup(process->control_group) };
+    worker->process = (WorkerProcess){ process->pid, process->start_time, g_strdup(process->unit),
+                                       g_strdup(process->control_group) };
     g_strfreev(worker->not_enforced);
-    worker->not_enforced = manager_engine(manager, worker)->not_enforced(manager_engine(manager, worker), number, worker->spec);
+    worker->not_enforced =
+        manager_engine(manager, worker)->not_enforced(manager_engine(manager, worker), number, worker->spec);
     save(manager, worker);
     NOTIFY(manager, worker_changed, worker);
 }
@@ -229,13 +233,15 @@ static void sign_of_life(Manager *manager, Worker *worker)
     worker->stalled = false;
 }
 
-int manager_worker_register(Manager *manager, uint32_t number, const uint8_t token[static LAUNCH_TOKEN_BYTES], int32_t pid)
+int manager_worker_register(Manager *manager, uint32_t number, const uint8_t token[static LAUNCH_TOKEN_BYTES],
+                            int32_t pid)
 {
     Worker *worker = manager_find_worker(manager, number);
 
     if (!worker)
         return -ESRCH;
-    if (!token_equal(worker->token, token) || !manager_engine(manager, worker)->owns(manager_engine(manager, worker), number, pid))
+    if (!token_equal(worker->token, token) ||
+        !manager_engine(manager, worker)->owns(manager_engine(manager, worker), number, pid))
         return -EACCES;
     if (!worker_state_is_live(worker->state) || worker->aborting)
         return -EALREADY;

@@ -53,20 +53,24 @@ uint32_t manager_n_live_workers(const Manager *manager);
 /* done: r = 0: it runs, or is still starting after 20 s; r < 0: it failed, worker->reason says why (worker may be NULL
  * if it could not be recorded). Not called if the verdict is a refusal; ret_why is then the sentence. */
 AdmissionVerdict manager_add_worker(Manager *manager, WorkerSpec *spec /* taken */,
-                                    void (*done)(int r, Worker *worker, void *userdata), void *userdata, char **ret_why);
+                                    void (*done)(int r, Worker *worker, void *userdata), void *userdata,
+                                    char **ret_why);
 int manager_drain(Manager *manager, Worker *worker) _warn_unused_;
 int manager_abort(Manager *manager, Worker *worker) _warn_unused_;
 void manager_worker_usage(Manager *manager, Worker *worker, EngineUsage *ret);
 
 /* ---- tasks */
 /* open: the batch waits for more. */
-typedef void (*ManagerSubmitted)(int r, uint64_t batch, uint64_t first, uint64_t count, bool open, void *userdata);
-int manager_submit(Manager *manager, Submission *submission /* taken */, ManagerSubmitted done, void *userdata) _warn_unused_;
+typedef void (*ManagerSubmitted)(int r, uint64_t batch, uint64_t first, uint64_t count, bool open,
+                                 void *userdata);
+int manager_submit(Manager *manager, Submission *submission /* taken */, ManagerSubmitted done,
+                   void *userdata) _warn_unused_;
 void manager_discard_batch(Manager *manager, uint64_t batch);
 
 /* count: how many tasks were cancelled. */
 typedef void (*ManagerCancelled)(int r, uint64_t count, void *userdata);
-void manager_cancel(Manager *manager, TaskFilter *filter /* taken */, uint32_t only_uid, ManagerCancelled done, void *userdata);
+void manager_cancel(Manager *manager, TaskFilter *filter /* taken */, uint32_t only_uid,
+                    ManagerCancelled done, void *userdata);
 
 StorePort *manager_store(Manager *manager); /* for questions: list, get, examine */
 ActiveTask *manager_find_active(Manager *manager, uint64_t task);
@@ -90,14 +94,16 @@ typedef struct HeldReport {
     uint64_t task, fence, start_usec; /* 0: ahead, not started */
 } HeldReport;
 
-int manager_worker_register(Manager *manager, uint32_t number, const uint8_t token[static LAUNCH_TOKEN_BYTES], int32_t pid) _warn_unused_;
+int manager_worker_register(Manager *manager, uint32_t number, const uint8_t token[static LAUNCH_TOKEN_BYTES],
+                            int32_t pid) _warn_unused_;
 /* What a worker that has just registered holds, and what it finished meanwhile; then it gets work. */
-void manager_worker_reports(Manager *manager, Worker *worker, const HeldReport *held, size_t n_held, TaskResult *results /* contents taken */,
-                            size_t n_results, StoreDone done, void *userdata);
+void manager_worker_reports(Manager *manager, Worker *worker, const HeldReport *held, size_t n_held,
+                            TaskResult *results /* contents taken */, size_t n_results, StoreDone done,
+                            void *userdata);
 void manager_worker_disconnected(Manager *manager, uint32_t number);
 void manager_worker_heartbeat(Manager *manager, Worker *worker);
 void manager_tasks_started(Manager *manager, Worker *worker, const HeldReport *held, size_t n);
 /* done: the results are on disk; the worker may forget them. */
-void manager_tasks_finished(Manager *manager, Worker *worker, TaskResult *results /* contents taken */, size_t n, StoreDone done,
-                            void *userdata);
+void manager_tasks_finished(Manager *manager, Worker *worker, TaskResult *results /* contents taken */,
+                            size_t n, StoreDone done, void *userdata);
 void manager_tasks_given_back(Manager *manager, Worker *worker, const uint64_t *tasks, size_t n);

@@ -70,22 +70,22 @@ typedef struct Assignment {
 
 /* The end of an assignment: what came of it and what the task is next. */
 typedef struct Settlement {
-    TaskResult result;   /* task and fence always; the rest if attempted */
-    TaskState next;      /* queued, or an end */
-    bool attempted;      /* an attempt was made and is to be recorded */
-    uint32_t attempts;   /* ended so far, this one included */
+    TaskResult result; /* task and fence always; the rest if attempted */
+    TaskState next;    /* queued, or an end */
+    bool attempted;    /* an attempt was made and is to be recorded */
+    uint32_t attempts; /* ended so far, this one included */
     uint32_t lost;
     uint32_t worker;
-    char *reason;        /* NULL: the result says it all */
+    char *reason; /* NULL: the result says it all */
 } Settlement;
 
 void settlement_done(Settlement *settlement);
 
 /* One call of Submit. */
 typedef struct Submission {
-    GPtrArray *tasks;        /* TaskSpec; ids and batch are filled in when it is stored; free function set */
+    GPtrArray *tasks; /* TaskSpec; ids and batch are filled in when it is stored; free function set */
     uint32_t uid;
-    uint64_t batch;          /* 0: a new one */
+    uint64_t batch; /* 0: a new one */
     bool commit;
     uint64_t submitted_usec; /* CLOCK_REALTIME */
     uint64_t first, count;   /* result: ids */
@@ -103,15 +103,15 @@ GPtrArray *attempt_rows_new(void); /* of AttemptRow, which it frees */
 
 /* One task as it is shown. */
 typedef struct TaskRow {
-    TaskSpec *spec;          /* array_count is 1; fds NULL; fence of the latest assignment */
+    TaskSpec *spec; /* array_count is 1; fds NULL; fence of the latest assignment */
     TaskState state;
     uint64_t submitted_usec;
-    uint32_t attempt;        /* number of the latest one, running or ended; 0: none */
-    uint32_t worker;         /* number; 0: none */
-    uint64_t start_usec;     /* of the latest attempt; 0: none */
-    TaskResult result;       /* of the latest ended attempt; OUTCOME_NONE: none, or one is running */
-    char *reason;            /* NULL: none */
-    GPtrArray *attempts;     /* AttemptRow, oldest first; NULL in a listing */
+    uint32_t attempt;    /* number of the latest one, running or ended; 0: none */
+    uint32_t worker;     /* number; 0: none */
+    uint64_t start_usec; /* of the latest attempt; 0: none */
+    TaskResult result;   /* of the latest ended attempt; OUTCOME_NONE: none, or one is running */
+    char *reason;        /* NULL: none */
+    GPtrArray *attempts; /* AttemptRow, oldest first; NULL in a listing */
 } TaskRow;
 
 TaskRow *task_row_free(TaskRow *row);
@@ -124,17 +124,17 @@ typedef struct IdRange {
 
 /* What a filter matches, seen by one user. */
 typedef struct FilterFacts {
-    uint64_t missing_id;  /* an id of the filter that does not exist; 0: all exist */
+    uint64_t missing_id; /* an id of the filter that does not exist; 0: all exist */
     bool missing_batch;
-    uint64_t foreign;     /* live tasks of other users that match */
+    uint64_t foreign; /* live tasks of other users that match */
 } FilterFacts;
 
 /* Every task of a batch has ended. */
 typedef struct BatchEnd {
     uint64_t batch, count, succeeded, failed, cancelled, skipped;
-    uint64_t single;         /* the task, in a batch of one; else 0 */
-    uint32_t worker;         /* of the single one; 0: none */
-    TaskResult result;       /* of the single one; OUTCOME_NONE: it never ran */
+    uint64_t single;   /* the task, in a batch of one; else 0 */
+    uint32_t worker;   /* of the single one; 0: none */
+    TaskResult result; /* of the single one; OUTCOME_NONE: it never ran */
 } BatchEnd;
 
 /* r < 0: -ENOSPC (the disk is full) or another errno; nothing was changed. Callbacks come in the order of the calls. */
@@ -144,7 +144,8 @@ typedef void (*StoreWindow)(int r, GPtrArray *tasks /* TaskSpec; taken */, bool 
 typedef void (*StoreRows)(int r, GPtrArray *rows /* TaskRow; taken */, uint64_t cursor, void *userdata);
 typedef void (*StoreRow)(int r /* -ENOENT */, TaskRow *row /* taken */, void *userdata);
 typedef void (*StoreFacts)(int r, const FilterFacts *facts, void *userdata);
-typedef void (*StoreCancelled)(int r, GArray *cancelled /* IdRange */, GArray *held /* uint64_t: with a worker */, void *userdata);
+typedef void (*StoreCancelled)(int r, GArray *cancelled /* IdRange */,
+                               GArray *held /* uint64_t: with a worker */, void *userdata);
 
 typedef struct StorePort StorePort;
 struct StorePort {
@@ -167,12 +168,13 @@ struct StorePort {
 
     void (*list)(StorePort *store, TaskFilter *filter /* taken */, StoreRows done, void *userdata);
     void (*get)(StorePort *store, uint64_t task, StoreRow done, void *userdata);
-    void (*examine)(StorePort *store, TaskFilter *filter /* taken */, uint32_t uid, StoreFacts done, void *userdata);
+    void (*examine)(StorePort *store, TaskFilter *filter /* taken */, uint32_t uid, StoreFacts done,
+                    void *userdata);
 
     /* Ends the matching tasks that wait; marks those that a worker holds as to be cancelled and returns them. Only the
      * tasks of only_uid, unless it is UID_ANYBODY. Durable before it answers. */
-    void (*cancel)(StorePort *store, TaskFilter *filter /* taken */, uint32_t only_uid, uint64_t now_usec, StoreCancelled done,
-                   void *userdata);
+    void (*cancel)(StorePort *store, TaskFilter *filter /* taken */, uint32_t only_uid, uint64_t now_usec,
+                   StoreCancelled done, void *userdata);
 
     /* Durable before it answers: a number that was once given out must not come again. Copies. */
     void (*add_worker)(StorePort *store, const WorkerRecord *record, StoreDone done, void *userdata);
@@ -234,8 +236,8 @@ typedef struct EngineEvents {
 typedef struct HostFacts {
     uint64_t memory_total_bytes, memory_available_bytes; /* /proc/meminfo */
     double memory_pressure_percent;                      /* PSI some avg10; negative: not known */
-    double cpu_percent;                                  /* of all CPUs, since the call before; negative: not known */
-    uint32_t cpus, cores;                                /* logical, physical */
+    double cpu_percent;   /* of all CPUs, since the call before; negative: not known */
+    uint32_t cpus, cores; /* logical, physical */
 } HostFacts;
 
 typedef struct HostPort HostPort;
@@ -248,7 +250,8 @@ struct HostPort {
 typedef struct LinkPort LinkPort;
 struct LinkPort {
     void (*run)(LinkPort *link, uint32_t worker, TaskSpec *const *tasks, size_t n);
-    void (*recall)(LinkPort *link, uint32_t worker, const uint64_t *tasks, size_t n); /* manager_tasks_given_back() */
+    void (*recall)(LinkPort *link, uint32_t worker, const uint64_t *tasks,
+                   size_t n); /* manager_tasks_given_back() */
     void (*cancel)(LinkPort *link, uint32_t worker, const uint64_t *tasks, size_t n);
     void (*exit)(LinkPort *link, uint32_t worker);
     void (*drop)(LinkPort *link, uint32_t worker); /* closes the connection, if there is one */
@@ -262,10 +265,10 @@ typedef struct Worker Worker;
 typedef struct TaskChange {
     uint64_t task, batch;
     TaskState state;
-    uint32_t attempt;          /* 0: never ran */
-    uint32_t worker;           /* number; 0: none */
-    uint64_t start_usec;       /* 0: not started */
-    const TaskResult *result;  /* NULL: did not end */
+    uint32_t attempt;         /* 0: never ran */
+    uint32_t worker;          /* number; 0: none */
+    uint64_t start_usec;      /* 0: not started */
+    const TaskResult *result; /* NULL: did not end */
 } TaskChange;
 
 typedef struct ObserverPort ObserverPort;

@@ -5,7 +5,7 @@
 
 struct TaskWindow {
     uint32_t user;
-    GSequence *order;  /* TaskSpec, owned by the window (the sequence frees nothing: elements are taken out) */
+    GSequence *order; /* TaskSpec, owned by the window (the sequence frees nothing: elements are taken out) */
     GHashTable *by_id; /* uint64_t* (in the spec) → GSequenceIter* */
     bool complete;     /* nothing is queued beyond it */
     bool stale;        /* something before its end may be missing */
@@ -43,7 +43,8 @@ static TaskSpec *take(TaskWindow *window, GSequenceIter *iter)
 
 static void insert(TaskWindow *window, TaskSpec *spec)
 {
-    g_hash_table_insert(window->by_id, &spec->id, g_sequence_insert_sorted(window->order, spec, compare, NULL));
+    g_hash_table_insert(window->by_id, &spec->id,
+                        g_sequence_insert_sorted(window->order, spec, compare, NULL));
 }
 
 static void clear(TaskWindow *window)
@@ -120,7 +121,8 @@ void task_window_invalidate(TaskWindow *window)
 
 bool task_window_wants_load(const TaskWindow *window)
 {
-    return !window->loading && (window->stale || (!window->complete && task_window_size(window) < TASK_WINDOW_LOW));
+    return !window->loading &&
+           (window->stale || (!window->complete && task_window_size(window) < TASK_WINDOW_LOW));
 }
 
 void task_window_set_loading(TaskWindow *window, bool loading)

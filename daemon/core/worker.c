@@ -6,7 +6,7 @@
  */
 #include "core/worker.h"
 
-#define MEAN_WEIGHT 0.1          /* of the newest run time in the running mean */
+#define MEAN_WEIGHT 0.1 /* of the newest run time in the running mean */
 #define CPU_SAMPLE_MIN_USEC (100 * USEC_PER_MSEC)
 
 Worker *worker_new(uint32_t number, WorkerSpec *spec)
@@ -62,7 +62,8 @@ void worker_add_duration(Worker *worker, uint64_t usec)
 {
     double value = (double) MAX(usec, 1);
 
-    worker->mean_usec = worker->mean_usec > 0 ? worker->mean_usec + MEAN_WEIGHT * (value - worker->mean_usec) : value;
+    worker->mean_usec =
+        worker->mean_usec > 0 ? worker->mean_usec + MEAN_WEIGHT * (value - worker->mean_usec) : value;
 }
 
 WorkerRecord worker_record(const Worker *worker)

@@ -12,19 +12,19 @@ struct Worker {
     WorkerState state; /* worker_set_state() only */
     WorkerProcess process;
     uint8_t token[LAUNCH_TOKEN_BYTES];
-    uint64_t added_usec;         /* CLOCK_REALTIME */
-    uint64_t heartbeat_usec;     /* CLOCK_REALTIME of the last sign of life; 0: none */
+    uint64_t added_usec;     /* CLOCK_REALTIME */
+    uint64_t heartbeat_usec; /* CLOCK_REALTIME of the last sign of life; 0: none */
     uint64_t heartbeat_monotonic_usec;
-    uint64_t deadline_usec;      /* monotonic: of the start (starting), of removal (failed); UINT64_MAX: none */
-    uint64_t answer_usec;        /* monotonic: when AddWorker is answered at the latest; UINT64_MAX: it was */
-    bool stalled;                /* no heartbeat for too long */
-    bool connected;              /* its program has registered and the connection stands */
-    bool aborting;               /* it was told to end, its end is no failure */
-    char *reason;                /* why it failed; NULL */
-    char **not_enforced;         /* limits that do not hold; never NULL */
-    GHashTable *tasks;           /* uint64_t* (in the ActiveTask) → ActiveTask*, owned by the manager: what it holds */
+    uint64_t deadline_usec; /* monotonic: of the start (starting), of removal (failed); UINT64_MAX: none */
+    uint64_t answer_usec;   /* monotonic: when AddWorker is answered at the latest; UINT64_MAX: it was */
+    bool stalled;           /* no heartbeat for too long */
+    bool connected;         /* its program has registered and the connection stands */
+    bool aborting;          /* it was told to end, its end is no failure */
+    char *reason;           /* why it failed; NULL */
+    char **not_enforced;    /* limits that do not hold; never NULL */
+    GHashTable *tasks; /* uint64_t* (in the ActiveTask) → ActiveTask*, owned by the manager: what it holds */
     uint64_t tasks_done, tasks_failed;
-    double mean_usec;            /* running mean of its tasks' run time; 0: not known */
+    double mean_usec;                    /* running mean of its tasks' run time; 0: not known */
     uint64_t cpu_nsec, cpu_sampled_usec; /* the latest sample, for the percentage */
     double cpu_percent;
     void (*answer)(int r, Worker *worker, void *userdata); /* of AddWorker; NULL: answered */

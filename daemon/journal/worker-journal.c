@@ -18,19 +18,22 @@ static void state_changed(ObserverPort *observer, Worker *worker, WorkerState ol
 {
     WorkerJournal *journal = (WorkerJournal *) observer;
     bool failed = worker->state == WORKER_FAILED;
-    const char *state = worker_state_to_string(worker->state), *unit = worker->process.unit ? worker->process.unit : "";
+    const char *state = worker_state_to_string(worker->state),
+               *unit = worker->process.unit ? worker->process.unit : "";
     const char *reason = failed && worker->reason ? worker->reason : "";
-    g_autofree char *message = g_strdup_printf("Worker %s: %s -> %s%s%s", worker->id, worker_state_to_string(old), state,
-                                               *reason ? ": " : "", reason);
+    g_autofree char *message =
+        g_strdup_printf("Worker %s: %s -> %s%s%s", worker->id, worker_state_to_string(old), state,
+                        *reason ? ": " : "", reason);
 
     if (!journal->structured) {
         log_full_errno(failed ? LOG_WARNING : LOG_INFO, 0, "%s", message);
         return;
     }
-    (void) sd_journal_send("MESSAGE=%s", message, "PRIORITY=%d", failed ? LOG_WARNING : LOG_INFO, "MESSAGE_ID=%s",
-                           failed ? PAREXEC_MESSAGE_WORKER_FAILED : PAREXEC_MESSAGE_WORKER_STATE, "PAREXEC_WORKER=%s", worker->id,
-                           "PAREXEC_STATE=%s", state, "PAREXEC_OLD_STATE=%s", worker_state_to_string(old), "PAREXEC_UNIT=%s", unit,
-                           NULL);
+    (void) sd_journal_send("MESSAGE=%s", message, "PRIORITY=%d", failed ? LOG_WARNING : LOG_INFO,
+                           "MESSAGE_ID=%s",
+                           failed ? PAREXEC_MESSAGE_WORKER_FAILED : PAREXEC_MESSAGE_WORKER_STATE,
+                           "PAREXEC_WORKER=%s", worker->id, "PAREXEC_STATE=%s", state, "PAREXEC_OLD_STATE=%s",
+                           worker_state_to_string(old), "PAREXEC_UNIT=%s", unit, NULL);
 }
 
 static void changed(ObserverPort *observer, Worker *worker)
@@ -48,8 +51,9 @@ static void changed(ObserverPort *observer, Worker *worker)
         log_warning("Worker %s has not been heard of for too long", worker->id);
         return;
     }
-    (void) sd_journal_send("MESSAGE=Worker %s has not been heard of for too long", worker->id, "PRIORITY=%d", LOG_WARNING,
-                           "MESSAGE_ID=" PAREXEC_MESSAGE_WORKER_STALLED, "PAREXEC_WORKER=%s", worker->id, NULL);
+    (void) sd_journal_send("MESSAGE=Worker %s has not been heard of for too long", worker->id, "PRIORITY=%d",
+                           LOG_WARNING, "MESSAGE_ID=" PAREXEC_MESSAGE_WORKER_STALLED, "PAREXEC_WORKER=%s",
+                           worker->id, NULL);
 }
 
 static void removed(ObserverPort *observer, Worker *worker)
@@ -63,9 +67,10 @@ static void task_changed(ObserverPort *observer, const TaskChange *change)
     if (!((WorkerJournal *) observer)->structured || change->state != TASK_FAILED)
         return;
     const char *outcome = change->result ? outcome_to_string(change->result->outcome) : "";
-    (void) sd_journal_send("MESSAGE=Task %" PRIu64 " failed (%s)", change->task, outcome, "PRIORITY=%d", LOG_INFO,
-                           "MESSAGE_ID=" PAREXEC_MESSAGE_TASK_FAILED, "PAREXEC_TASK=%" PRIu64, change->task, "PAREXEC_BATCH=%" PRIu64,
-                           change->batch, "PAREXEC_WORKER=w%u", change->worker, "PAREXEC_OUTCOME=%s", outcome, NULL);
+    (void) sd_journal_send("MESSAGE=Task %" PRIu64 " failed (%s)", change->task, outcome, "PRIORITY=%d",
+                           LOG_INFO, "MESSAGE_ID=" PAREXEC_MESSAGE_TASK_FAILED, "PAREXEC_TASK=%" PRIu64,
+                           change->task, "PAREXEC_BATCH=%" PRIu64, change->batch, "PAREXEC_WORKER=w%u",
+                           change->worker, "PAREXEC_OUTCOME=%s", outcome, NULL);
 }
 
 WorkerJournal *worker_journal_new(void)

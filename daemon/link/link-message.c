@@ -51,8 +51,8 @@ static int append_task(sd_bus_message *m, const TaskSpec *spec)
     int r = sd_bus_message_open_container(m, 'r', "ttutttay");
 
     if (r >= 0)
-        r = sd_bus_message_append(m, "ttuttt", spec->id, spec->fence, spec->attempts + 1, spec->batch, spec->array_index,
-                                  spec->context->id);
+        r = sd_bus_message_append(m, "ttuttt", spec->id, spec->fence, spec->attempts + 1, spec->batch,
+                                  spec->array_index, spec->context->id);
     if (r >= 0)
         r = append_bytes(m, spec->argv);
     return r < 0 ? r : sd_bus_message_close_container(m);
@@ -74,7 +74,8 @@ static int append_fds(sd_bus_message *m, TaskSpec *const *tasks, size_t n)
     for (size_t i = 0; r >= 0 && i < n; i++)
         for (uint32_t which = 0; tasks[i]->fds && r >= 0 && which < _STREAM_MAX; which++)
             if (tasks[i]->fds->fds[which] >= 0)
-                r = sd_bus_message_append(m, PAREXEC_LINK_TASK_FD, tasks[i]->id, which, tasks[i]->fds->fds[which]);
+                r = sd_bus_message_append(m, PAREXEC_LINK_TASK_FD, tasks[i]->id, which,
+                                          tasks[i]->fds->fds[which]);
     return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -116,8 +117,9 @@ static int read_result(sd_bus_message *m, TaskResult *ret)
     const char *word;
     const void *tail;
     size_t size;
-    int r = sd_bus_message_read(m, "ttsiiitttt", &result.task, &result.fence, &word, &result.exit_status, &result.signal, &result.error,
-                                &result.start_usec, &result.end_usec, &result.cpu_nsec, &result.memory_peak_bytes);
+    int r = sd_bus_message_read(m, "ttsiiitttt", &result.task, &result.fence, &word, &result.exit_status,
+                                &result.signal, &result.error, &result.start_usec, &result.end_usec,
+                                &result.cpu_nsec, &result.memory_peak_bytes);
 
     if (r >= 0)
         r = sd_bus_message_read_array(m, 'y', &tail, &size);

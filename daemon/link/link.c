@@ -89,7 +89,8 @@ static Connection *find_connection(Link *link, uint32_t worker)
 /* The worker behind the connection; NULL for a stranger, who is dropped. */
 static Worker *speaker(Connection *connection)
 {
-    Worker *worker = connection->worker > 0 ? manager_find_worker(connection->link->manager, connection->worker) : NULL;
+    Worker *worker =
+        connection->worker > 0 ? manager_find_worker(connection->link->manager, connection->worker) : NULL;
 
     if (!worker)
         connection_drop(connection);
@@ -157,7 +158,8 @@ static int method_register(sd_bus_message *m, void *userdata, sd_bus_error *erro
     r = manager_worker_register(link->manager, number, token, connection->pid);
     if (r < 0) {
         log_warning_errno(r, "Process %d does not register as worker %s: %m", connection->pid, id);
-        return sd_bus_reply_method_errorf(m, refusal(r), "No worker %s is expected here: %s", id, g_strerror(-r));
+        return sd_bus_reply_method_errorf(m, refusal(r), "No worker %s is expected here: %s", id,
+                                          g_strerror(-r));
     }
     Connection *older = find_connection(link, number);
     if (older) {
@@ -166,8 +168,9 @@ static int method_register(sd_bus_message *m, void *userdata, sd_bus_error *erro
     }
     connection->worker = number;
     connection->timeout = sd_event_source_disable_unref(connection->timeout);
-    manager_worker_reports(link->manager, manager_find_worker(link->manager, number), (HeldReport *) held->data, held->len,
-                           (TaskResult *) results->data, results->len, on_reports_stored, sd_bus_message_ref(m));
+    manager_worker_reports(link->manager, manager_find_worker(link->manager, number),
+                           (HeldReport *) held->data, held->len, (TaskResult *) results->data, results->len,
+                           on_reports_stored, sd_bus_message_ref(m));
     g_array_set_clear_func(results, NULL); /* the manager has their contents */
     return 1;
 }
@@ -198,8 +201,8 @@ static int method_finished(sd_bus_message *m, void *userdata, sd_bus_error *erro
     int r = link_read_results(m, &results);
     if (r < 0)
         return malformed(connection, r);
-    manager_tasks_finished(connection->link->manager, worker, (TaskResult *) results->data, results->len, on_results_stored,
-                           sd_bus_message_ref(m));
+    manager_tasks_finished(connection->link->manager, worker, (TaskResult *) results->data, results->len,
+                           on_results_stored, sd_bus_message_ref(m));
     g_array_set_clear_func(results, NULL);
     return 1;
 }
@@ -216,10 +219,13 @@ static int method_heartbeat(sd_bus_message *m, void *userdata, sd_bus_error *err
 
 static const sd_bus_vtable link_vtable[] = {
     SD_BUS_VTABLE_START(0),
-    SD_BUS_METHOD("Register", "saya" PAREXEC_LINK_HELD "a" PAREXEC_LINK_RESULT, "a{sv}", method_register, SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD("Started", "a" PAREXEC_LINK_HELD, NULL, method_started, SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_METHOD_NO_REPLY),
+    SD_BUS_METHOD("Register", "saya" PAREXEC_LINK_HELD "a" PAREXEC_LINK_RESULT, "a{sv}", method_register,
+                  SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Started", "a" PAREXEC_LINK_HELD, NULL, method_started,
+                  SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_METHOD_NO_REPLY),
     SD_BUS_METHOD("Finished", "a" PAREXEC_LINK_RESULT, NULL, method_finished, SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD("Heartbeat", "a{sv}", NULL, method_heartbeat, SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_METHOD_NO_REPLY),
+    SD_BUS_METHOD("Heartbeat", "a{sv}", NULL, method_heartbeat,
+                  SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_METHOD_NO_REPLY),
     SD_BUS_VTABLE_END,
 };
 
@@ -264,10 +270,11 @@ static int connection_open(Connection *connection, int fd)
     if (r >= 0)
         r = sd_bus_add_filter(connection->bus, NULL, on_message, connection);
     if (r >= 0)
-        r = sd_bus_add_object_vtable(connection->bus, NULL, PAREXEC_LINK_PATH, PAREXEC_LINK_INTERFACE, link_vtable, connection);
+        r = sd_bus_add_object_vtable(connection->bus, NULL, PAREXEC_LINK_PATH, PAREXEC_LINK_INTERFACE,
+                                     link_vtable, connection);
     if (r >= 0)
-        r = sd_event_add_time_relative(connection->link->event, &connection->timeout, CLOCK_MONOTONIC, REGISTER_TIMEOUT_USEC, 0,
-                                       on_register_timeout, connection);
+        r = sd_event_add_time_relative(connection->link->event, &connection->timeout, CLOCK_MONOTONIC,
+                                       REGISTER_TIMEOUT_USEC, 0, on_register_timeout, connection);
     return r;
 }
 
@@ -303,14 +310,16 @@ static int on_connect(sd_event_source *source, int listen_fd, uint32_t revents, 
 
 /* ---- what workers are told */
 
-static int call_new(Link *link, uint32_t worker, const char *member, Connection **ret_connection, sd_bus_message **ret)
+static int call_new(Link *link, uint32_t worker, const char *member, Connection **ret_connection,
+                    sd_bus_message **ret)
 {
     Connection *connection = find_connection(link, worker);
 
     if (!connection)
         return -ENOTCONN;
     *ret_connection = connection;
-    return sd_bus_message_new_method_call(connection->bus, ret, NULL, PAREXEC_LINK_PATH, PAREXEC_RUNNER_INTERFACE, member);
+    return sd_bus_message_new_method_call(connection->bus, ret, NULL, PAREXEC_LINK_PATH,
+                                          PAREXEC_RUNNER_INTERFACE, member);
 }
 
 /* A message that does not get out means that the connection is gone: the worker comes back, and tells what it holds. */

@@ -51,7 +51,8 @@ static void read_file(Manager *manager, const char *directory, const char *name)
         return;
     }
     g_autoptr(GArray) results = parse(path, text);
-    manager_tasks_finished(manager, worker, (TaskResult *) results->data, results->len, on_stored, g_steal_pointer(&path));
+    manager_tasks_finished(manager, worker, (TaskResult *) results->data, results->len, on_stored,
+                           g_steal_pointer(&path));
 }
 
 void spool_read(Manager *manager, const char *directory)

@@ -10,9 +10,20 @@
 
 #define VERSION_WORD "parexec-launch-1"
 
-enum { FIELD_VERSION, FIELD_ID, FIELD_TOKEN, FIELD_SOCKET, FIELD_OUTPUT, FIELD_SPOOL, FIELD_SLOTS, FIELD_HEARTBEAT,
-       FIELD_ORPHAN, FIELD_DELEGATED, FIELD_SIZE /* of what follows: tells a record that was cut off */,
-       FIELD_ENVIRONMENT /* and all that follow */ };
+enum {
+    FIELD_VERSION,
+    FIELD_ID,
+    FIELD_TOKEN,
+    FIELD_SOCKET,
+    FIELD_OUTPUT,
+    FIELD_SPOOL,
+    FIELD_SLOTS,
+    FIELD_HEARTBEAT,
+    FIELD_ORPHAN,
+    FIELD_DELEGATED,
+    FIELD_SIZE /* of what follows: tells a record that was cut off */,
+    FIELD_ENVIRONMENT /* and all that follow */
+};
 
 LaunchRecord *launch_record_new(void)
 {
@@ -88,7 +99,8 @@ static int parse_numbers(char *const *fields, LaunchRecord *record)
 
     if (parse_uint64(fields[FIELD_SLOTS], &slots) < 0 || slots == 0 || slots > UINT32_MAX ||
         parse_uint64(fields[FIELD_HEARTBEAT], &record->heartbeat_usec) < 0 || record->heartbeat_usec == 0 ||
-        parse_uint64(fields[FIELD_ORPHAN], &record->orphan_usec) < 0 || parse_uint64(fields[FIELD_DELEGATED], &delegated) < 0)
+        parse_uint64(fields[FIELD_ORPHAN], &record->orphan_usec) < 0 ||
+        parse_uint64(fields[FIELD_DELEGATED], &delegated) < 0)
         return -EINVAL;
     record->slots = (uint32_t) slots;
     record->delegated = delegated != 0;

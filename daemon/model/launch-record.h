@@ -13,13 +13,13 @@ typedef struct LaunchRecord {
     char *id;                          /* "w1" */
     uint8_t token[LAUNCH_TOKEN_BYTES]; /* shown at Register */
     char *socket;                      /* path of the worker socket */
-    char *output_directory;            /* output files go to DIRECTORY/<task/10000>/<task>.<attempt>.{out,err} */
-    char *spool_directory;             /* results nobody fetched: DIRECTORY/<id> */
+    char *output_directory; /* output files go to DIRECTORY/<task/10000>/<task>.<attempt>.{out,err} */
+    char *spool_directory;  /* results nobody fetched: DIRECTORY/<id> */
     uint32_t slots;
     uint64_t heartbeat_usec;
-    uint64_t orphan_usec;              /* so long it waits for a daemon when nothing runs */
-    bool delegated;                    /* may it make cgroups below its own? */
-    GBytes *environment;               /* strv-blob added to each task's; NULL: none */
+    uint64_t orphan_usec; /* so long it waits for a daemon when nothing runs */
+    bool delegated;       /* may it make cgroups below its own? */
+    GBytes *environment;  /* strv-blob added to each task's; NULL: none */
 } LaunchRecord;
 
 LaunchRecord *launch_record_new(void);

@@ -36,8 +36,8 @@ static int memory_check(const char *option, uint64_t bytes, char **ret_why)
 {
     if (bytes == LIMIT_INFINITY || (bytes >= LIMIT_MEMORY_MIN_BYTES && bytes <= MEMORY_MAX_SANE_BYTES))
         return 0;
-    *ret_why = g_strdup_printf("%s is %" G_GUINT64_FORMAT " bytes; a worker takes from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
-                               " bytes, or 2^64-1 for no limit",
+    *ret_why = g_strdup_printf("%s is %" G_GUINT64_FORMAT " bytes; a worker takes from %" G_GUINT64_FORMAT
+                               " to %" G_GUINT64_FORMAT " bytes, or 2^64-1 for no limit",
                                option, bytes, LIMIT_MEMORY_MIN_BYTES, MEMORY_MAX_SANE_BYTES);
     return -EINVAL;
 }
@@ -46,8 +46,9 @@ static int range_check(const char *option, uint64_t value, uint64_t min, uint64_
 {
     if (value >= min && value <= max)
         return 0;
-    *ret_why = g_strdup_printf("%s is %" G_GUINT64_FORMAT "; it must lie between %" G_GUINT64_FORMAT " and %" G_GUINT64_FORMAT, option,
-                               value, min, max);
+    *ret_why = g_strdup_printf("%s is %" G_GUINT64_FORMAT "; it must lie between %" G_GUINT64_FORMAT
+                               " and %" G_GUINT64_FORMAT,
+                               option, value, min, max);
     return -EINVAL;
 }
 
@@ -58,7 +59,8 @@ int worker_limits_check(const WorkerLimits *limits, char **ret_why)
     if (r >= 0)
         r = memory_check("memory-high", limits->memory_high_bytes, ret_why);
     if (r >= 0 && limits->cpu_quota_usec_per_sec != LIMIT_INFINITY)
-        r = range_check("cpu-quota", limits->cpu_quota_usec_per_sec, LIMIT_CPU_QUOTA_MIN_USEC, 8192 * USEC_PER_SEC, ret_why);
+        r = range_check("cpu-quota", limits->cpu_quota_usec_per_sec, LIMIT_CPU_QUOTA_MIN_USEC,
+                        8192 * USEC_PER_SEC, ret_why);
     if (r >= 0 && limits->cpu_weight != 0)
         r = range_check("cpu-weight", limits->cpu_weight, 1, 10000, ret_why);
     if (r >= 0 && limits->tasks_max != LIMIT_INFINITY)

@@ -17,7 +17,8 @@ typedef struct WorkerLimits {
 
 /* The smallest limits that a worker can live with. */
 #define LIMIT_MEMORY_MIN_BYTES (UINT64_C(8) << 20)
-#define LIMIT_CPU_QUOTA_MIN_USEC UINT64_C(10000) /* 1 %: below, the kernel's 1 ms minimum per period would be missed */
+#define LIMIT_CPU_QUOTA_MIN_USEC                                                                             \
+    UINT64_C(10000) /* 1 %: below, the kernel's 1 ms minimum per period would be missed */
 #define LIMIT_TASKS_MIN UINT64_C(4)
 
 void worker_limits_init(WorkerLimits *limits); /* everything unlimited */

@@ -6,6 +6,6 @@
 
 char *output_path(const char *directory, uint64_t task, uint32_t attempt, StdStream stream)
 {
-    return g_strdup_printf("%s/%" G_GUINT64_FORMAT "/%" G_GUINT64_FORMAT ".%u.%s", directory, task / TASKS_PER_FOLDER, task, attempt,
-                           stream == STREAM_STDERR ? "err" : "out");
+    return g_strdup_printf("%s/%" G_GUINT64_FORMAT "/%" G_GUINT64_FORMAT ".%u.%s", directory,
+                           task / TASKS_PER_FOLDER, task, attempt, stream == STREAM_STDERR ? "err" : "out");
 }

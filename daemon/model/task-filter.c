@@ -24,5 +24,6 @@ TaskFilter *task_filter_free(TaskFilter *filter)
 
 bool task_filter_is_empty(const TaskFilter *filter)
 {
-    return !filter->ids && filter->batch == 0 && filter->states == 0 && !filter->name && !filter->tag && filter->owner == UID_ANYBODY;
+    return !filter->ids && filter->batch == 0 && filter->states == 0 && !filter->name && !filter->tag &&
+           filter->owner == UID_ANYBODY;
 }

@@ -8,17 +8,17 @@
 
 /* Which tasks: those that satisfy every field that is set. */
 typedef struct TaskFilter {
-    GArray *ids;         /* of uint64_t; NULL: any */
-    uint64_t batch;      /* 0: any */
-    uint32_t states;     /* bits 1 << TaskState; 0: any */
-    char *name;          /* NULL: any */
-    char *tag;           /* NULL: any */
-    uint32_t owner;      /* uid; UID_ANYBODY: any */
+    GArray *ids;     /* of uint64_t; NULL: any */
+    uint64_t batch;  /* 0: any */
+    uint32_t states; /* bits 1 << TaskState; 0: any */
+    char *name;      /* NULL: any */
+    char *tag;       /* NULL: any */
+    uint32_t owner;  /* uid; UID_ANYBODY: any */
 
     /* of a listing */
-    uint32_t limit;      /* 1…TASK_PAGE_MAX */
-    uint64_t cursor;     /* the last id of the page before; 0: from the beginning */
-    bool reverse;        /* highest id first */
+    uint32_t limit;  /* 1…TASK_PAGE_MAX */
+    uint64_t cursor; /* the last id of the page before; 0: from the beginning */
+    bool reverse;    /* highest id first */
 } TaskFilter;
 
 TaskFilter *task_filter_new(void); /* matches everything, a page of TASK_PAGE_MAX */

@@ -50,7 +50,8 @@ bool task_context_equal(const TaskContext *a, const TaskContext *b)
 {
     if (a == b)
         return true;
-    if (a->uid != b->uid || a->gid != b->gid || a->n_groups != b->n_groups || a->memory_max_bytes != b->memory_max_bytes)
+    if (a->uid != b->uid || a->gid != b->gid || a->n_groups != b->n_groups ||
+        a->memory_max_bytes != b->memory_max_bytes)
         return false;
     if (a->n_groups > 0 && memcmp(a->groups, b->groups, a->n_groups * sizeof *a->groups) != 0)
         return false;

@@ -15,7 +15,7 @@ DECLARE_STRING_TABLE(std_stream, StdStream);
  * store keeps one row for each distinct one. Immutable, counted. */
 typedef struct TaskContext {
     gatomicrefcount refs;
-    uint64_t id;      /* the store's; 0 before it is stored */
+    uint64_t id; /* the store's; 0 before it is stored */
     uint32_t uid, gid;
     uint32_t *groups; /* supplementary */
     size_t n_groups;
@@ -44,20 +44,20 @@ typedef struct TaskSpec {
     uint64_t array_index; /* ARRAY_INDEX_NONE */
     uint64_t array_count; /* 1, or more in a submission */
     int32_t priority;
-    uint32_t attempts;    /* ended so far */
-    uint32_t lost;        /* of them, through no fault of the task */
-    uint64_t fence;       /* of the latest assignment; 0: none yet */
-    bool has_fds;         /* was given descriptors: cannot run twice */
-    char *name;           /* never NULL */
-    char *tags;           /* "\n"-separated, NULL: none */
-    GBytes *argv;         /* strv-blob, not empty */
+    uint32_t attempts; /* ended so far */
+    uint32_t lost;     /* of them, through no fault of the task */
+    uint64_t fence;    /* of the latest assignment; 0: none yet */
+    bool has_fds;      /* was given descriptors: cannot run twice */
+    char *name;        /* never NULL */
+    char *tags;        /* "\n"-separated, NULL: none */
+    GBytes *argv;      /* strv-blob, not empty */
     TaskContext *context;
-    TaskFds *fds;         /* NULL: none, or lost with an earlier daemon */
+    TaskFds *fds; /* NULL: none, or lost with an earlier daemon */
 } TaskSpec;
 
 TaskSpec *task_spec_new(void);
 TaskSpec *task_spec_copy(const TaskSpec *spec); /* without the descriptors */
-TaskSpec *task_spec_free(TaskSpec *spec); /* closes the descriptors; takes NULL, returns NULL */
+TaskSpec *task_spec_free(TaskSpec *spec);       /* closes the descriptors; takes NULL, returns NULL */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TaskSpec, task_spec_free)
 TaskFds *task_fds_new(void);
 TaskFds *task_fds_free(TaskFds *fds);
@@ -69,8 +69,8 @@ typedef struct TaskResult {
     int exit_status, signal, error; /* of exited, signalled/oom, spawn-failed */
     uint64_t start_usec, end_usec;  /* CLOCK_REALTIME */
     uint64_t cpu_nsec;
-    uint64_t memory_peak_bytes;     /* MEMORY_UNKNOWN */
-    GBytes *stderr_tail;            /* NULL: none */
+    uint64_t memory_peak_bytes; /* MEMORY_UNKNOWN */
+    GBytes *stderr_tail;        /* NULL: none */
 } TaskResult;
 
 void task_result_done(TaskResult *result);

@@ -11,16 +11,21 @@
 #include "model/task-state.h"
 
 static const char *const task_state_table[_TASK_STATE_MAX] = {
-    [TASK_HELD] = "held",           [TASK_BLOCKED] = "blocked", [TASK_QUEUED] = "queued",
-    [TASK_RUNNING] = "running",     [TASK_WAITING] = "waiting", [TASK_SUCCEEDED] = "succeeded",
-    [TASK_FAILED] = "failed",       [TASK_CANCELLED] = "cancelled", [TASK_SKIPPED] = "skipped",
+    [TASK_HELD] = "held",       [TASK_BLOCKED] = "blocked",     [TASK_QUEUED] = "queued",
+    [TASK_RUNNING] = "running", [TASK_WAITING] = "waiting",     [TASK_SUCCEEDED] = "succeeded",
+    [TASK_FAILED] = "failed",   [TASK_CANCELLED] = "cancelled", [TASK_SKIPPED] = "skipped",
 };
 DEFINE_STRING_TABLE(task_state, TaskState)
 
 static const char *const outcome_table[_OUTCOME_MAX] = {
-    [OUTCOME_NONE] = "",           [OUTCOME_EXITED] = "exited", [OUTCOME_SIGNALLED] = "signalled",
-    [OUTCOME_TIMEOUT] = "timeout", [OUTCOME_OOM] = "oom",       [OUTCOME_ABORTED] = "aborted",
-    [OUTCOME_LOST] = "lost",       [OUTCOME_SPAWN_FAILED] = "spawn-failed",
+    [OUTCOME_NONE] = "",
+    [OUTCOME_EXITED] = "exited",
+    [OUTCOME_SIGNALLED] = "signalled",
+    [OUTCOME_TIMEOUT] = "timeout",
+    [OUTCOME_OOM] = "oom",
+    [OUTCOME_ABORTED] = "aborted",
+    [OUTCOME_LOST] = "lost",
+    [OUTCOME_SPAWN_FAILED] = "spawn-failed",
 };
 DEFINE_STRING_TABLE(outcome, Outcome)
 
@@ -29,9 +34,10 @@ DEFINE_STRING_TABLE(outcome, Outcome)
 static const unsigned followers[_TASK_STATE_MAX] = {
     [TASK_HELD] = BIT(TASK_BLOCKED) | BIT(TASK_QUEUED) | BIT(TASK_CANCELLED) | BIT(TASK_SKIPPED),
     [TASK_BLOCKED] = BIT(TASK_HELD) | BIT(TASK_QUEUED) | BIT(TASK_CANCELLED) | BIT(TASK_SKIPPED),
-    [TASK_QUEUED] = BIT(TASK_HELD) | BIT(TASK_BLOCKED) | BIT(TASK_RUNNING) | BIT(TASK_SUCCEEDED) | BIT(TASK_FAILED) |
-                    BIT(TASK_CANCELLED) | BIT(TASK_SKIPPED),
-    [TASK_RUNNING] = BIT(TASK_QUEUED) | BIT(TASK_WAITING) | BIT(TASK_SUCCEEDED) | BIT(TASK_FAILED) | BIT(TASK_CANCELLED),
+    [TASK_QUEUED] = BIT(TASK_HELD) | BIT(TASK_BLOCKED) | BIT(TASK_RUNNING) | BIT(TASK_SUCCEEDED) |
+                    BIT(TASK_FAILED) | BIT(TASK_CANCELLED) | BIT(TASK_SKIPPED),
+    [TASK_RUNNING] =
+        BIT(TASK_QUEUED) | BIT(TASK_WAITING) | BIT(TASK_SUCCEEDED) | BIT(TASK_FAILED) | BIT(TASK_CANCELLED),
     [TASK_WAITING] = BIT(TASK_HELD) | BIT(TASK_QUEUED) | BIT(TASK_CANCELLED),
     [TASK_SUCCEEDED] = 0,
     [TASK_FAILED] = BIT(TASK_QUEUED),

@@ -17,13 +17,13 @@ DECLARE_STRING_TABLE(engine_kind, EngineKind);
 
 /* What AddWorker asked for, the configuration's defaults filled in. Immutable once the worker exists. */
 typedef struct WorkerSpec {
-    char *name;           /* never NULL, may be empty */
+    char *name; /* never NULL, may be empty */
     WorkerLimits limits;
-    uint32_t slots;       /* 1…WORKER_SLOTS_MAX */
+    uint32_t slots; /* 1…WORKER_SLOTS_MAX */
     EngineKind engine;
-    uint32_t user;        /* the only uid whose tasks it runs; UID_ANYBODY */
-    bool forced;          /* admission was overridden */
-    GBytes *environment;  /* strv-blob added to its tasks' environments; NULL: none */
+    uint32_t user;       /* the only uid whose tasks it runs; UID_ANYBODY */
+    bool forced;         /* admission was overridden */
+    GBytes *environment; /* strv-blob added to its tasks' environments; NULL: none */
 } WorkerSpec;
 
 WorkerSpec *worker_spec_new(void);

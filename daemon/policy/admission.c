@@ -11,7 +11,8 @@ static uint64_t spare_bytes(const AdmissionFacts *facts)
 
 static bool memory_counts(const AdmissionFacts *facts)
 {
-    return facts->available_bytes != UINT64_MAX && facts->memory_max_bytes != UINT64_MAX && facts->memory_max_bytes > 0;
+    return facts->available_bytes != UINT64_MAX && facts->memory_max_bytes != UINT64_MAX &&
+           facts->memory_max_bytes > 0;
 }
 
 AdmissionVerdict admission_decide(const AdmissionFacts *facts, char **ret_why)
@@ -23,9 +24,10 @@ AdmissionVerdict admission_decide(const AdmissionFacts *facts, char **ret_why)
     }
     if (facts->force || !memory_counts(facts) || facts->memory_max_bytes <= spare_bytes(facts))
         return ADMITTED;
-    g_autofree char *needs = format_bytes(facts->memory_max_bytes), *free = format_bytes(facts->available_bytes),
-                    *kept = format_bytes(facts->reserve_bytes);
-    *ret_why = g_strdup_printf("a worker of %s needs %s; %s free, of it %s kept for the system", needs, needs, free, kept);
+    g_autofree char *needs = format_bytes(facts->memory_max_bytes),
+                    *free = format_bytes(facts->available_bytes), *kept = format_bytes(facts->reserve_bytes);
+    *ret_why = g_strdup_printf("a worker of %s needs %s; %s free, of it %s kept for the system", needs, needs,
+                               free, kept);
     return REFUSED_MEMORY;
 }
 

@@ -14,8 +14,8 @@ typedef enum AdmissionVerdict {
 typedef struct AdmissionFacts {
     uint32_t active, max_workers;
     uint64_t available_bytes, reserve_bytes; /* of the machine; UINT64_MAX available: not known */
-    uint64_t memory_max_bytes;               /* of the new worker; UINT64_MAX: unlimited, counted as nothing */
-    bool force;                              /* overrides memory, never the number */
+    uint64_t memory_max_bytes; /* of the new worker; UINT64_MAX: unlimited, counted as nothing */
+    bool force;                /* overrides memory, never the number */
 } AdmissionFacts;
 
 /* ret_why: a sentence with the numbers, for a refusal; NULL when admitted. */

@@ -103,7 +103,7 @@ static int run_cancel_tasks(Database *database, CancelOp *cancel, const Run *run
         r = run_find_changed(database, run, ids, changed);
     for (guint i = 0; r >= 0 && i < changed->len; i++) {
         const StoredTask *task = &g_array_index(changed, StoredTask, i);
-        r = run_cancel_between(database, cancel, run, (IdRange){ids.first, task->id - 1});
+        r = run_cancel_between(database, cancel, run, (IdRange){ids.first, task->id - 1, run->batch});
         if (r >= 0 && task->state == STATE_TAKEN) {
             g_array_append_val(cancel->held, task->id);
             r = held_mark(database, task->id);
@@ -116,7 +116,7 @@ static int run_cancel_tasks(Database *database, CancelOp *cancel, const Run *run
 /* Neighbours may have come from several ranges. */
 static int run_cancel_elements(Database *database, CancelOp *cancel, const Run *run)
 {
-    IdRange ids = {run->first, run->last};
+    IdRange ids = {run->first, run->last, run->batch};
     uint64_t id = run->first;
     StoredRange range;
     int r;
@@ -185,7 +185,7 @@ static int cancel_some(Database *database, CancelOp *cancel)
 
     for (; now->run < cancel->runs->len && left > 0; now->run += now->id == 0) {
         const Run *run = &g_array_index(cancel->runs, Run, now->run);
-        IdRange ids = {MAX(run->first, now->id), run->last};
+        IdRange ids = {MAX(run->first, now->id), run->last, run->batch};
         int r;
         now->id = 0;
         if (run->virtual)

@@ -17,7 +17,9 @@ void log_set_max_level(int level)
 
 static int level_from_environment(void)
 {
-    static const char *const words[] = { "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug" };
+    static const char *const words[] = {
+        "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"
+    };
     const char *word = getenv("PAREXEC_LOG_LEVEL");
 
     for (int i = 0; word && i < (int) G_N_ELEMENTS(words); i++)

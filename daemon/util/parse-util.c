@@ -101,12 +101,28 @@ int parse_bytes(const char *s, uint64_t *ret_bytes)
 }
 
 static const Suffix timespan_suffixes[] = {
-    { "us", 1 }, { "usec", 1 }, { "ms", 1000 }, { "msec", 1000 },
-    { "s", USEC_PER_SEC }, { "sec", USEC_PER_SEC }, { "second", USEC_PER_SEC }, { "seconds", USEC_PER_SEC },
-    { "m", 60 * USEC_PER_SEC }, { "min", 60 * USEC_PER_SEC }, { "minute", 60 * USEC_PER_SEC }, { "minutes", 60 * USEC_PER_SEC },
-    { "h", 3600 * USEC_PER_SEC }, { "hr", 3600 * USEC_PER_SEC }, { "hour", 3600 * USEC_PER_SEC }, { "hours", 3600 * USEC_PER_SEC },
-    { "d", 86400 * USEC_PER_SEC }, { "day", 86400 * USEC_PER_SEC }, { "days", 86400 * USEC_PER_SEC },
-    { "w", 604800 * USEC_PER_SEC }, { "week", 604800 * USEC_PER_SEC }, { "weeks", 604800 * USEC_PER_SEC },
+    { "us", 1 },
+    { "usec", 1 },
+    { "ms", 1000 },
+    { "msec", 1000 },
+    { "s", USEC_PER_SEC },
+    { "sec", USEC_PER_SEC },
+    { "second", USEC_PER_SEC },
+    { "seconds", USEC_PER_SEC },
+    { "m", 60 * USEC_PER_SEC },
+    { "min", 60 * USEC_PER_SEC },
+    { "minute", 60 * USEC_PER_SEC },
+    { "minutes", 60 * USEC_PER_SEC },
+    { "h", 3600 * USEC_PER_SEC },
+    { "hr", 3600 * USEC_PER_SEC },
+    { "hour", 3600 * USEC_PER_SEC },
+    { "hours", 3600 * USEC_PER_SEC },
+    { "d", 86400 * USEC_PER_SEC },
+    { "day", 86400 * USEC_PER_SEC },
+    { "days", 86400 * USEC_PER_SEC },
+    { "w", 604800 * USEC_PER_SEC },
+    { "week", 604800 * USEC_PER_SEC },
+    { "weeks", 604800 * USEC_PER_SEC },
     { "", USEC_PER_SEC },
 };
 
@@ -193,7 +209,10 @@ char *format_bytes(uint64_t bytes)
 char *format_timespan(uint64_t usec)
 {
     static const Suffix units[] = {
-        { "d", 86400 * USEC_PER_SEC }, { "h", 3600 * USEC_PER_SEC }, { "min", 60 * USEC_PER_SEC }, { "s", USEC_PER_SEC },
+        { "d", 86400 * USEC_PER_SEC },
+        { "h", 3600 * USEC_PER_SEC },
+        { "min", 60 * USEC_PER_SEC },
+        { "s", USEC_PER_SEC },
     };
 
     if (usec == UINT64_MAX)
@@ -211,7 +230,8 @@ char *format_timespan(uint64_t usec)
     for (size_t i = 0; i + 1 < G_N_ELEMENTS(units); i++) {
         uint64_t n = usec / units[i].factor, rest = usec % units[i].factor / units[i + 1].factor;
         if (n > 0 && rest > 0)
-            return g_strdup_printf("%" G_GUINT64_FORMAT "%s %" G_GUINT64_FORMAT "%s", n, units[i].word, rest, units[i + 1].word);
+            return g_strdup_printf("%" G_GUINT64_FORMAT "%s %" G_GUINT64_FORMAT "%s", n, units[i].word, rest,
+                                   units[i + 1].word);
         if (n > 0)
             return g_strdup_printf("%" G_GUINT64_FORMAT "%s", n, units[i].word);
     }

@@ -8,9 +8,13 @@
 
 int parse_uint64(const char *s, uint64_t *ret); /* decimal digits only: no sign, no blanks */
 int parse_boolean(const char *s, bool *ret);    /* yes/no, true/false, on/off, 1/0 */
-int parse_bytes(const char *s, uint64_t *ret_bytes); /* "8G", "1.5G", "512M", "4096", "infinity"; base 1024, suffixes K M G T P */
-int parse_timespan(const char *s, uint64_t *ret_usec); /* "30s", "1min 30s", "100ms", "7d", "5" (seconds), "infinity" */
-int parse_cpus(const char *s, uint64_t *ret_usec_per_sec); /* "2", "0.5", "50%", "infinity": CPU quota, µs per second */
+int parse_bytes(
+    const char *s,
+    uint64_t *ret_bytes); /* "8G", "1.5G", "512M", "4096", "infinity"; base 1024, suffixes K M G T P */
+int parse_timespan(const char *s,
+                   uint64_t *ret_usec); /* "30s", "1min 30s", "100ms", "7d", "5" (seconds), "infinity" */
+int parse_cpus(const char *s,
+               uint64_t *ret_usec_per_sec); /* "2", "0.5", "50%", "infinity": CPU quota, µs per second */
 
 /* "1.2G", "412.0M", "12K", "0B", as systemctl prints sizes; "infinity" for UINT64_MAX. */
 char *format_bytes(uint64_t bytes);

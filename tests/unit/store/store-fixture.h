@@ -96,7 +96,7 @@ TaskFilter *filter_batch(uint64_t batch);
 TaskFilter *filter_states(uint32_t states);
 TaskFilter *filter_all(void);
 
-/* "1-3 7 | 9": cancelled, and held after the bar. */
+/* "1-3 7 | 9": cancelled, ranges of one batch each, and held after the bar. */
 char *cancel(Fixture *f, TaskFilter *filter, uint32_t only_uid);
 /* The same as a callback on a GString: "<1-3 7 | 9>". Of very many tasks the answer takes its time. */
 void note_cancelled(int r, GArray *cancelled, GArray *held, void *userdata);

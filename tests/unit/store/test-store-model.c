@@ -281,11 +281,12 @@ static char *model_cancel(Model *m, const TaskFilter *filter, uint32_t only)
             task->cancelled = true;
         } else if (hit) {
             task->state = TASK_CANCELLED;
-            if (last + 1 != task->id || first == 0)
+            if (first == 0)
                 first = task->id;
             last = task->id;
         }
-        if (first > 0 && (!task || last != task->id)) {
+        /* each range is of one batch */
+        if (first > 0 && (!task || last != task->id || i + 1 == m->tasks->len || TASK(m, i + 1)->batch != task->batch)) {
             g_string_append_printf(text, "%s%" G_GUINT64_FORMAT, text->len > 0 ? " " : "", first);
             if (last > first)
                 g_string_append_printf(text, "-%" G_GUINT64_FORMAT, last);
