@@ -60,10 +60,8 @@ int line_reader_end(LineReader *reader, LineHandler handler, void *userdata)
 
 int line_reader_report_nul(Client *client, const LineReader *reader, const char *name)
 {
-    return output_failure(
-        client, EILSEQ,
-        _("line %" PRIu64 " of %s holds a NUL byte, which no argument can"),
-        reader->number, name);
+    return output_failure(client, EILSEQ, _("line %" PRIu64 " of %s holds a NUL byte, which no argument can"),
+                          reader->number, name);
 }
 
 int line_reader_read_file(Client *client, const char *path, LineHandler handler, void *userdata)

@@ -17,6 +17,7 @@
 #include "client/watch.h"
 
 #define LOOK_USEC (100 * USEC_PER_MSEC)
+#define LOOKS_PER_OPEN 5U /* a file that is not there is asked for less often: it may never be */
 
 typedef struct LogsSettings {
     bool follow, only_stdout, only_stderr;
@@ -40,6 +41,7 @@ typedef struct LogTask {
     uint32_t attempt; /* whose files are open; 0: none yet */
     uint32_t newest;  /* that the daemon told of */
     bool done;
+    unsigned looks;        /* since the attempt began */
     LogStream streams[2];
     size_t n_streams;
 } LogTask;
@@ -123,20 +125,22 @@ static int end_attempt(LogTask *task)
             r = log_stream_end(&task->streams[i]);
     }
     task->attempt = 0;
+    task->looks = 0;
     return r;
 }
 
-static int look_at_streams(LogTask *task)
+static int look_at_streams(LogTask *task, bool over)
 {
     int r = 0;
 
     for (size_t i = 0; r >= 0 && i < task->n_streams; i++) {
         LogStream *stream = &task->streams[i];
-        if (stream->fd < 0)
+        if (stream->fd < 0 && (over || task->looks % LOOKS_PER_OPEN == 0))
             r = log_stream_open(stream, task->attempt);
         if (r >= 0)
             r = log_stream_copy(stream);
     }
+    task->looks++;
     return r;
 }
 
@@ -156,7 +160,7 @@ static int look_at_task(const LogsSettings *settings, LogTask *task)
         r = end_attempt(task);
     task->attempt = wanted;
     if (r >= 0)
-        r = look_at_streams(task);
+        r = look_at_streams(task, over);
     if (r >= 0 && over) {
         r = end_attempt(task);
         task->done = true;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <time.h>
 
 #include "client/bus-dict.h"
 #include "client/connection.h"
@@ -15,6 +16,8 @@
 #include "client/substitution.h"
 #include "client/tracker.h"
 #include "client/verb.h"
+
+#define LATE_USEC (200 * USEC_PER_MSEC) /* a task that is not over by then may be waiting for a worker */
 
 typedef struct RunSettings {
     TaskOptions task;
@@ -98,6 +101,15 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
     return cancel(run);
 }
 
+/* Not asked before: whoever runs something short should not pay for it. */
+static int on_late(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Run *run = userdata;
+
+    status_warn_if_nothing_runs(run->client);
+    return 0;
+}
+
 static int on_submitted(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
     SubmitReply reply;
@@ -113,8 +125,15 @@ static int on_submitted(sd_bus_message *m, void *userdata, sd_bus_error *error)
     tracker_add_new(run->tracker, reply.first, 1, reply.batch);
     if (run->signal > 0)
         return cancel(run);
-    status_warn_if_nothing_runs(run->client);
-    return 0;
+    return sd_event_add_time_relative(run->client->event, NULL, CLOCK_MONOTONIC, LATE_USEC, 0, on_late, run);
+}
+
+/* In the background of a terminal the shell reads from it, and nobody would keep the task from doing so, too. */
+static bool is_others_terminal(int fd)
+{
+    pid_t foreground = tcgetpgrp(fd);
+
+    return foreground >= 0 && foreground != getpgrp();
 }
 
 /* The streams of this process; one that is closed is an empty one for the task. */
@@ -124,7 +143,7 @@ static int take_streams(Client *client, TaskTemplate *template, int *ret_null)
 
     for (int fd = 0; fd < _STREAM_MAX; fd++) {
         template->fds[fd] = fd;
-        if (fcntl(fd, F_GETFD) >= 0)
+        if (fcntl(fd, F_GETFD) >= 0 && !(fd == STDIN_FILENO && is_others_terminal(fd)))
             continue;
         if (null < 0)
             null = open("/dev/null", O_RDWR | O_CLOEXEC);
