@@ -107,14 +107,14 @@ int error_report_no_bus(Client *client, int r)
 {
     if (client->user) {
         output_error(_("cannot reach your session's D-Bus (%s)"), g_strerror(-r));
-        output_hint(_(
-            "$DBUS_SESSION_BUS_ADDRESS or $XDG_RUNTIME_DIR should lead to it; without --user the system's "
-            "is used."));
+        output_hint(
+            _("$DBUS_SESSION_BUS_ADDRESS or $XDG_RUNTIME_DIR should lead to it; without --user the system's "
+              "is used."));
     } else {
         output_error(_("cannot reach the system's D-Bus (%s)"), g_strerror(-r));
-        output_hint(_(
-            "parexecd is reached through it. Is dbus.service running? For your own session's parexecd: "
-            "parctl --user"));
+        output_hint(
+            _("parexecd is reached through it. Is dbus.service running? For your own session's parexecd: "
+              "parctl --user"));
     }
     client->failure = PARCTL_UNREACHABLE;
     return r;

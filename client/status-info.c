@@ -10,6 +10,8 @@
 #include "client/output.h"
 #include "model/worker-spec.h"
 
+#define WARN_USEC (5 * USEC_PER_SEC) /* workers often go together: one word for all of them */
+
 static const DictField worker_fields[] = {
     DICT_FIELD("id", "s", WorkerInfo, id),
     DICT_FIELD("name", "s", WorkerInfo, name),
@@ -257,8 +259,10 @@ static bool has_worker_for(const StatusInfo *status, uint32_t uid)
 void status_warn_if_nothing_runs(Client *client)
 {
     g_autoptr(StatusInfo) status = NULL;
+    uint64_t now = (uint64_t) g_get_monotonic_time();
 
-    if (client->quiet || status_info_get(client, &status, NULL) < 0)
+    if (client->quiet || (client->warned_usec > 0 && now < client->warned_usec + WARN_USEC) ||
+        status_info_get(client, &status, NULL) < 0)
         return;
     if (!status->enabled) {
         output_note(client, _("nothing starts now: giving out tasks is disabled"));
@@ -266,5 +270,7 @@ void status_warn_if_nothing_runs(Client *client)
     } else if (!has_worker_for(status, getuid())) {
         output_note(client, _("nothing runs yet: there is no worker for it"));
         output_hint(_("To start one: parctl add-worker --memory 2G"));
-    }
+    } else
+        return;
+    client->warned_usec = now;
 }

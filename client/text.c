@@ -46,7 +46,8 @@ static gunichar printable_char(const char *s)
 
     if (c == (gunichar) -1 || c == (gunichar) -2)
         return 0;
-    return g_unichar_isprint(c) ? c : 0; /* not the format characters either, which reorder what is beside them */
+    return g_unichar_isprint(c) ? c
+                                : 0; /* not the format characters either, which reorder what is beside them */
 }
 
 char *text_printable(const char *s)

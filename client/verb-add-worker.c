@@ -164,8 +164,8 @@ const Verb verb_add_worker = {
     .settings_size = sizeof(AddWorkerSettings),
     .run = run_add_worker,
     .summary = N_("Start workers, which run tasks within limits."),
-    .details = N_(
-        "What is not given comes from parexecd.conf. If the machine cannot carry another worker, parctl "
-        "says why and exits with 3; on a terminal it asks whether to start it all the same."),
+    .details =
+        N_("What is not given comes from parexecd.conf. If the machine cannot carry another worker, parctl "
+           "says why and exits with 3; on a terminal it asks whether to start it all the same."),
     .examples = add_worker_examples,
 };

@@ -41,7 +41,7 @@ typedef struct LogTask {
     uint32_t attempt; /* whose files are open; 0: none yet */
     uint32_t newest;  /* that the daemon told of */
     bool done;
-    unsigned looks;        /* since the attempt began */
+    unsigned looks; /* since the attempt began */
     LogStream streams[2];
     size_t n_streams;
 } LogTask;

@@ -140,6 +140,17 @@ static void print_attempt(const TaskInfo *attempt)
     print_field(label, value);
 }
 
+static void print_environment(char *const *environment)
+{
+    guint n = environment ? g_strv_length((char **) environment) : 0;
+    g_autofree char *value =
+        n == 0 ? NULL
+               : g_strdup_printf(
+                     ngettext("%u variable (--json shows it)", "%u variables (--json shows them)", n), n);
+
+    print_field(_("environment"), value);
+}
+
 static void print_times(const TaskInfo *info)
 {
     print_time(_("submitted"), info->submitted_usec);
@@ -189,8 +200,7 @@ static void print_task(const TaskDetails *task)
     print_bytes(_("memory limit"), task->memory_max_bytes);
     for (guint i = 0; i < task->attempts->len && task->attempts->len > 1; i++)
         print_attempt(task->attempts->pdata[i]);
-    if (task->environment && task->environment[0])
-        print_number(_("environment"), g_strv_length(task->environment));
+    print_environment(task->environment);
     if (info->started_usec > 0) {
         g_autofree char *logs = g_strdup_printf("parctl logs %" PRIu64, info->id);
         print_field(_("output"), logs);

@@ -272,8 +272,8 @@ const Verb verb_status = {
     .settings_size = sizeof(StatusSettings),
     .run = run_status,
     .summary = N_("Show workers, queue and machine at a glance."),
-    .details = N_(
-        "This is also what parctl does without a verb. With --json: the dictionary that the D-Bus method "
-        "Status answers; sizes are bytes, times RFC 3339, what is unlimited or not known is null."),
+    .details =
+        N_("This is also what parctl does without a verb. With --json: the dictionary that the D-Bus method "
+           "Status answers; sizes are bytes, times RFC 3339, what is unlimited or not known is null."),
     .examples = status_examples,
 };

@@ -208,10 +208,10 @@ const Verb verb_submit = {
     .settings_size = sizeof(SubmitSettings),
     .run = run_submit,
     .summary = N_("Add tasks to the queue."),
-    .details = N_(
-        "The command is run as you, in this directory, with this environment, exactly as its words stand "
-        "here: no shell is involved unless --shell is given. What it prints is kept for parctl logs. The "
-        "tasks are on disk when this returns.\n"
-        "Prints the batch and the tasks; with --quiet what parctl wait takes."),
+    .details =
+        N_("The command is run as you, in this directory, with this environment, exactly as its words stand "
+           "here: no shell is involved unless --shell is given. What it prints is kept for parctl logs. The "
+           "tasks are on disk when this returns.\n"
+           "Prints the batch and the tasks; with --quiet what parctl wait takes."),
     .examples = submit_examples,
 };

@@ -158,18 +158,33 @@ static int add_json_page(Client *client, JsonRows *rows, const TaskFilter *filte
     return r < 0 ? connection_report_message(client, r) : 0;
 }
 
+static int add_json_rows(Client *client, JsonRows *rows, TaskFilter *filter)
+{
+    int r;
+
+    do {
+        filter->limit = (uint32_t) MIN(rows->left, TASK_PAGE_MAX);
+        r = add_json_page(client, rows, filter, &filter->cursor);
+    } while (r >= 0 && filter->cursor > 0 && rows->left > 0);
+    return r;
+}
+
+/* All by id; or, where there is a limit, what has not ended, then what ended last, the newest first. */
 static int print_json(Client *client, const TasksSettings *settings, uint32_t states)
 {
-    g_autoptr(TaskFilter) filter = filter_new(settings, states);
+    g_autoptr(TaskFilter) unfinished =
+        filter_new(settings, settings->all ? states : states & TASK_STATES_UNFINISHED);
+    g_autoptr(TaskFilter) ended = filter_new(settings, states & TASK_STATES_ENDED);
     g_autoptr(JsonOutput) json = json_output_new();
     JsonRows rows = { .json = json, .left = row_limit(client, settings) };
     int r = 0;
 
+    ended->reverse = true;
     json_output_begin_array(json);
-    do {
-        filter->limit = (uint32_t) MIN(rows.left, TASK_PAGE_MAX);
-        r = add_json_page(client, &rows, filter, &filter->cursor);
-    } while (r >= 0 && filter->cursor > 0 && rows.left > 0);
+    if (settings->all || states & TASK_STATES_UNFINISHED)
+        r = add_json_rows(client, &rows, unfinished);
+    if (r >= 0 && !settings->all && states & TASK_STATES_ENDED && rows.left > 0)
+        r = add_json_rows(client, &rows, ended);
     json_output_end_array(json);
     if (r >= 0)
         json_output_print(json);

@@ -17,7 +17,8 @@ struct Waiting {
     uint64_t failed_id; /* the lowest one that did not succeed; 0: none */
     int failed_code;
     char *failed_how;
-    bool running; /* the rows that are added before say that tasks have ended, too: the loop is not to leave for them */
+    bool
+        running; /* the rows that are added before say that tasks have ended, too: the loop is not to leave for them */
 };
 
 Waiting *waiting_free(Waiting *waiting)

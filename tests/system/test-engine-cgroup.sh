@@ -5,6 +5,10 @@
 # shellcheck source=tests/lib/system.sh
 . "$(dirname "$0")/../lib/system.sh"
 
+# On cgroup v2 nothing may be made in a unit's cgroup unless systemd has delegated it; there is no such thing on v1.
+mkdir -p /run/systemd/system/parexecd.service.d
+printf '[Service]\nDelegate=yes\n' > /run/systemd/system/parexecd.service.d/50-delegate.conf
+systemctl daemon-reload
 daemon_start
 ok "a worker in a plain cgroup" pctl add-worker --engine cgroup --memory 64M --cpus 0.5
 is "$(worker_property w1 State)" running "it runs"
@@ -28,7 +32,6 @@ ok "nor of the cgroup" eventually 5 group_gone
 pctl cancel -q --yes "$task"
 
 # without any cgroup
-mkdir -p /run/systemd/system/parexecd.service.d
 printf '[Service]\nEnvironment=PAREXEC_NO_CGROUPS=1\n' > /run/systemd/system/parexecd.service.d/50-test.conf
 systemctl daemon-reload
 daemon_restart

@@ -622,9 +622,7 @@ void note_cancelled(int r, GArray *cancelled, GArray *held, void *userdata)
     for (guint i = 0; i < cancelled->len; i++) {
         IdRange range = g_array_index(cancelled, IdRange, i);
         g_assert_cmpuint(range.batch, >, 0);
-        while (i + 1 < cancelled->len && g_array_index(cancelled, IdRange, i + 1).first == range.last + 1) /* of the next batch */
-            range.last = g_array_index(cancelled, IdRange, ++i).last;
-        g_string_append_printf(text, "%s%" G_GUINT64_FORMAT, text->len > 1 ? " " : "", range.first);
+        g_string_append_printf(text, "%s%" G_GUINT64_FORMAT, i > 0 ? " " : "", range.first);
         if (range.last > range.first)
             g_string_append_printf(text, "-%" G_GUINT64_FORMAT, range.last);
     }
