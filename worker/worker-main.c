@@ -256,14 +256,20 @@ static void open_tree(WorkerProgram *program)
         log_warning("No memory controller for single tasks.");
 }
 
-static int add_signals(WorkerProgram *program)
+/* Before anything else: who stops the scope sends SIGTERM to the tasks as well, and their deaths are not to be
+ * reported as their own. */
+static int add_termination(WorkerProgram *program, int signal)
 {
+    sd_event_source *source = NULL;
     int r;
 
-    r = sd_event_add_signal(program->event, NULL, SIGTERM, on_terminate, program);
+    r = sd_event_add_signal(program->event, &source, signal, on_terminate, program);
     if (r < 0)
         return r;
-    return sd_event_add_signal(program->event, NULL, SIGINT, on_terminate, program);
+    r = sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IMPORTANT);
+    (void) sd_event_source_set_floating(source, true);
+    sd_event_source_unref(source);
+    return r;
 }
 
 static int start(WorkerProgram *program)
@@ -279,7 +285,9 @@ static int start(WorkerProgram *program)
     r = sd_event_default(&program->event);
     if (r < 0)
         return r;
-    r = add_signals(program);
+    r = add_termination(program, SIGTERM);
+    if (r >= 0)
+        r = add_termination(program, SIGINT);
     if (r < 0)
         return r;
     r = daemon_link_new(program->event, program->record, &link_events, &program->link);

@@ -34,6 +34,7 @@ typedef struct ScopeWorker {
     SystemdEngine *engine;
     EngineWorker *base;
     char *unit;
+    bool owns_unit;      /* the scope was made for it: a start that was refused may have met another's of that name */
     bool up;      /* started was announced, or it was adopted */
     bool killed;  /* the answer is gone, whatever it was doing */
     bool missing; /* was not found when it was to be adopted */
@@ -87,7 +88,8 @@ static void on_worker_ended(EngineWorker *base, void *userdata)
     ScopeWorker *worker = userdata;
     SystemdEngine *engine = worker->engine;
 
-    if (!scope_starts_abandon(engine->starts, base->number))
+    bool starting = scope_starts_abandon(engine->starts, base->number);
+    if (!starting && worker->owns_unit)
         systemd1_stop_unit(engine->systemd, worker->unit); /* an empty scope may linger */
     if (!worker->up && !worker->killed) {
         announce_failure(worker);
@@ -164,6 +166,7 @@ static void on_up(uint32_t number, const char *unit, void *userdata)
         return;
     g_free(worker->unit);
     worker->unit = g_strdup(unit);
+    worker->owns_unit = true;
     if (worker->killed || worker->why)
         systemd1_stop_unit(engine->systemd, unit);
     else
@@ -244,7 +247,7 @@ static void engine_adopt(EnginePort *port, uint32_t number, const WorkerProcess 
     SystemdEngine *engine = engine_of(port);
     ScopeWorker *worker = scope_worker_new(engine, number);
 
-    worker->up = true;
+    worker->up = worker->owns_unit = true;
     if (process->unit && *process->unit) {
         g_free(worker->unit);
         worker->unit = g_strdup(process->unit);

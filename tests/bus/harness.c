@@ -184,6 +184,14 @@ void harness_disconnect(Harness *harness, sd_bus *bus)
     g_assert_true(g_ptr_array_remove(harness->connections, bus));
 }
 
+void harness_forget_bus(Harness *harness)
+{
+    harness->bus = NULL;
+    g_ptr_array_set_size(harness->connections, 0);
+    g_assert_cmpint(harness_wait_exit(harness, harness->bus_daemon, START_MSEC), ==, 128 + SIGKILL);
+    harness->bus_daemon = 0;
+}
+
 void harness_iterate(Harness *harness)
 {
     bool busy = false;
@@ -379,9 +387,8 @@ static void harness_free(Harness *harness)
         g_assert_cmpint(harness_stop_daemon(harness), ==, 0);
     end_process(harness, &harness->systemd);
     end_process(harness, &harness->polkit);
-    g_ptr_array_unref(harness->connections);
     harness->bus = NULL;
-    harness->connections = g_ptr_array_new();
+    g_ptr_array_set_size(harness->connections, 0);
     end_process(harness, &harness->bus_daemon);
     guardian_kill_children();
     g_hash_table_remove_all(ended);

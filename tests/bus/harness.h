@@ -42,6 +42,8 @@ sd_bus *harness_connect_as(Harness *harness, uid_t uid);
 /* One whom the daemon does not trust: of user 65534 if we are root, else our own. */
 sd_bus *harness_connect_stranger(Harness *harness);
 void harness_disconnect(Harness *harness, sd_bus *bus);
+/* The bus has been killed: closes all connections; only processes and files can be looked at from now on. */
+void harness_forget_bus(Harness *harness);
 
 /* Serves all connections and the children, for at most 10 ms if there is nothing to do. */
 void harness_iterate(Harness *harness);

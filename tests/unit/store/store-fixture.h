@@ -19,7 +19,7 @@ typedef struct Fixture {
     int failing;
     unsigned n_failing;
     TaskContext *context; /* of uid 1000 */
-    GMutex held;          /* locked while the store's thread is to wait */
+    GMutex gates[2];      /* locked while the store's thread is to wait there */
 } Fixture;
 
 Fixture *fixture_new(void);
@@ -34,6 +34,12 @@ void fixture_drain(Fixture *f);
 /* Holds the store's thread, so that what is called meanwhile becomes one group. */
 void fixture_hold(Fixture *f);
 void fixture_release(Fixture *f);
+
+/* The parts of it, for what is more intricate: an operation that waits until its gate is opened (fixture_hold() has
+ * number 0); and the moment when everything queued is in the hands of the store's thread. */
+void fixture_gate(Fixture *f, unsigned gate);
+void fixture_open_gate(Fixture *f, unsigned gate);
+void fixture_wait_taken(Fixture *f);
 
 /* Lets the database grow to so many pages only; 0: as many as it wants. */
 void fixture_set_page_limit(Fixture *f, uint32_t pages);

@@ -71,6 +71,7 @@ static void call_assign(Fixture *f, uint64_t task, uint64_t fence)
 static void test_order(void)
 {
     Fixture *f = fixture_new();
+    gint64 begin;
 
     f->note_counts = true;
     fixture_hold(f);
@@ -88,11 +89,16 @@ static void test_order(void)
     f->port->get(f->port, 2, note_row, f);
     f->port->set_enabled(f->port, false, note_done, f);
     call_submit(f, 1, 0);
+    begin = g_get_monotonic_time();
     fixture_release(f);
     fixture_drain(f);
+    /* A group that takes long is cut: then there are more. */
+    if (g_get_monotonic_time() - begin < 20000)
+        g_assert_cmpuint(f->n_counts, ==, 1);
+    g_assert_true(g_str_has_suffix(f->log->str, " counts "));
+    g_string_replace(f->log, "counts ", "", 0);
     g_assert_cmpstr(f->log->str, ==,
-                    "get-none submit-1 get-queued window-2 window-0 done done done cancel-1-0 ended-1 get-cancelled done submit-2 counts ");
-    g_assert_cmpuint(f->n_counts, ==, 1);
+                    "get-none submit-1 get-queued window-2 window-0 done done done cancel-1-0 ended-1 get-cancelled done submit-2 ");
     fixture_verify(f);
     fixture_free(f);
 }
@@ -291,8 +297,11 @@ static void test_failing_between_chunks(void)
     g_string_truncate(f->log, 0);
     fixture_hold(f);
     f->port->cancel(f->port, filter_batch(1), UID_ANYBODY, 99, note_cancelled, text);
-    fixture_set_read_only(f, true);
+    fixture_gate(f, 1);
     fixture_release(f);
+    fixture_wait_taken(f); /* the first chunk is on its way: this comes before the second */
+    fixture_set_read_only(f, true);
+    fixture_open_gate(f, 1);
     while (f->failing == 0)
         fixture_drain(f);
     g_assert_cmpint(f->failing, ==, -EROFS);
