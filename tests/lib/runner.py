@@ -246,7 +246,7 @@ def parse_arguments():
     parser.add_argument('--skip', action='append', default=[], metavar='LEVEL=REASON')
     parser.add_argument('--wrap', type=shlex.split, default=[])
     parser.add_argument('--sanitize', action='store_true')
-    parser.add_argument('--vm-limit', type=int, default=600)
+    parser.add_argument('--vm-limit', type=int, default=900)
     return parser.parse_args()
 
 

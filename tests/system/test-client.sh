@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# vm: no (two minutes of emulation for a client that does not know of cgroups)
 #
 # parctl against the real service: streams, exit statuses, order, output, waiting.
 # shellcheck source=tests/lib/system.sh
 . "$(dirname "$0")/../lib/system.sh"
 lines=1000 size=100M
-[ "${PAREXEC_TEST_SLOWNESS-1}" = 1 ] || lines=50 size=2M # an emulated machine
 
 daemon_start
 parctl run -q -- true &
