@@ -4,7 +4,8 @@ that run commands in parallel and do none of this.
 
 Slow ones run a share of the tasks; their rate is what counts. A round runs all contestants one after the other, so
 that each round's ratios compare neighbours in time. The CPU time of a task is that of all processes which took part,
-the task's own included: other load on the machine changes it least.
+the task's own included: other load on the machine changes it least. Its ratio is what the ratio of the rates would be
+if every core were busy all the time and nothing else ran.
 """
 
 import dataclasses
@@ -178,29 +179,35 @@ def outcome(contestant, parexec, tasks):
     share = contestant.share(tasks)
     rates = [share / seconds for seconds in contestant.seconds]
     ratios = [parexec.share(tasks) / mine / rate for mine, rate in zip(parexec.seconds, rates)]
+    cpu_ratios = [theirs[EVERYTHING] / mine[EVERYTHING] for mine, theirs in zip(parexec.cpu_usec, contestant.cpu_usec)]
     return {'name': contestant.name, 'tasks': share, 'tasks_per_second': statistics.median(rates),
             'least': min(rates), 'most': max(rates), 'cpu_usec_per_task': cpu_medians(contestant)[EVERYTHING],
-            'parexec_ratio': statistics.median(ratios)}
+            'parexec_ratio': statistics.median(ratios), 'parexec_cpu_ratio': statistics.median(cpu_ratios)}
+
+
+def ratio_texts(each):
+    if each['name'] == PAREXEC:
+        return ['', '']
+    return [f'{each["parexec_ratio"]:.2f} ×', f'{each["parexec_cpu_ratio"]:.2f} ×']
 
 
 def describe(result):
     rows = [[each['name'], str(each['tasks']), f'{each["tasks_per_second"]:.0f}', f'{each["least"]:.0f}', f'{each["most"]:.0f}',
-             f'{each["cpu_usec_per_task"]:.0f} µs',
-             '' if each['name'] == PAREXEC else f'{each["parexec_ratio"]:.2f} ×'] for each in result['contestants']]
+             f'{each["cpu_usec_per_task"]:.0f} µs', *ratio_texts(each)] for each in result['contestants']]
     cpu = ', '.join(f'{name} {usec:.0f} µs' for name, usec in result['cpu_usec_per_task'].items() if name != EVERYTHING)
     memory = {name: size / 2**20 for name, size in result['memory'].items()}
     lines = [
         f'{shlex.join(result["command"])}, {result["workers"]} workers, median of {result["rounds"]} rounds',
         '',
-        facts.table(['', 'tasks', 'tasks/s', 'least', 'most', 'CPU each', 'parexec is'], rows),
+        facts.table(['', 'tasks', 'tasks/s', 'least', 'most', 'CPU each', 'parexec is', 'by CPU'], rows),
         '',
         f'of it parexec\'s own, without the tasks\': {cpu}',
         f'parexecd: {memory["resident_bytes"]:.1f}M resident, at most {memory["resident_peak_bytes"]:.1f}M; '
         f'workers together {memory["workers_resident_bytes"]:.1f}M',
     ]
     if result['disturbance'] > DISTURBED:
-        lines.append(f'NOT RELIABLE: other programs took {result["disturbance"]:.0%} of the CPUs meanwhile; of these figures '
-                     'only "CPU each" means much')
+        lines.append(f'NOT RELIABLE: other programs took {result["disturbance"]:.0%} of the CPUs meanwhile: the rates say little, '
+                     '"CPU each" and its ratio "by CPU" more')
     if result['not_installed']:
         lines.append(f'not installed: {", ".join(result["not_installed"])} (tools/packages install bench)')
     return '\n'.join(lines)
