@@ -37,6 +37,7 @@ struct DaemonLink {
     bool orphaned;        /* the orphan time has passed */
     uint64_t group;       /* the latest */
     unsigned in_flight;   /* groups under way */
+    bool throttled;       /* results wait until a group is acknowledged, not for the runner's word */
     uint64_t retry_usec;  /* until the next try */
     uint64_t heartbeat_usec;
     sd_event_source *retry, *heartbeat, *orphan;
@@ -109,7 +110,7 @@ static void group_delivered(DaemonLink *link, uint64_t group)
     ResultQueue *results = runner_results(link->runner);
 
     result_queue_acknowledged(results, group);
-    if (result_queue_unsent_length(results) > 0)
+    if (link->throttled)
         daemon_link_flush(link);
     if (result_queue_length(results) == 0)
         link->events.delivered(link->events.userdata);
@@ -163,6 +164,7 @@ void daemon_link_flush(DaemonLink *link)
             return;
         }
     }
+    link->throttled = result_queue_unsent_length(runner_results(link->runner)) > 0;
 }
 
 /* ------------------------------------------------------------------ what need not arrive */
@@ -367,6 +369,7 @@ static int on_register_reply(sd_bus_message *reply, void *userdata, sd_bus_error
     link->retry_usec = RETRY_FIRST_USEC;
     (void) sd_event_source_set_enabled(link->orphan, SD_EVENT_OFF);
     start_timer(link->heartbeat, link->heartbeat_usec);
+    link->throttled = true; /* there may be more than Register could carry */
     group_delivered(link, delivery->group);
     return 0;
 }

@@ -110,7 +110,7 @@ static void leaf_open_memory(LeafCgroup *leaf)
     int directory = v2 ? leaf->unified : leaf->memory;
     const char *peak = v2 ? "memory.peak" : "memory.max_usage_in_bytes";
 
-    /* v1 and v2 since 6.12 can set the peak back; older ones let root open the file for writing all the same */
+    /* v1, and v2 since 6.12, can set the peak back; older ones let root open the file all the same */
     leaf->peak = leaf_open_file(directory, peak, O_RDWR);
     leaf->peak_resets = leaf->peak >= 0 && pwrite(leaf->peak, "0", 1, 0) == 1;
     if (leaf->peak < 0)

@@ -125,8 +125,8 @@ static void slot_note_holdup(const Slot *slot, uint32_t uid)
 {
     int64_t now = g_get_monotonic_time();
 
-    log_notice("Starting a program of user %" PRIu32 " took over %" PRIu64 " ms; for a minute its programs are "
-               "started in the slower way that holds nobody up.", uid, SPAWN_HOLDUP_USEC / USEC_PER_MSEC);
+    log_notice("Starting a program of user %" PRIu32 " took over %" PRIu64 " ms; for a minute its programs "
+               "are started in the slower way that holds nobody up.", uid, SPAWN_HOLDUP_USEC / USEC_PER_MSEC);
     g_hash_table_insert(slot->site->held_up, GUINT_TO_POINTER(uid), g_memdup2(&now, sizeof now));
 }
 
@@ -170,7 +170,8 @@ static int slot_spawn(Slot *slot)
         return -EPERM;
     envp = surroundings_environment(task->surroundings, &identity, &added);
     r = slot_spawn_once(slot, argv, envp);
-    if (slot->leaf && (r == -EBUSY || r == -ENODEV)) { /* an earlier task, as root, has spoilt the leaf */
+    /* an earlier task, as root, has spoilt the leaf, or somebody has removed it while it was empty */
+    if (slot->leaf && (r == -EBUSY || r == -ENODEV || r == -ENOENT)) {
         r = leaf_cgroup_replace(slot->leaf);
         if (r >= 0)
             r = slot_spawn_once(slot, argv, envp);
@@ -191,7 +192,7 @@ static int slot_prepare_leaf(Slot *slot)
     if (r != -EOPNOTSUPP)
         return r;
     if (!warned)
-        log_warning("Memory limits of single tasks are not enforced: no memory controller below this worker.");
+        log_warning("Memory limits of single tasks are not enforced: no memory controller for them here.");
     warned = true;
     return 0;
 }

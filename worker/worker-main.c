@@ -256,8 +256,8 @@ static void open_tree(WorkerProgram *program)
         log_warning("No memory controller for single tasks.");
 }
 
-/* Before anything else: who stops the scope sends SIGTERM to the tasks as well, and their deaths are not to be
- * reported as their own. */
+/* Before anything else: who stops the scope sends SIGTERM to the tasks as well, and their deaths are not to
+ * be reported as their own. */
 static int add_termination(WorkerProgram *program, int signal)
 {
     sd_event_source *source = NULL;

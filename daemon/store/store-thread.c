@@ -155,8 +155,8 @@ static void op_run_alone(Store *store, Op *op)
         op_refuse(store, op, r);
         return;
     }
-    answer(store, &op, 1);
     answer_counts(store);
+    answer(store, &op, 1);
 }
 
 /* ------------------------------------------------------------------ rounds */
@@ -181,8 +181,8 @@ static void run_all(Store *store, Op **ops, guint n)
             store->failing = 0;
         if (group_brings_results(ops + i, tried))
             store->synced_at = g_get_monotonic_time();
+        answer_counts(store); /* first: who has been answered finds the new counts */
         answer(store, ops + i, tried);
-        answer_counts(store);
     }
 }
 

@@ -28,7 +28,10 @@ static sd_bus_message *message_of(sd_bus *bus, Target target, const char *text, 
     sd_bus_message *m = NULL;
     g_autoptr(GVariant) arguments = parse(text, ap);
 
-    g_assert_cmpint(sd_bus_message_new_method_call(bus, &m, target.destination ? target.destination : "org.parexec", target.path, target.interface, target.member), >=, 0);
+    g_assert_cmpint(sd_bus_message_new_method_call(bus, &m,
+                                                   target.destination ? target.destination : "org.parexec",
+                                                   target.path, target.interface, target.member),
+                    >=, 0);
     g_assert_cmpint(message_append_arguments(m, arguments), >=, 0);
     return m;
 }
@@ -54,7 +57,8 @@ GVariant *bus_call(sd_bus *bus, Target target, const char *arguments, ...)
     g_autoptr(sd_bus_message) m = message_of(bus, target, arguments, ap);
     va_end(ap);
     if (sd_bus_call(bus, m, CALL_USEC, &error, &reply) < 0)
-        g_error("%s.%s on %s: %s: %s", target.interface, target.member, target.path, error.name, error.message);
+        g_error("%s.%s on %s: %s: %s", target.interface, target.member, target.path, error.name,
+                error.message);
     g_assert_cmpint(message_to_gvariant(reply, &body), >=, 0);
     return body;
 }
@@ -156,7 +160,9 @@ static uint64_t number_of(GVariant *value)
 
 GVariant *bus_property(sd_bus *bus, const char *path, const char *interface, const char *name)
 {
-    g_autoptr(GVariant) reply = bus_call(bus, (Target){ path, PROPERTIES, "Get" }, "('%s', '%s')", interface, name), value = NULL;
+    g_autoptr(GVariant) reply =
+        bus_call(bus, (Target){ path, PROPERTIES, "Get" }, "('%s', '%s')", interface, name),
+                        value = NULL;
 
     g_variant_get(reply, "(v)", &value);
     return g_steal_pointer(&value);
@@ -178,7 +184,8 @@ char *bus_property_string(sd_bus *bus, const char *path, const char *interface, 
 
 void manager_set(sd_bus *bus, const char *property, const char *value)
 {
-    g_variant_unref(bus_call(bus, (Target){ "/org/parexec", PROPERTIES, "Set" }, "('" MANAGER "', '%s', <%s>)", property, value));
+    g_variant_unref(bus_call(bus, (Target){ "/org/parexec", PROPERTIES, "Set" },
+                             "('" MANAGER "', '%s', <%s>)", property, value));
 }
 
 uint64_t manager_number(sd_bus *bus, const char *property)
@@ -245,12 +252,14 @@ char *dict_shape(GVariant *dict)
 
 static Target polkit_target(const char *member)
 {
-    return (Target){ "/org/freedesktop/PolicyKit1/Authority", "org.parexec.Test.Polkit1", member, "org.freedesktop.PolicyKit1" };
+    return (Target){ "/org/freedesktop/PolicyKit1/Authority", "org.parexec.Test.Polkit1", member,
+                     "org.freedesktop.PolicyKit1" };
 }
 
 static Target systemd_target(const char *member)
 {
-    return (Target){ "/org/freedesktop/systemd1", "org.parexec.Test.Systemd1", member, "org.freedesktop.systemd1" };
+    return (Target){ "/org/freedesktop/systemd1", "org.parexec.Test.Systemd1", member,
+                     "org.freedesktop.systemd1" };
 }
 
 void polkit_answer(Harness *harness, const char *action, const char *answer)
@@ -314,7 +323,8 @@ char *worker_path(const char *id)
 
 GVariant *worker_status(sd_bus *bus, const char *id)
 {
-    g_autoptr(GVariant) reply = manager_call(bus, "Status", NULL), status = g_variant_get_child_value(reply, 0);
+    g_autoptr(GVariant) reply = manager_call(bus, "Status", NULL),
+                        status = g_variant_get_child_value(reply, 0);
     g_autoptr(GVariant) workers = dict_get(status, "workers");
 
     for (gsize i = 0; i < g_variant_n_children(workers); i++) {
@@ -377,7 +387,8 @@ char *task_path(uint64_t id)
 
 GVariant *task_row(sd_bus *bus, uint64_t id)
 {
-    g_autoptr(GVariant) reply = manager_call(bus, "ListTasks", "({'ids': <[uint64 %" G_GUINT64_FORMAT "]>},)", id);
+    g_autoptr(GVariant) reply =
+        manager_call(bus, "ListTasks", "({'ids': <[uint64 %" G_GUINT64_FORMAT "]>},)", id);
     g_autoptr(GVariant) rows = g_variant_get_child_value(reply, 0);
 
     g_assert_cmpuint(g_variant_n_children(rows), ==, 1);
@@ -413,7 +424,8 @@ char *task_output(sd_bus *bus, uint64_t id, const char *stream)
     char buffer[4096];
     int fd;
 
-    if (sd_bus_call_method(bus, "org.parexec", "/org/parexec", MANAGER, "OpenOutput", &error, &reply, "tsa{sv}", id, stream, 0) < 0)
+    if (sd_bus_call_method(bus, "org.parexec", "/org/parexec", MANAGER, "OpenOutput", &error, &reply,
+                           "tsa{sv}", id, stream, 0) < 0)
         g_error("OpenOutput: %s: %s", error.name, error.message);
     g_assert_cmpint(sd_bus_message_read(reply, "h", &fd), >=, 0);
     for (ssize_t n; (n = read(fd, buffer, sizeof buffer)) > 0;)
@@ -423,7 +435,8 @@ char *task_output(sd_bus *bus, uint64_t id, const char *stream)
 
 uint64_t queue_count(sd_bus *bus, const char *state)
 {
-    g_autoptr(GVariant) reply = manager_call(bus, "Status", NULL), status = g_variant_get_child_value(reply, 0);
+    g_autoptr(GVariant) reply = manager_call(bus, "Status", NULL),
+                        status = g_variant_get_child_value(reply, 0);
     g_autoptr(GVariant) queue = dict_get(status, "queue");
 
     return dict_number(queue, state);

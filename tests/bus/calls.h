@@ -25,7 +25,8 @@ sd_bus_message *bus_message(sd_bus *bus, Target target, const char *arguments, .
 
 /* The same of /org/parexec and its interface. */
 #define manager_call(bus, member, ...) bus_call(bus, (Target){ "/org/parexec", MANAGER, member }, __VA_ARGS__)
-#define manager_refusal(bus, error, member, ...) bus_refusal(bus, error, (Target){ "/org/parexec", MANAGER, member }, __VA_ARGS__)
+#define manager_refusal(bus, error, member, ...)                                                             \
+    bus_refusal(bus, error, (Target){ "/org/parexec", MANAGER, member }, __VA_ARGS__)
 /* For those who do not look at the answer or the sentence. */
 #define manager_do(bus, ...) g_variant_unref(manager_call(bus, __VA_ARGS__))
 #define manager_refuses(bus, ...) g_free(manager_refusal(bus, __VA_ARGS__))
@@ -33,18 +34,20 @@ sd_bus_message *bus_message(sd_bus *bus, Target target, const char *arguments, .
 /* A call under way. */
 typedef struct Pending {
     bool done;
-    char *error;     /* its name; NULL: none */
+    char *error; /* its name; NULL: none */
     char *sentence;
     GVariant *reply;
 } Pending;
 Pending *bus_call_later(sd_bus *bus, Target target, const char *arguments, ...) _printf_(3, 4);
-#define manager_call_later(bus, member, ...) bus_call_later(bus, (Target){ "/org/parexec", MANAGER, member }, __VA_ARGS__)
+#define manager_call_later(bus, member, ...)                                                                 \
+    bus_call_later(bus, (Target){ "/org/parexec", MANAGER, member }, __VA_ARGS__)
 void pending_free(Pending *pending);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Pending, pending_free)
 
 /* ---- properties */
 GVariant *bus_property(sd_bus *bus, const char *path, const char *interface, const char *name);
-uint64_t bus_property_number(sd_bus *bus, const char *path, const char *interface, const char *name); /* of any integer type */
+uint64_t bus_property_number(sd_bus *bus, const char *path, const char *interface,
+                             const char *name); /* of any integer type */
 char *bus_property_string(sd_bus *bus, const char *path, const char *interface, const char *name);
 void manager_set(sd_bus *bus, const char *property, const char *value);
 uint64_t manager_number(sd_bus *bus, const char *property);
@@ -58,19 +61,21 @@ char *dict_shape(GVariant *dict);
 
 /* ---- the fakes */
 void polkit_answer(Harness *harness, const char *action, const char *answer); /* as fake-polkit.c tells */
-GVariant *polkit_checks(Harness *harness);                                    /* a(ssu): action, subject, flags */
-void systemd_behave(Harness *harness, const char *behaviour);                 /* as fake-systemd.c tells */
+GVariant *polkit_checks(Harness *harness);                    /* a(ssu): action, subject, flags */
+void systemd_behave(Harness *harness, const char *behaviour); /* as fake-systemd.c tells */
 void systemd_end_jobs(Harness *harness, const char *result);
 bool systemd_was_asked(Harness *harness, const char *call);
 GVariant *systemd_properties(Harness *harness);
 
 /* ---- tasks and workers */
-char *worker_add(sd_bus *bus, const char *options, ...) _printf_(2, 3); /* its id; options: the inside of the braces, or NULL */
+char *worker_add(sd_bus *bus, const char *options, ...)
+    _printf_(2, 3); /* its id; options: the inside of the braces, or NULL */
 char *worker_path(const char *id);
 GVariant *worker_status(sd_bus *bus, const char *id); /* its dictionary in Status; NULL: not there */
 bool worker_is(sd_bus *bus, const char *id, const char *state); /* "": it is not there */
 
-uint64_t task_submit(sd_bus *bus, const char *task, ...) _printf_(2, 3); /* the inside of one task's braces; its id */
+uint64_t task_submit(sd_bus *bus, const char *task, ...)
+    _printf_(2, 3); /* the inside of one task's braces; its id */
 uint64_t task_submit_shell(sd_bus *bus, const char *script, ...) _printf_(2, 3);
 char *task_path(uint64_t id);
 GVariant *task_row(sd_bus *bus, uint64_t id);

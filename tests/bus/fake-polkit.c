@@ -38,7 +38,8 @@ static int answer_check(sd_bus_message *m, const char *answer)
     if (g_strcmp0(answer, "challenge") == 0)
         return reply(m, false, true);
     if (g_strcmp0(answer, "error") == 0)
-        return sd_bus_reply_method_errorf(m, "org.freedesktop.PolicyKit1.Error.Failed", "The authority is out to lunch.");
+        return sd_bus_reply_method_errorf(m, "org.freedesktop.PolicyKit1.Error.Failed",
+                                          "The authority is out to lunch.");
     if (g_strcmp0(answer, "slow") == 0)
         fake_service_later(SLOW_MSEC, reply_slowly, sd_bus_message_ref(m));
     else if (g_strcmp0(answer, "never") == 0)
@@ -101,7 +102,8 @@ static int method_get_checks(sd_bus_message *m, void *userdata, sd_bus_error *er
 
 static const sd_bus_vtable authority_vtable[] = {
     SD_BUS_VTABLE_START(0),
-    SD_BUS_METHOD("CheckAuthorization", "(sa{sv})sa{ss}us", "(bba{ss})", method_check, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("CheckAuthorization", "(sa{sv})sa{ss}us", "(bba{ss})", method_check,
+                  SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_VTABLE_END,
 };
 

@@ -30,7 +30,9 @@ void fake_service_later(uint64_t msec, void (*function)(void *userdata), void *u
     Later *later = g_new(Later, 1);
 
     *later = (Later){ function, userdata };
-    g_assert_cmpint(sd_event_add_time_relative(service_event, NULL, CLOCK_MONOTONIC, msec * USEC_PER_MSEC, 1, on_later, later), >=, 0);
+    g_assert_cmpint(sd_event_add_time_relative(service_event, NULL, CLOCK_MONOTONIC, msec * USEC_PER_MSEC, 1,
+                                               on_later, later),
+                    >=, 0);
 }
 
 int fake_service_run(const char *name, const FakeObject *objects, void *userdata)
@@ -40,7 +42,8 @@ int fake_service_run(const char *name, const FakeObject *objects, void *userdata
     if (r >= 0)
         r = sd_bus_open_system(&service_bus);
     for (; r >= 0 && objects->path; objects++)
-        r = sd_bus_add_object_vtable(service_bus, NULL, objects->path, objects->interface, objects->vtable, userdata);
+        r = sd_bus_add_object_vtable(service_bus, NULL, objects->path, objects->interface, objects->vtable,
+                                     userdata);
     if (r >= 0)
         r = sd_bus_request_name(service_bus, name, 0);
     if (r >= 0)

@@ -29,7 +29,7 @@ typedef struct Systemd {
 typedef struct Job {
     Systemd *systemd;
     char *path, *unit;
-    char *result;            /* with which it ends by itself */
+    char *result;               /* with which it ends by itself */
     sd_bus_message *unanswered; /* the start; NULL: answered */
 } Job;
 
@@ -53,7 +53,9 @@ static void job_end(Job *job, const char *result)
 {
     if (job->unanswered)
         (void) sd_bus_reply_method_return(job->unanswered, "o", job->path);
-    g_assert_cmpint(sd_bus_emit_signal(fake_service_bus(), PATH, MANAGER, "JobRemoved", "uoss", 1, job->path, job->unit, result), >=, 0);
+    g_assert_cmpint(sd_bus_emit_signal(fake_service_bus(), PATH, MANAGER, "JobRemoved", "uoss", 1, job->path,
+                                       job->unit, result),
+                    >=, 0);
     g_ptr_array_remove(job->systemd->jobs, job);
 }
 
@@ -91,7 +93,8 @@ static int start(Systemd *systemd, sd_bus_message *m, const char *unit)
         return 1;
     }
     if (strcmp(systemd->behaviour, "never") != 0) {
-        job->result = g_strdup(strcmp(systemd->behaviour, "no-oom-policy") == 0 ? "failed" : systemd->behaviour);
+        job->result =
+            g_strdup(strcmp(systemd->behaviour, "no-oom-policy") == 0 ? "failed" : systemd->behaviour);
         fake_service_later(20, end_by_itself, job);
     }
     return sd_bus_reply_method_return(m, "o", job->path);
@@ -112,11 +115,13 @@ static int method_start(sd_bus_message *m, void *userdata, sd_bus_error *error)
     if (strcmp(mode, "fail") != 0)
         return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Mode %s.", mode);
     if (strcmp(systemd->behaviour, "exists") == 0)
-        return sd_bus_error_setf(error, NAME ".UnitExists", "Unit %s was already loaded or has a fragment file.", unit);
+        return sd_bus_error_setf(error, NAME ".UnitExists",
+                                 "Unit %s was already loaded or has a fragment file.", unit);
     if (strcmp(systemd->behaviour, "refuse") == 0)
         return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED, "Nobody may start %s today", unit);
     if (strcmp(systemd->behaviour, "no-oom-policy") == 0 && says_oom_policy(systemd->properties))
-        return sd_bus_error_set(error, SD_BUS_ERROR_PROPERTY_READ_ONLY, "Cannot set property OOMPolicy, or unknown property.");
+        return sd_bus_error_set(error, SD_BUS_ERROR_PROPERTY_READ_ONLY,
+                                "Cannot set property OOMPolicy, or unknown property.");
     return start(systemd, m, unit);
 }
 
@@ -124,10 +129,12 @@ static int method_note(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
     const char *unit = "";
 
-    if (sd_bus_message_has_signature(m, "ss") || sd_bus_message_has_signature(m, "s") || sd_bus_message_has_signature(m, "ssi"))
+    if (sd_bus_message_has_signature(m, "ss") || sd_bus_message_has_signature(m, "s") ||
+        sd_bus_message_has_signature(m, "ssi"))
         (void) sd_bus_message_read_basic(m, 's', &unit);
     note(userdata, sd_bus_message_get_member(m), unit);
-    return sd_bus_reply_method_return(m, strcmp(sd_bus_message_get_member(m), "StopUnit") == 0 ? "o" : NULL, PATH "/job/1000");
+    return sd_bus_reply_method_return(m, strcmp(sd_bus_message_get_member(m), "StopUnit") == 0 ? "o" : NULL,
+                                      PATH "/job/1000");
 }
 
 static const sd_bus_vtable manager_vtable[] = {
@@ -211,7 +218,9 @@ int main(void)
         .calls = g_ptr_array_new_with_free_func(g_free),
         .jobs = g_ptr_array_new_with_free_func(job_free),
     };
-    const FakeObject objects[] = { { PATH, MANAGER, manager_vtable }, { PATH, "org.parexec.Test.Systemd1", test_vtable }, { 0 } };
+    const FakeObject objects[] = { { PATH, MANAGER, manager_vtable },
+                                   { PATH, "org.parexec.Test.Systemd1", test_vtable },
+                                   { 0 } };
 
     return fake_service_run(NAME, objects, &systemd);
 }

@@ -60,7 +60,8 @@ static bool take_status(pid_t pid, int *ret)
     reap();
     if (!g_hash_table_steal_extended(ended, GINT_TO_POINTER(pid), NULL, &status))
         return false;
-    *ret = WIFEXITED(GPOINTER_TO_INT(status)) ? WEXITSTATUS(GPOINTER_TO_INT(status)) : 128 + WTERMSIG(GPOINTER_TO_INT(status));
+    *ret = WIFEXITED(GPOINTER_TO_INT(status)) ? WEXITSTATUS(GPOINTER_TO_INT(status))
+                                              : 128 + WTERMSIG(GPOINTER_TO_INT(status));
     return true;
 }
 
@@ -85,7 +86,8 @@ static pid_t spawn(Harness *harness, const char *const *argv, char **environment
 
     (void) posix_spawn_file_actions_init(&actions);
     (void) posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    (void) posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, path, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    (void) posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, path, O_WRONLY | O_CREAT | O_APPEND,
+                                            0644);
     (void) posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
     int r = posix_spawnp(&pid, argv[0], &actions, NULL, (char **) argv, environment);
     (void) posix_spawn_file_actions_destroy(&actions);
@@ -222,8 +224,9 @@ static bool has_owner(Harness *harness, const char *name)
     g_autoptr(sd_bus_message) reply = NULL;
     int owned = 0;
 
-    g_assert_cmpint(sd_bus_call_method(harness->bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
-                                       "NameHasOwner", NULL, &reply, "s", name), >=, 0);
+    g_assert_cmpint(sd_bus_call_method(harness->bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                       "org.freedesktop.DBus", "NameHasOwner", NULL, &reply, "s", name),
+                    >=, 0);
     g_assert_cmpint(sd_bus_message_read(reply, "b", &owned), >=, 0);
     return owned;
 }
@@ -252,7 +255,8 @@ void harness_write_config(Harness *harness, const char *config)
 static char **daemon_environment(Harness *harness, const char *directory)
 {
     char **environment = bus_environment(harness);
-    g_autofree char *state = g_build_filename(directory, "state", NULL), *run = g_build_filename(directory, "run", NULL);
+    g_autofree char *state = g_build_filename(directory, "state", NULL),
+                    *run = g_build_filename(directory, "run", NULL);
     g_autofree char *config = g_build_filename(directory, "config", NULL);
     const HarnessOptions *options = harness->options;
 
@@ -266,7 +270,8 @@ static char **daemon_environment(Harness *harness, const char *directory)
     return g_environ_setenv(environment, "PAREXEC_SYSTEMD", options->systemd ? "1" : "0", TRUE);
 }
 
-pid_t harness_spawn_daemon(Harness *harness, const char *directory, const char *const *variables, const char *log)
+pid_t harness_spawn_daemon(Harness *harness, const char *directory, const char *const *variables,
+                           const char *log)
 {
     const char *argv[] = { HARNESS_DAEMON, harness->options->system ? "--system" : "--user", NULL };
     g_auto(GStrv) environment = daemon_environment(harness, directory);

@@ -36,7 +36,9 @@ Recorder *recorder_new(sd_bus *bus)
     Recorder *recorder = g_new0(Recorder, 1);
 
     recorder->signals = g_ptr_array_new_with_free_func(recorded_free);
-    g_assert_cmpint(sd_bus_add_match(bus, &recorder->slot, "type='signal',sender='org.parexec'", on_signal, recorder), >=, 0);
+    g_assert_cmpint(
+        sd_bus_add_match(bus, &recorder->slot, "type='signal',sender='org.parexec'", on_signal, recorder), >=,
+        0);
     return recorder;
 }
 

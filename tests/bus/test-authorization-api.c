@@ -53,7 +53,8 @@ static void refused_by(Harness *h, const char *answer, const char *in_sentence)
         polkit_answer(h, actions[i], answer);
     for (size_t i = 0; i < G_N_ELEMENTS(guarded); i++) {
         gsize before = n_checks(h);
-        g_autofree char *sentence = bus_refusal(stranger, ERROR("NotAuthorized"), guarded[i].target, guarded[i].arguments, NULL);
+        g_autofree char *sentence =
+            bus_refusal(stranger, ERROR("NotAuthorized"), guarded[i].target, guarded[i].arguments, NULL);
         g_assert_nonnull(strstr(sentence, guarded[i].action));
         g_assert_nonnull(strstr(sentence, in_sentence));
         g_assert_cmpuint(n_checks(h), ==, before + 1); /* asked once, however often the handler ran */
@@ -88,17 +89,20 @@ static void test_absent(Harness *h)
 
     for (size_t i = 0; i < G_N_ELEMENTS(guarded); i++)
         if (strcmp(guarded[i].target.interface, WORKER) != 0)
-            g_free(bus_refusal(stranger, ERROR("NotAuthorized"), guarded[i].target, guarded[i].arguments, NULL));
+            g_free(
+                bus_refusal(stranger, ERROR("NotAuthorized"), guarded[i].target, guarded[i].arguments, NULL));
     manager_do(stranger, "Status", NULL);
 }
 
 static bool is_answered_well(sd_bus *bus, size_t i)
 {
-    g_autoptr(sd_bus_message) m = bus_message(bus, guarded[i].target, guarded[i].arguments, NULL), reply = NULL;
+    g_autoptr(sd_bus_message) m = bus_message(bus, guarded[i].target, guarded[i].arguments, NULL),
+                              reply = NULL;
     g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
     int r = sd_bus_call(bus, m, 10 * USEC_PER_SEC, &error, &reply);
 
-    return r >= 0 || sd_bus_error_has_name(&error, ERROR("InvalidState")) || sd_bus_error_has_name(&error, ERROR("NoSuchWorker")) ||
+    return r >= 0 || sd_bus_error_has_name(&error, ERROR("InvalidState")) ||
+           sd_bus_error_has_name(&error, ERROR("NoSuchWorker")) ||
            sd_bus_error_has_name(&error, "org.freedesktop.DBus.Error.UnknownObject");
 }
 
@@ -116,7 +120,8 @@ static void allowed_by(Harness *h, const char *answer)
             g_error("%s was refused though polkit said %s", guarded[i].target.member, answer);
         polkit_answer(h, guarded[i].action, "no");
         g_autoptr(GVariant) checks = polkit_checks(h);
-        g_assert_cmpuint(g_variant_n_children(checks), <=, before + 1); /* of an object that is gone it is not asked */
+        g_assert_cmpuint(g_variant_n_children(checks), <=,
+                         before + 1); /* of an object that is gone it is not asked */
         g_variant_get_child(checks, g_variant_n_children(checks) - 1, "(&s&su)", &action, &subject, &flags);
         g_assert_cmpstr(subject, ==, unique);
         g_assert_cmpuint(flags, ==, 0); /* nobody said that a person may be asked */
@@ -207,7 +212,8 @@ static void test_free(Harness *h)
     manager_do(stranger, "Subscribe", NULL);
     manager_do(stranger, "Unsubscribe", NULL);
     manager_do(stranger, "Cancel", "({'ids': <[uint64 %" G_GUINT64_FORMAT "]>},)", task); /* one's own */
-    manager_refuses(stranger, ERROR("NoOutput"), "OpenOutput", "(uint64 %" G_GUINT64_FORMAT ", 'stdout', @a{sv} {})", task);
+    manager_refuses(stranger, ERROR("NoOutput"), "OpenOutput",
+                    "(uint64 %" G_GUINT64_FORMAT ", 'stdout', @a{sv} {})", task);
     manager_number(stranger, "QueueLength");
     g_assert_cmpuint(n_checks(h), ==, before);
 }
@@ -230,7 +236,8 @@ static void test_privacy(Harness *h)
 {
     sd_bus *stranger = harness_connect_stranger(h);
     g_autofree char *id = worker_add(h->bus, NULL);
-    uint64_t task = task_submit(h->bus, "'argv': <[b'echo', b'secret']>, 'env': <[b'PASSWORD=x']>, 'cwd': <b'/etc'>");
+    uint64_t task =
+        task_submit(h->bus, "'argv': <[b'echo', b'secret']>, 'env': <[b'PASSWORD=x']>, 'cwd': <b'/etc'>");
     g_autofree char *path = task_path(task);
 
     task_wait(h, task, "succeeded");
@@ -240,12 +247,14 @@ static void test_privacy(Harness *h)
     g_assert_cmpstr(dict_string(others, "state"), ==, "succeeded");
     static const char *const private[] = { "Argv", "Environment", "WorkingDirectory" };
     for (size_t i = 0; i < G_N_ELEMENTS(private); i++) {
-        g_autoptr(GVariant) mine = bus_property(h->bus, path, TASK, private[i]), theirs = bus_property(stranger, path, TASK, private[i]);
+        g_autoptr(GVariant) mine = bus_property(h->bus, path, TASK, private[i]),
+                            theirs = bus_property(stranger, path, TASK, private[i]);
         g_assert_cmpuint(g_variant_n_children(mine), >, 0);
         g_assert_cmpuint(g_variant_n_children(theirs), ==, 0);
     }
     const char *arguments = "(uint64 %" G_GUINT64_FORMAT ", 'stdout', @a{sv} {})";
-    g_autofree char *sentence = manager_refusal(stranger, ERROR("NotAuthorized"), "OpenOutput", arguments, task);
+    g_autofree char *sentence =
+        manager_refusal(stranger, ERROR("NotAuthorized"), "OpenOutput", arguments, task);
     g_assert_nonnull(strstr(sentence, MANAGE_TASKS));
     polkit_answer(h, MANAGE_TASKS, "yes");
     g_autofree char *output = task_output(stranger, task, "stdout");
@@ -263,7 +272,8 @@ static void test_cancel_foreign(Harness *h)
     manager_refuses(stranger, ERROR("NotAuthorized"), "Cancel", "({'name': <'x'>},)");
     g_free(bus_refusal(stranger, ERROR("NotAuthorized"), (Target){ path, TASK, "Cancel" }, NULL));
     g_assert_true(task_is(h->bus, own, "queued")); /* all or nothing */
-    g_autoptr(GVariant) mine = manager_call(stranger, "Cancel", "({'name': <'x'>, 'owner': <uint32 65534>},)");
+    g_autoptr(GVariant) mine =
+        manager_call(stranger, "Cancel", "({'name': <'x'>, 'owner': <uint32 65534>},)");
     g_assert_true(task_is(h->bus, own, "cancelled") && task_is(h->bus, roots, "queued"));
     g_autofree char *count = g_variant_print(mine, TRUE);
     g_assert_cmpstr(count, ==, "(uint32 1,)");
@@ -281,7 +291,8 @@ static void test_runs_as(Harness *h)
     polkit_answer(h, SUBMIT, "yes");
     uint64_t task = task_submit_shell(stranger, "id -u; id -g; cat /etc/shadow");
     task_wait(h, task, "failed");
-    g_autofree char *output = task_output(stranger, task, "stdout"), *errors = task_output(stranger, task, "stderr");
+    g_autofree char *output = task_output(stranger, task, "stdout"),
+                    *errors = task_output(stranger, task, "stderr");
     g_assert_cmpstr(output, ==, "65534\n65534\n");
     g_assert_nonnull(strstr(errors, "denied"));
 }
@@ -294,14 +305,16 @@ static void test_user_mode(Harness *h)
 
     for (size_t i = 0; i < G_N_ELEMENTS(guarded); i++)
         if (strcmp(guarded[i].target.interface, WORKER) != 0)
-            g_free(bus_refusal(stranger, ERROR("NotAuthorized"), guarded[i].target, guarded[i].arguments, NULL));
+            g_free(
+                bus_refusal(stranger, ERROR("NotAuthorized"), guarded[i].target, guarded[i].arguments, NULL));
     manager_do(stranger, "Status", NULL);
 }
 
 static void add(void)
 {
     static const HarnessOptions polkit = { .system = true, .polkit = true }, absent = { .system = true };
-    static const HarnessOptions two_users = { .system = true, .polkit = true, .needs_root = true }, user = { .needs_root = true };
+    static const HarnessOptions two_users = { .system = true, .polkit = true, .needs_root = true },
+                                user = { .needs_root = true };
 
     harness_add("/authorization/no", &polkit, test_no);
     harness_add("/authorization/challenge", &polkit, test_challenge);

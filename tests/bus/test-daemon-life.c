@@ -98,7 +98,8 @@ static void test_second_same_bus(Harness *h)
 {
     g_autofree char *directory = make_directory(h, "second"), *id = worker_add(h->bus, NULL);
 
-    expect_failure(h, harness_spawn_daemon(h, directory, NULL, "second.log"), "second.log", "another process has it");
+    expect_failure(h, harness_spawn_daemon(h, directory, NULL, "second.log"), "second.log",
+                   "another process has it");
     task_wait(h, task_submit_shell(h->bus, "exit 0"), "succeeded");
 }
 
@@ -120,7 +121,8 @@ static void test_newer_database(Harness *h)
     g_assert_cmpint(harness_stop_daemon(h), ==, 0);
     run_sql(h, "PRAGMA user_version = 1000");
     g_autofree char *before = harness_read(h, "state/parexec.db");
-    expect_failure(h, harness_spawn_daemon(h, h->directory, NULL, "newer.log"), "newer.log", "The database is of version 1000");
+    expect_failure(h, harness_spawn_daemon(h, h->directory, NULL, "newer.log"), "newer.log",
+                   "The database is of version 1000");
     run_sql(h, "PRAGMA user_version = 1"); /* and nothing was changed */
     harness_start_daemon(h);
     g_assert_cmpuint(manager_number(h->bus, "QueueLength"), ==, 1);
@@ -130,8 +132,10 @@ static void test_foreign_database(Harness *h)
 {
     g_autofree char *path = harness_path(h, "state/parexec.db");
 
-    g_assert_true(g_file_set_contents(path, "These are the notes of somebody who likes this name for a file, too.\n", -1, NULL));
-    expect_failure(h, harness_spawn_daemon(h, h->directory, NULL, "foreign.log"), "foreign.log", "parexec.db");
+    g_assert_true(g_file_set_contents(
+        path, "These are the notes of somebody who likes this name for a file, too.\n", -1, NULL));
+    expect_failure(h, harness_spawn_daemon(h, h->directory, NULL, "foreign.log"), "foreign.log",
+                   "parexec.db");
     g_autofree char *text = harness_read(h, "state/parexec.db");
     g_assert_true(g_str_has_prefix(text, "These are the notes"));
 }
@@ -164,19 +168,22 @@ static void test_no_bus(Harness *h)
 {
     static const char *const nowhere[] = { "DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus", NULL };
 
-    expect_failure(h, harness_spawn_daemon(h, h->directory, nowhere, "no-bus.log"), "no-bus.log", "Cannot connect to the session bus");
+    expect_failure(h, harness_spawn_daemon(h, h->directory, nowhere, "no-bus.log"), "no-bus.log",
+                   "Cannot connect to the session bus");
 }
 
 static void test_no_directory(Harness *h)
 {
     static const char *const nowhere[] = { "STATE_DIRECTORY", "/proc/nonexistent", NULL };
 
-    expect_failure(h, harness_spawn_daemon(h, h->directory, nowhere, "no-directory.log"), "no-directory.log", "Cannot make the directory");
+    expect_failure(h, harness_spawn_daemon(h, h->directory, nowhere, "no-directory.log"), "no-directory.log",
+                   "Cannot make the directory");
 }
 
 static void add(void)
 {
-    static const HarnessOptions silent = { .worker_program = TOP "/tests/bus/silent-worker" }, none = { .no_daemon = true };
+    static const HarnessOptions silent = { .worker_program = TOP "/tests/bus/silent-worker" },
+                                none = { .no_daemon = true };
 
     harness_add("/daemon/terminate", NULL, test_terminate);
     harness_add("/daemon/terminate-starting", &silent, test_terminate_starting);

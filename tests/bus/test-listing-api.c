@@ -43,7 +43,9 @@ static uint64_t cancel(sd_bus *bus, const char *filter)
 /* Tasks 1 to 8: batch 1 is 1 to 5 (an array), then three of one each, the last of which has ended. */
 static void fill(Harness *h)
 {
-    manager_do(h->bus, "Submit", "([{" SLEEPER ", 'array': <(uint64 0, uint64 4)>, 'name': <'many'>, 'tags': <['a', 'b']>}], @a{sv} {})");
+    manager_do(h->bus, "Submit",
+               "([{" SLEEPER
+               ", 'array': <(uint64 0, uint64 4)>, 'name': <'many'>, 'tags': <['a', 'b']>}], @a{sv} {})");
     g_assert_cmpuint(task_submit(h->bus, SLEEPER ", 'name': <'one'>, 'tags': <['b']>"), ==, 6);
     g_assert_cmpuint(task_submit(h->bus, SLEEPER ", 'name': <'two'>"), ==, 7);
     g_assert_cmpuint(task_submit(h->bus, SLEEPER ", 'name': <'two'>, 'tags': <['ab']>"), ==, 8);
@@ -87,7 +89,8 @@ static void walk(Harness *h, const char *filter, unsigned limit, const char *wan
     unsigned pages = 0;
 
     do {
-        g_autofree char *text = g_strdup_printf("%s, 'limit': <uint32 %u>, 'cursor': <uint64 %" G_GUINT64_FORMAT ">", filter, limit, cursor);
+        g_autofree char *text = g_strdup_printf(
+            "%s, 'limit': <uint32 %u>, 'cursor': <uint64 %" G_GUINT64_FORMAT ">", filter, limit, cursor);
         g_autofree char *ids = page(h->bus, text, &cursor);
         if (*ids) /* what is behind the cursor need not match */
             g_string_append_printf(all, "%s%s", all->len > 0 ? " " : "", ids);
@@ -119,7 +122,8 @@ static void test_long_list(Harness *h)
     g_assert_cmpuint(cursor, ==, 1000);
     harness_restart_daemon(h);
     for (cursor = 0; pages == 0 || cursor != 0; pages++) {
-        g_autofree char *filter = g_strdup_printf("'cursor': <uint64 %" G_GUINT64_FORMAT ">", cursor), *ids = page(h->bus, filter, &cursor);
+        g_autofree char *filter = g_strdup_printf("'cursor': <uint64 %" G_GUINT64_FORMAT ">", cursor),
+                        *ids = page(h->bus, filter, &cursor);
         g_auto(GStrv) list = g_strsplit(ids, " ", -1);
         for (char **id = list; *id; id++)
             g_assert_cmpuint(g_ascii_strtoull(*id, NULL, 10), ==, ++seen);
@@ -133,11 +137,16 @@ static void test_bad_filters(Harness *h)
     static const struct {
         const char *error, *filter;
     } cases[] = {
-        { ERROR("UnknownOption"), "'colour': <'red'>" },        { ERROR("InvalidArgument"), "'ids': <[1, 2]>" },
-        { ERROR("InvalidArgument"), "'ids': <uint64 1>" },      { ERROR("InvalidArgument"), "'batch': <1>" },
-        { ERROR("InvalidArgument"), "'states': <['sleepy']>" }, { ERROR("InvalidArgument"), "'states': <'queued'>" },
-        { ERROR("InvalidArgument"), "'states': <['']>" },       { ERROR("InvalidArgument"), "'name': <b'x'>" },
-        { ERROR("InvalidArgument"), "'owner': <'root'>" },      { ERROR("InvalidArgument"), "'tag': <1>" },
+        { ERROR("UnknownOption"), "'colour': <'red'>" },
+        { ERROR("InvalidArgument"), "'ids': <[1, 2]>" },
+        { ERROR("InvalidArgument"), "'ids': <uint64 1>" },
+        { ERROR("InvalidArgument"), "'batch': <1>" },
+        { ERROR("InvalidArgument"), "'states': <['sleepy']>" },
+        { ERROR("InvalidArgument"), "'states': <'queued'>" },
+        { ERROR("InvalidArgument"), "'states': <['']>" },
+        { ERROR("InvalidArgument"), "'name': <b'x'>" },
+        { ERROR("InvalidArgument"), "'owner': <'root'>" },
+        { ERROR("InvalidArgument"), "'tag': <1>" },
         { ERROR("InvalidArgument"), "'batch': <uint64 0>" },
     };
 
@@ -149,7 +158,8 @@ static void test_bad_filters(Harness *h)
     manager_refuses(h->bus, ERROR("InvalidArgument"), "ListTasks", "({'limit': <uint32 0>},)");
     manager_refuses(h->bus, ERROR("InvalidArgument"), "ListTasks", "({'limit': <uint32 1001>},)");
     manager_refuses(h->bus, ERROR("InvalidArgument"), "ListTasks", "({'reverse': <1>},)");
-    manager_refuses(h->bus, ERROR("UnknownOption"), "Cancel", "({'limit': <uint32 1>},)"); /* that is of listing alone */
+    manager_refuses(h->bus, ERROR("UnknownOption"), "Cancel",
+                    "({'limit': <uint32 1>},)"); /* that is of listing alone */
     g_assert_cmpuint(queue_count(h->bus, "queued"), ==, 7);
 }
 
@@ -164,16 +174,20 @@ static void expect_shape(GVariant *row, const char *wanted)
 
 static void test_rows(Harness *h)
 {
-    uint64_t task = task_submit(h->bus, "'argv': <[b'sh', b'-c', b'exit 7']>, 'name': <'n'>, 'tags': <['x', 'y']>, 'priority': <-2>");
+    uint64_t task = task_submit(
+        h->bus, "'argv': <[b'sh', b'-c', b'exit 7']>, 'name': <'n'>, 'tags': <['x', 'y']>, 'priority': <-2>");
     g_autoptr(GVariant) queued = task_row(h->bus, task);
 
-    expect_shape(queued, "argv:aay batch:t cwd:ay id:t name:s owner:u priority:i state:s submitted:t tags:as");
+    expect_shape(queued,
+                 "argv:aay batch:t cwd:ay id:t name:s owner:u priority:i state:s submitted:t tags:as");
     g_assert_cmpuint(dict_number(queued, "owner"), ==, geteuid());
     g_autofree char *id = worker_add(h->bus, NULL);
     task_wait(h, task, "failed");
     g_autoptr(GVariant) ended = task_row(h->bus, task);
-    expect_shape(ended, "argv:aay attempt:u batch:t cpu-usage-nsec:t cwd:ay exit-status:i finished:t id:t memory-peak:t name:s outcome:s "
-                        "owner:u priority:i started:t state:s submitted:t tags:as worker:s");
+    expect_shape(
+        ended,
+        "argv:aay attempt:u batch:t cpu-usage-nsec:t cwd:ay exit-status:i finished:t id:t memory-peak:t name:s outcome:s "
+        "owner:u priority:i started:t state:s submitted:t tags:as worker:s");
     g_assert_cmpuint(dict_number(ended, "submitted"), <=, dict_number(ended, "started"));
     g_assert_cmpuint(dict_number(ended, "started"), <=, dict_number(ended, "finished"));
     g_assert_cmpint((int32_t) dict_number(ended, "priority"), ==, -2);
@@ -181,15 +195,19 @@ static void test_rows(Harness *h)
 
 static void test_task_object(Harness *h)
 {
-    uint64_t task = task_submit(h->bus, "'argv': <[b'sh', b'-c', b'exit 7']>, 'name': <'n'>, 'cwd': <b'/usr'>");
+    uint64_t task =
+        task_submit(h->bus, "'argv': <[b'sh', b'-c', b'exit 7']>, 'name': <'n'>, 'cwd': <b'/usr'>");
     g_autofree char *path = task_path(task), *id = worker_add(h->bus, NULL);
 
     task_wait(h, task, "failed");
     g_autoptr(GVariant) reply = bus_call(h->bus, (Target){ path, PROPERTIES, "GetAll" }, "('" TASK "',)");
-    g_autoptr(GVariant) all = g_variant_get_child_value(reply, 0), attempts = g_variant_lookup_value(all, "Attempts", NULL);
-    expect_shape(all, "Argv:aay ArrayIndex:t Attempt:u Attempts:aa{sv} Batch:t CPUUsageNSec:t Environment:aay Errno:i ExitStatus:i "
-                      "FinishTimestamp:t Id:t MemoryMax:t MemoryPeak:t Name:s Outcome:s Owner:u Priority:i Reason:s Signal:i "
-                      "StartTimestamp:t State:s SubmitTimestamp:t Tags:as Worker:s WorkingDirectory:ay");
+    g_autoptr(GVariant) all = g_variant_get_child_value(reply, 0),
+                        attempts = g_variant_lookup_value(all, "Attempts", NULL);
+    expect_shape(
+        all,
+        "Argv:aay ArrayIndex:t Attempt:u Attempts:aa{sv} Batch:t CPUUsageNSec:t Environment:aay Errno:i ExitStatus:i "
+        "FinishTimestamp:t Id:t MemoryMax:t MemoryPeak:t Name:s Outcome:s Owner:u Priority:i Reason:s Signal:i "
+        "StartTimestamp:t State:s SubmitTimestamp:t Tags:as Worker:s WorkingDirectory:ay");
     g_assert_cmpstr(path, ==, "/org/parexec/task/_31");
     g_assert_cmpuint(dict_number(all, "ExitStatus"), ==, 7);
     g_assert_cmpstr(dict_string(all, "Outcome"), ==, "exited");
@@ -197,9 +215,11 @@ static void test_task_object(Harness *h)
     g_assert_cmpuint(dict_number(all, "ArrayIndex"), ==, UINT64_MAX);
     g_assert_cmpuint(dict_number(all, "MemoryMax"), ==, UINT64_MAX);
     g_autoptr(GVariant) attempt = g_variant_get_child_value(attempts, 0);
-    expect_shape(attempt, "attempt:u cpu-usage-nsec:t exit-status:i finished:t memory-peak:t outcome:s started:t worker:s");
-    g_free(bus_refusal(h->bus, "org.freedesktop.DBus.Error.PropertyReadOnly", (Target){ path, PROPERTIES, "Set" },
-                       "('" TASK "', 'Priority', <1>)"));
+    expect_shape(
+        attempt,
+        "attempt:u cpu-usage-nsec:t exit-status:i finished:t memory-peak:t outcome:s started:t worker:s");
+    g_free(bus_refusal(h->bus, "org.freedesktop.DBus.Error.PropertyReadOnly",
+                       (Target){ path, PROPERTIES, "Set" }, "('" TASK "', 'Priority', <1>)"));
     g_free(bus_refusal(h->bus, ERROR("InvalidState"), (Target){ path, TASK, "Cancel" }, NULL));
 }
 
@@ -216,7 +236,8 @@ static void test_cancel(Harness *h)
     g_assert_true(task_is(h->bus, 1, "queued"));
     g_assert_cmpuint(cancel(h->bus, "'name': <'nobody'>"), ==, 0);
     g_assert_cmpuint(cancel(h->bus, "'ids': <@at []>"), ==, 0);
-    g_assert_cmpuint(cancel(h->bus, "'ids': <[uint64 2, 2, 8]>"), ==, 1); /* 8 has ended: no error among others */
+    g_assert_cmpuint(cancel(h->bus, "'ids': <[uint64 2, 2, 8]>"), ==,
+                     1); /* 8 has ended: no error among others */
     g_assert_cmpuint(cancel(h->bus, "'ids': <[uint64 2]>"), ==, 0);
     expect_ids(h->bus, "'states': <['cancelled']>", "2 8");
     g_assert_cmpuint(cancel(h->bus, "'batch': <uint64 1>"), ==, 4);
@@ -230,7 +251,8 @@ static void test_cancel(Harness *h)
 static void test_cancel_running(Harness *h)
 {
     g_autofree char *id = worker_add(h->bus, NULL), *file = harness_path(h, "ticks");
-    uint64_t task = task_submit_shell(h->bus, "setsid sh -c 'while sleep 0.05; do echo tick >> %s; done' & wait", file);
+    uint64_t task =
+        task_submit_shell(h->bus, "setsid sh -c 'while sleep 0.05; do echo tick >> %s; done' & wait", file);
     g_autofree char *path = task_path(task);
 
     HARNESS_WAIT(h, access(file, F_OK) == 0);

@@ -33,7 +33,8 @@ static void test_introspection(Harness *h)
 
 static void run_codegen(Harness *h, const char *xml, const char *what)
 {
-    g_autofree char *base = g_path_get_basename(xml), *name = g_strconcat(base, what, ".c", NULL), *output = harness_path(h, name);
+    g_autofree char *base = g_path_get_basename(xml), *name = g_strconcat(base, what, ".c", NULL),
+                    *output = harness_path(h, name);
     const char *argv[] = { "gdbus-codegen", what, "--output", output, xml, NULL };
     int status = harness_run(h, argv, "codegen.log");
     g_autofree char *text = harness_read(h, "codegen.log"), *code = harness_read(h, name);
@@ -67,8 +68,10 @@ static void test_codegen(Harness *h)
 
 static void test_peer(Harness *h)
 {
-    g_autoptr(GVariant) pong = bus_call(h->bus, (Target){ "/org/parexec", "org.freedesktop.DBus.Peer", "Ping" }, NULL);
-    g_autoptr(GVariant) id = bus_call(h->bus, (Target){ "/org/parexec", "org.freedesktop.DBus.Peer", "GetMachineId" }, NULL);
+    g_autoptr(GVariant) pong =
+        bus_call(h->bus, (Target){ "/org/parexec", "org.freedesktop.DBus.Peer", "Ping" }, NULL);
+    g_autoptr(GVariant) id =
+        bus_call(h->bus, (Target){ "/org/parexec", "org.freedesktop.DBus.Peer", "GetMachineId" }, NULL);
 
     g_assert_cmpuint(g_variant_n_children(pong), ==, 0);
     g_assert_cmpstr(g_variant_get_type_string(id), ==, "(s)");
@@ -78,12 +81,14 @@ static void test_peer(Harness *h)
 
 static void set_fails(sd_bus *bus, const char *error, const char *property, const char *value)
 {
-    g_free(bus_refusal(bus, error, (Target){ "/org/parexec", PROPERTIES, "Set" }, "('" MANAGER "', '%s', <%s>)", property, value));
+    g_free(bus_refusal(bus, error, (Target){ "/org/parexec", PROPERTIES, "Set" },
+                       "('" MANAGER "', '%s', <%s>)", property, value));
 }
 
 static void test_properties(Harness *h)
 {
-    g_autoptr(GVariant) reply = bus_call(h->bus, (Target){ "/org/parexec", PROPERTIES, "GetAll" }, "('" MANAGER "',)");
+    g_autoptr(GVariant) reply =
+        bus_call(h->bus, (Target){ "/org/parexec", PROPERTIES, "GetAll" }, "('" MANAGER "',)");
     g_autoptr(GVariant) all = g_variant_get_child_value(reply, 0);
     g_autofree char *shape = dict_shape(all);
 
@@ -152,7 +157,8 @@ static void test_enabled(Harness *h)
 static void test_enabled_running(Harness *h)
 {
     g_autofree char *id = worker_add(h->bus, NULL);
-    uint64_t task = task_submit_shell(h->bus, "sleep 0.4; exit 0"), next = task_submit_shell(h->bus, "exit 0");
+    uint64_t task = task_submit_shell(h->bus, "sleep 0.4; exit 0"),
+             next = task_submit_shell(h->bus, "exit 0");
 
     task_wait(h, task, "running");
     manager_set(h->bus, "Enabled", "false");
@@ -165,7 +171,8 @@ static void test_enabled_running(Harness *h)
 
 static void assert_shape(GVariant *dict, const char *key, const char *wanted)
 {
-    g_autoptr(GVariant) part = key ? g_variant_lookup_value(dict, key, G_VARIANT_TYPE_VARDICT) : g_variant_ref(dict);
+    g_autoptr(GVariant) part =
+        key ? g_variant_lookup_value(dict, key, G_VARIANT_TYPE_VARDICT) : g_variant_ref(dict);
 
     g_assert_nonnull(part);
     g_autofree char *shape = dict_shape(part);
@@ -177,16 +184,24 @@ static void test_status(Harness *h)
     g_autofree char *id = worker_add(h->bus, "'name': <'one'>");
     uint64_t task = task_submit_shell(h->bus, "sleep 60");
     task_wait(h, task, "running");
-    g_autoptr(GVariant) reply = manager_call(h->bus, "Status", NULL), status = g_variant_get_child_value(reply, 0);
-    g_autoptr(GVariant) worker = worker_status(h->bus, id), tasks = g_variant_lookup_value(worker, "tasks", NULL);
+    g_autoptr(GVariant) reply = manager_call(h->bus, "Status", NULL),
+                        status = g_variant_get_child_value(reply, 0);
+    g_autoptr(GVariant) worker = worker_status(h->bus, id),
+                        tasks = g_variant_lookup_value(worker, "tasks", NULL);
 
-    assert_shape(status, NULL, "cpu:a{sv} enabled:b limits:a{sv} memory:a{sv} queue:a{sv} started:t version:s workers:aa{sv}");
+    assert_shape(
+        status, NULL,
+        "cpu:a{sv} enabled:b limits:a{sv} memory:a{sv} queue:a{sv} started:t version:s workers:aa{sv}");
     assert_shape(status, "limits", "active:u admissible:u can_add:b reason:s");
     assert_shape(status, "memory", "available:t percent:d pressure:d reserve:t total:t");
     assert_shape(status, "cpu", "count:u percent:d");
-    assert_shape(status, "queue", "blocked:t cancelled:t failed:t held:t queued:t running:t skipped:t succeeded:t throughput:d waiting:t");
-    assert_shape(worker, NULL, "added:t control-group:s cpu-quota:t cpu:d done:t engine:s failed:t forced:b heartbeat:t id:s memory-max:t "
-                               "memory-peak:t memory:t name:s not-enforced:as pid:u reason:s slots:u stalled:b state:s tasks:at unit:s user:u");
+    assert_shape(
+        status, "queue",
+        "blocked:t cancelled:t failed:t held:t queued:t running:t skipped:t succeeded:t throughput:d waiting:t");
+    assert_shape(
+        worker, NULL,
+        "added:t control-group:s cpu-quota:t cpu:d done:t engine:s failed:t forced:b heartbeat:t id:s memory-max:t "
+        "memory-peak:t memory:t name:s not-enforced:as pid:u reason:s slots:u stalled:b state:s tasks:at unit:s user:u");
     g_assert_cmpstr(dict_string(worker, "name"), ==, "one");
     g_assert_cmpuint(g_variant_n_children(tasks), ==, 1);
     g_assert_cmpuint(queue_count(h->bus, "running"), ==, 1);
@@ -215,8 +230,10 @@ static void test_unknown(Harness *h)
     g_autofree char *id = worker_add(h->bus, NULL);
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
-        g_free(bus_refusal(h->bus, cases[i].error, (Target){ cases[i].path, cases[i].interface, cases[i].member }, NULL));
-    Target get_task = { "/org/parexec/task/_399999", PROPERTIES, "GetAll" }, get_worker = { "/org/parexec/worker/w99", PROPERTIES, "GetAll" };
+        g_free(bus_refusal(h->bus, cases[i].error,
+                           (Target){ cases[i].path, cases[i].interface, cases[i].member }, NULL));
+    Target get_task = { "/org/parexec/task/_399999", PROPERTIES, "GetAll" },
+           get_worker = { "/org/parexec/worker/w99", PROPERTIES, "GetAll" };
     g_free(bus_refusal(h->bus, ERROR("NoSuchTask"), get_task, "('" TASK "',)"));
     g_free(bus_refusal(h->bus, DBUS_ERROR("UnknownObject"), get_worker, "('" WORKER "',)"));
 }
@@ -224,12 +241,14 @@ static void test_unknown(Harness *h)
 /* Arguments of the wrong type. */
 static void test_signatures(Harness *h)
 {
-    static const char *const methods[] = { "AddWorker", "Drain", "Abort", "Status", "Submit", "ListTasks", "Cancel", "OpenOutput",
+    static const char *const methods[] = { "AddWorker", "Drain",       "Abort",  "Status",
+                                           "Submit",    "ListTasks",   "Cancel", "OpenOutput",
                                            "Subscribe", "Unsubscribe", "Reload" };
 
     for (size_t i = 0; i < G_N_ELEMENTS(methods); i++) {
         manager_refuses(h->bus, DBUS_ERROR("InvalidArgs"), methods[i], "(1, 2, 3)");
-        if (!g_str_has_suffix(methods[i], "ubscribe") && strcmp(methods[i], "Status") != 0 && strcmp(methods[i], "Reload") != 0)
+        if (!g_str_has_suffix(methods[i], "ubscribe") && strcmp(methods[i], "Status") != 0 &&
+            strcmp(methods[i], "Reload") != 0)
             manager_refuses(h->bus, DBUS_ERROR("InvalidArgs"), methods[i], NULL);
     }
 }
@@ -250,7 +269,8 @@ static void test_reload(Harness *h)
     g_autofree char *log = harness_read(h, "parexecd.log");
     g_assert_nonnull(strstr(log, "parexecd.conf:3: Slots= does not take \"many\""));
     g_assert_nonnull(strstr(log, "parexecd.conf:4: unknown key Colour="));
-    g_assert_cmpuint(bus_property_number(h->bus, path, WORKER, "Slots"), ==, 3); /* it keeps what it was started with */
+    g_assert_cmpuint(bus_property_number(h->bus, path, WORKER, "Slots"), ==,
+                     3); /* it keeps what it was started with */
     g_autofree char *next = worker_add(h->bus, NULL), *next_path = worker_path(next);
     g_assert_cmpuint(bus_property_number(h->bus, next_path, WORKER, "Slots"), ==, 1);
 }

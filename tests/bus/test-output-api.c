@@ -11,17 +11,20 @@
 static void test_open_output(Harness *h)
 {
     uint64_t task = task_submit_shell(h->bus, "echo out; echo err >&2");
-    g_autofree char *sentence = manager_refusal(h->bus, ERROR("NoOutput"), "OpenOutput", "(uint64 1, 'stdout', @a{sv} {})");
+    g_autofree char *sentence =
+        manager_refusal(h->bus, ERROR("NoOutput"), "OpenOutput", "(uint64 1, 'stdout', @a{sv} {})");
     g_autofree char *id = worker_add(h->bus, NULL);
 
     g_assert_nonnull(strstr(sentence, "not started"));
     task_wait(h, task, "succeeded");
-    g_autofree char *output = task_output(h->bus, task, "stdout"), *errors = task_output(h->bus, task, "stderr");
+    g_autofree char *output = task_output(h->bus, task, "stdout"),
+                    *errors = task_output(h->bus, task, "stderr");
     g_assert_cmpstr(output, ==, "out\n");
     g_assert_cmpstr(errors, ==, "err\n");
     manager_do(h->bus, "OpenOutput", "(uint64 1, 'stdout', {'attempt': <uint32 1>})");
     manager_refuses(h->bus, ERROR("NoOutput"), "OpenOutput", "(uint64 1, 'stdout', {'attempt': <uint32 2>})");
-    manager_refuses(h->bus, ERROR("NoOutput"), "OpenOutput", "(uint64 1, 'stdout', {'attempt': <uint32 4294967295>})");
+    manager_refuses(h->bus, ERROR("NoOutput"), "OpenOutput",
+                    "(uint64 1, 'stdout', {'attempt': <uint32 4294967295>})");
     harness_restart_daemon(h);
     g_autofree char *again = task_output(h->bus, task, "stdout");
     g_assert_cmpstr(again, ==, "out\n");
@@ -34,10 +37,12 @@ static void test_bad_requests(Harness *h)
     task_wait(h, task_submit_shell(h->bus, "exit 0"), "succeeded");
     manager_refuses(h->bus, ERROR("NoSuchTask"), "OpenOutput", "(uint64 99, 'stdout', @a{sv} {})");
     manager_refuses(h->bus, ERROR("NoSuchTask"), "OpenOutput", "(uint64 0, 'stdout', @a{sv} {})");
-    manager_refuses(h->bus, ERROR("NoSuchTask"), "OpenOutput", "(uint64 18446744073709551615, 'stdout', @a{sv} {})");
+    manager_refuses(h->bus, ERROR("NoSuchTask"), "OpenOutput",
+                    "(uint64 18446744073709551615, 'stdout', @a{sv} {})");
     manager_refuses(h->bus, ERROR("InvalidArgument"), "OpenOutput", "(uint64 1, 'stdin', @a{sv} {})");
     manager_refuses(h->bus, ERROR("InvalidArgument"), "OpenOutput", "(uint64 1, '', @a{sv} {})");
-    manager_refuses(h->bus, ERROR("InvalidArgument"), "OpenOutput", "(uint64 1, '../../../etc/passwd', @a{sv} {})");
+    manager_refuses(h->bus, ERROR("InvalidArgument"), "OpenOutput",
+                    "(uint64 1, '../../../etc/passwd', @a{sv} {})");
     manager_refuses(h->bus, ERROR("InvalidArgument"), "OpenOutput", "(uint64 1, 'stdout', {'attempt': <1>})");
     manager_refuses(h->bus, ERROR("UnknownOption"), "OpenOutput", "(uint64 1, 'stdout', {'follow': <true>})");
 }
@@ -52,7 +57,8 @@ static void test_read_only(Harness *h)
     int fd;
 
     task_wait(h, task, "running");
-    g_assert_cmpint(sd_bus_call_method(h->bus, "org.parexec", "/org/parexec", MANAGER, "OpenOutput", NULL, &reply, "tsa{sv}", task, "stdout", 0),
+    g_assert_cmpint(sd_bus_call_method(h->bus, "org.parexec", "/org/parexec", MANAGER, "OpenOutput", NULL,
+                                       &reply, "tsa{sv}", task, "stdout", 0),
                     >=, 0);
     g_assert_cmpint(sd_bus_message_read(reply, "h", &fd), >=, 0);
     g_assert_cmpint(fcntl(fd, F_GETFL) & O_ACCMODE, ==, O_RDONLY);
@@ -66,7 +72,8 @@ static void test_read_only(Harness *h)
 static void test_attempts(Harness *h)
 {
     g_autofree char *first = worker_add(h->bus, NULL);
-    uint64_t task = task_submit_shell(h->bus, "echo attempt $PAREXEC_ATTEMPT; [ $PAREXEC_ATTEMPT = 2 ] || sleep 60");
+    uint64_t task =
+        task_submit_shell(h->bus, "echo attempt $PAREXEC_ATTEMPT; [ $PAREXEC_ATTEMPT = 2 ] || sleep 60");
 
     task_wait(h, task, "running");
     manager_do(h->bus, "Abort", "('%s',)", first);
@@ -82,14 +89,17 @@ static void test_attempts(Harness *h)
 
 static void test_files(Harness *h)
 {
-    g_autofree char *input = harness_path(h, "input"), *output = harness_path(h, "output"), *id = worker_add(h->bus, NULL);
+    g_autofree char *input = harness_path(h, "input"), *output = harness_path(h, "output"),
+                    *id = worker_add(h->bus, NULL);
 
     g_assert_true(g_file_set_contents(input, "some words\n", -1, NULL));
-    uint64_t task = task_submit(h->bus, "'argv': <[b'tr', b'a-z', b'A-Z']>, 'stdin': <b'%s'>, 'stdout': <b'%s'>", input, output);
+    uint64_t task = task_submit(
+        h->bus, "'argv': <[b'tr', b'a-z', b'A-Z']>, 'stdin': <b'%s'>, 'stdout': <b'%s'>", input, output);
     task_wait(h, task, "succeeded");
     g_autofree char *text = harness_read(h, "output");
     g_assert_cmpstr(text, ==, "SOME WORDS\n");
-    g_autofree char *sentence = manager_refusal(h->bus, ERROR("NoOutput"), "OpenOutput", "(uint64 1, 'stdout', @a{sv} {})");
+    g_autofree char *sentence =
+        manager_refusal(h->bus, ERROR("NoOutput"), "OpenOutput", "(uint64 1, 'stdout', @a{sv} {})");
     g_assert_nonnull(strstr(sentence, "a file that was named"));
 }
 
@@ -110,14 +120,18 @@ static void test_descriptors(Harness *h)
     _cleanup_close_ int input = memory_file("in\n"), output = memory_file(""), errors = memory_file("");
     g_autofree char *id = worker_add(h->bus, NULL);
     char buffer[64] = "";
-    uint64_t task = task_submit(h->bus, "'argv': <[b'sh', b'-c', b'cat; echo err >&2']>, 'stdin': <handle %d>, 'stdout': <handle %d>,"
-                                        "'stderr': <handle %d>", input, output, errors);
+    uint64_t task = task_submit(
+        h->bus,
+        "'argv': <[b'sh', b'-c', b'cat; echo err >&2']>, 'stdin': <handle %d>, 'stdout': <handle %d>,"
+        "'stderr': <handle %d>",
+        input, output, errors);
 
     task_wait(h, task, "succeeded");
     g_assert_cmpint(pread(output, buffer, sizeof buffer, 0), ==, 3);
     g_assert_cmpstr(buffer, ==, "in\n");
     g_assert_cmpint(pread(errors, buffer, sizeof buffer, 0), ==, 4);
-    g_autofree char *sentence = manager_refusal(h->bus, ERROR("NoOutput"), "OpenOutput", "(uint64 1, 'stdout', @a{sv} {})");
+    g_autofree char *sentence =
+        manager_refusal(h->bus, ERROR("NoOutput"), "OpenOutput", "(uint64 1, 'stdout', @a{sv} {})");
     g_assert_nonnull(strstr(sentence, "the submitter's own file"));
 }
 
@@ -157,18 +171,23 @@ static void test_descriptors_cancelled(Harness *h)
 
 static void test_bad_descriptors(Harness *h)
 {
-    _cleanup_close_ int reads = open("/dev/null", O_RDONLY | O_CLOEXEC), writes = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    _cleanup_close_ int reads = open("/dev/null", O_RDONLY | O_CLOEXEC),
+                        writes = open("/dev/null", O_WRONLY | O_CLOEXEC);
     _cleanup_close_ int path = open("/dev/null", O_PATH | O_CLOEXEC);
     const struct {
         const char *stream;
         int fd;
-    } cases[] = { { "stdin", writes }, { "stdout", reads }, { "stderr", reads }, { "stdin", path }, { "stdout", path } };
+    } cases[] = {
+        { "stdin", writes }, { "stdout", reads }, { "stderr", reads }, { "stdin", path }, { "stdout", path }
+    };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
-        manager_refuses(h->bus, ERROR("InvalidArgument"), "Submit", "([{'argv': <[b'true']>, '%s': <handle %d>}], @a{sv} {})", cases[i].stream,
+        manager_refuses(h->bus, ERROR("InvalidArgument"), "Submit",
+                        "([{'argv': <[b'true']>, '%s': <handle %d>}], @a{sv} {})", cases[i].stream,
                         cases[i].fd);
-    manager_refuses(h->bus, ERROR("InvalidArgument"), "Submit",
-                    "([{'argv': <[b'true']>, 'array': <(uint64 0, uint64 1)>, 'stdin': <handle %d>}], @a{sv} {})", reads);
+    manager_refuses(
+        h->bus, ERROR("InvalidArgument"), "Submit",
+        "([{'argv': <[b'true']>, 'array': <(uint64 0, uint64 1)>, 'stdin': <handle %d>}], @a{sv} {})", reads);
     g_assert_cmpuint(manager_number(h->bus, "QueueLength"), ==, 0);
 }
 

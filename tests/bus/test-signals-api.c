@@ -55,8 +55,10 @@ static void test_batch_of_many(Harness *h)
     uint64_t batch;
 
     manager_do(h->bus, "Subscribe", NULL);
-    manager_do(h->bus, "Submit", "([{'argv': <[b'true']>, 'array': <(uint64 0, uint64 4)>}, {'argv': <[b'false']>}, {'argv': <[b'false']>},"
-                                 "{'argv': <[b'true']>, 'name': <'no'>}], @a{sv} {})");
+    manager_do(
+        h->bus, "Submit",
+        "([{'argv': <[b'true']>, 'array': <(uint64 0, uint64 4)>}, {'argv': <[b'false']>}, {'argv': <[b'false']>},"
+        "{'argv': <[b'true']>, 'name': <'no'>}], @a{sv} {})");
     manager_do(h->bus, "Cancel", "({'name': <'no'>},)");
     g_autofree char *id = worker_add(h->bus, "'slots': <uint32 3>");
     g_autoptr(GVariant) result = batch_result(h, recorder, 0, &batch);
@@ -80,8 +82,10 @@ static void test_batch_cancelled(Harness *h)
     manager_do(h->bus, "Submit", "([{'argv': <[b'true']>, 'array': <(uint64 0, uint64 99)>}], @a{sv} {})");
     uint64_t single = task_submit(h->bus, "'argv': <[b'true']>");
     manager_do(h->bus, "Cancel", "({'states': <['queued']>},)");
-    g_autoptr(GVariant) first = batch_result(h, recorder, 0, &batch), second = batch_result(h, recorder, 1, &batch);
-    GVariant *many = dict_number(first, "count") == 100 ? first : second, *one = many == first ? second : first;
+    g_autoptr(GVariant) first = batch_result(h, recorder, 0, &batch),
+                        second = batch_result(h, recorder, 1, &batch);
+    GVariant *many = dict_number(first, "count") == 100 ? first : second,
+             *one = many == first ? second : first;
     g_assert_cmpuint(dict_number(many, "cancelled"), ==, 100);
     g_assert_cmpuint(dict_number(one, "task"), ==, single);
     g_assert_false(dict_has(one, "outcome")); /* it never ran */
@@ -155,7 +159,8 @@ static void test_tasks_changed(Harness *h)
 static void test_subscribers_only(Harness *h)
 {
     sd_bus *listener = harness_connect(h), *subscriber = harness_connect(h), *former = harness_connect(h);
-    g_autoptr(Recorder) heard = recorder_new(subscriber), overheard = recorder_new(listener), forgotten = recorder_new(former);
+    g_autoptr(Recorder) heard = recorder_new(subscriber), overheard = recorder_new(listener),
+                        forgotten = recorder_new(former);
     g_autofree char *id = worker_add(h->bus, NULL);
 
     manager_do(subscriber, "Subscribe", NULL);
@@ -168,8 +173,10 @@ static void test_subscribers_only(Harness *h)
     harness_pause(h, 200);
     g_assert_cmpuint(recorder_count(heard, "BatchFinished"), ==, 1);
     g_assert_cmpuint(recorder_count(heard, "TasksChanged"), >=, 1);
-    g_assert_cmpuint(recorder_count(overheard, "TasksChanged") + recorder_count(overheard, "BatchFinished"), ==, 0);
-    g_assert_cmpuint(recorder_count(forgotten, "TasksChanged") + recorder_count(forgotten, "BatchFinished"), ==, 0);
+    g_assert_cmpuint(recorder_count(overheard, "TasksChanged") + recorder_count(overheard, "BatchFinished"),
+                     ==, 0);
+    g_assert_cmpuint(recorder_count(forgotten, "TasksChanged") + recorder_count(forgotten, "BatchFinished"),
+                     ==, 0);
     g_assert_cmpuint(recorder_count(overheard, "WorkerStateChanged"), >=, 1); /* that is for all */
     recorder_free(g_steal_pointer(&heard));
     harness_disconnect(h, subscriber); /* who leaves is forgotten, and nobody minds */
@@ -179,7 +186,8 @@ static void test_subscribers_only(Harness *h)
 /* ---- how often */
 
 /* The most signals that arrived within any second; those of a burst that waited in a socket count as one instant. */
-static unsigned most_per_second(const Recorder *recorder, const char *member, const char *path, const char *property)
+static unsigned most_per_second(const Recorder *recorder, const char *member, const char *path,
+                                const char *property)
 {
     unsigned most = 0;
 
@@ -206,15 +214,18 @@ static void test_rates(Harness *h)
     g_autofree char *id = worker_add(h->bus, "'slots': <uint32 4>"), *path = worker_path(id);
 
     manager_do(h->bus, "Subscribe", NULL);
-    manager_do(h->bus, "Submit", "([{'argv': <[b'sh', b'-c', b'sleep 0.01']>, 'array': <(uint64 0, uint64 799)>}], @a{sv} {})");
+    manager_do(h->bus, "Submit",
+               "([{'argv': <[b'sh', b'-c', b'sleep 0.01']>, 'array': <(uint64 0, uint64 799)>}], @a{sv} {})");
     HARNESS_WAIT(h, recorder_count(recorder, "BatchFinished") == 1);
     harness_pause(h, 600); /* what was gathered comes out */
     /* 4 and 10 a second; one more, since a window may begin with one that was late */
     g_assert_cmpuint(most_per_second(recorder, "PropertiesChanged", "/org/parexec", "RunningTasks"), <=, 5);
     g_assert_cmpuint(most_per_second(recorder, "PropertiesChanged", path, "TasksDone"), <=, 5);
-    g_assert_cmpuint(most_per_second(recorder, "TasksChanged", "/org/parexec", NULL), <=, 12); /* BatchFinished brings one forward */
+    g_assert_cmpuint(most_per_second(recorder, "TasksChanged", "/org/parexec", NULL), <=,
+                     12); /* BatchFinished brings one forward */
     g_assert_cmpuint(recorder_count(recorder, "TasksChanged"), >=, 3);
-    g_autoptr(GVariant) done = recorder_last_value(recorder, path, "TasksDone"), queued = recorder_last_value(recorder, "/org/parexec", "QueueLength");
+    g_autoptr(GVariant) done = recorder_last_value(recorder, path, "TasksDone"),
+                        queued = recorder_last_value(recorder, "/org/parexec", "QueueLength");
     g_assert_cmpuint(g_variant_get_uint64(done), ==, 800); /* the last that is told is the truth */
     g_assert_cmpuint(g_variant_get_uint64(queued), ==, 0);
     g_assert_true(idle(h->bus));

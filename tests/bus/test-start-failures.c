@@ -22,7 +22,8 @@ static void expect_words(const char *sentence, const char *words)
 /* Nothing that was started lives on: neither the child nor, in systemd, its unit. */
 static bool has_child(Harness *h)
 {
-    g_autofree char *path = g_strdup_printf("/proc/%d/task/%d/children", h->daemon, h->daemon), *children = NULL;
+    g_autofree char *path = g_strdup_printf("/proc/%d/task/%d/children", h->daemon, h->daemon),
+                    *children = NULL;
 
     return g_file_get_contents(path, &children, NULL, NULL) && *children;
 }
@@ -85,9 +86,10 @@ static void test_properties(Harness *h)
     };
 
     systemd_behave(h, "failed");
-    manager_refuses(h->bus, ERROR("WorkerStartFailed"), "AddWorker",
-                    "({'memory-max': <uint64 104857600>, 'memory-high': <uint64 94371840>, 'cpu-quota': <uint64 500000>,"
-                    "'cpu-weight': <uint64 50>, 'tasks-max': <uint64 100>, 'allowed-cpus': <'0'>},)");
+    manager_refuses(
+        h->bus, ERROR("WorkerStartFailed"), "AddWorker",
+        "({'memory-max': <uint64 104857600>, 'memory-high': <uint64 94371840>, 'cpu-quota': <uint64 500000>,"
+        "'cpu-weight': <uint64 50>, 'tasks-max': <uint64 100>, 'allowed-cpus': <'0'>},)");
     g_autoptr(GVariant) properties = systemd_properties(h), pids = property_said(properties, "PIDs");
     g_assert_true(pids && g_variant_n_children(pids) == 1);
     for (size_t i = 0; i < G_N_ELEMENTS(wanted); i++) {
@@ -104,10 +106,12 @@ static void test_properties(Harness *h)
 /* What is unlimited is not said, so that systemd's own defaults hold; nor is, the second time, what it does not know. */
 static void test_unsaid(Harness *h)
 {
-    static const char *const names[] = { "MemoryMax", "MemoryHigh", "MemorySwapMax", "CPUQuotaPerSecUSec", "CPUWeight", "TasksMax", "AllowedCPUs" };
+    static const char *const names[] = { "MemoryMax", "MemoryHigh", "MemorySwapMax", "CPUQuotaPerSecUSec",
+                                         "CPUWeight", "TasksMax",   "AllowedCPUs" };
 
     systemd_behave(h, "no-oom-policy");
-    manager_refuses(h->bus, ERROR("WorkerStartFailed"), "AddWorker", "({'memory-max': <uint64 18446744073709551615>},)");
+    manager_refuses(h->bus, ERROR("WorkerStartFailed"), "AddWorker",
+                    "({'memory-max': <uint64 18446744073709551615>},)");
     g_autoptr(GVariant) properties = systemd_properties(h), policy = property_said(properties, "OOMPolicy");
     g_assert_null(policy);
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
@@ -175,7 +179,8 @@ static void test_silence(Harness *h)
 /* The daemon is killed while systemd works: the child ends by itself, and the next daemon clears up. */
 static void test_daemon_killed(Harness *h)
 {
-    g_autofree char *file = g_strdup_printf("/proc/%d/task/%d/children", h->daemon, h->daemon), *children = NULL;
+    g_autofree char *file = g_strdup_printf("/proc/%d/task/%d/children", h->daemon, h->daemon),
+                    *children = NULL;
 
     systemd_behave(h, "never");
     g_autoptr(Pending) adding = manager_call_later(h->bus, "AddWorker", "(@a{sv} {},)");
@@ -188,7 +193,8 @@ static void test_daemon_killed(Harness *h)
     harness_start_daemon(h);
     HARNESS_WAIT(h, worker_is(h->bus, "w1", "failed") || worker_is(h->bus, "w1", ""));
     systemd_behave(h, "failed");
-    g_autofree char *sentence = manager_refusal(h->bus, ERROR("WorkerStartFailed"), "AddWorker", "(@a{sv} {},)");
+    g_autofree char *sentence =
+        manager_refusal(h->bus, ERROR("WorkerStartFailed"), "AddWorker", "(@a{sv} {},)");
     expect_words(sentence, "w2");
 }
 
@@ -198,7 +204,8 @@ static void test_forged_signal(Harness *h)
     systemd_behave(h, "never");
     g_autoptr(Pending) adding = manager_call_later(h->bus, "AddWorker", "(@a{sv} {},)");
     HARNESS_WAIT(h, systemd_was_asked(h, "StartTransientUnit parexec-w1.scope"));
-    g_assert_cmpint(sd_bus_emit_signal(h->bus, "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager", "JobRemoved", "uoss", 1,
+    g_assert_cmpint(sd_bus_emit_signal(h->bus, "/org/freedesktop/systemd1",
+                                       "org.freedesktop.systemd1.Manager", "JobRemoved", "uoss", 1,
                                        "/org/freedesktop/systemd1/job/1", "parexec-w1.scope", "failed"),
                     >=, 0);
     harness_pause(h, 300);

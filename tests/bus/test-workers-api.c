@@ -10,17 +10,21 @@
 
 static void test_add(Harness *h)
 {
-    g_autofree char *id = worker_add(h->bus, "'name': <'render'>, 'slots': <uint32 3>, 'memory-max': <uint64 104857600>,"
-                                             "'cpu-quota': <uint64 500000>, 'user': <'root'>, 'env': <['COLOUR=red']>");
+    g_autofree char *id =
+        worker_add(h->bus, "'name': <'render'>, 'slots': <uint32 3>, 'memory-max': <uint64 104857600>,"
+                           "'cpu-quota': <uint64 500000>, 'user': <'root'>, 'env': <['COLOUR=red']>");
     g_autofree char *path = worker_path(id);
     Target get_all = { path, PROPERTIES, "GetAll" };
-    g_autoptr(GVariant) reply = bus_call(h->bus, get_all, "('" WORKER "',)"), all = g_variant_get_child_value(reply, 0);
+    g_autoptr(GVariant) reply = bus_call(h->bus, get_all, "('" WORKER "',)"),
+                        all = g_variant_get_child_value(reply, 0);
     g_autoptr(GVariant) not_enforced = g_variant_lookup_value(all, "NotEnforced", NULL);
     g_autofree char *shape = dict_shape(all);
 
-    g_assert_cmpstr(shape, ==, "CPUQuota:t CPUUsageNSec:t ControlGroup:s CurrentTasks:at Engine:s Id:s LastHeartbeat:t MemoryCurrent:t "
-                               "MemoryMax:t MemoryPeak:t Name:s NotEnforced:as Pid:u Reason:s Slots:u Stalled:b State:s TasksDone:t "
-                               "TasksFailed:t Unit:s User:u");
+    g_assert_cmpstr(
+        shape, ==,
+        "CPUQuota:t CPUUsageNSec:t ControlGroup:s CurrentTasks:at Engine:s Id:s LastHeartbeat:t MemoryCurrent:t "
+        "MemoryMax:t MemoryPeak:t Name:s NotEnforced:as Pid:u Reason:s Slots:u Stalled:b State:s TasksDone:t "
+        "TasksFailed:t Unit:s User:u");
     g_assert_cmpstr(id, ==, "w1");
     g_assert_cmpstr(dict_string(all, "Id"), ==, "w1");
     g_assert_cmpstr(dict_string(all, "Name"), ==, "render");
@@ -32,14 +36,17 @@ static void test_add(Harness *h)
     g_assert_cmpuint(dict_number(all, "User"), ==, 0);
     g_assert_cmpint(kill((pid_t) dict_number(all, "Pid"), 0), ==, 0);
     g_assert_cmpuint(dict_number(all, "LastHeartbeat"), >, 0);
-    g_assert_cmpuint(g_variant_n_children(not_enforced), >=, 2); /* a plain process: memory and CPU are not limited, and it says so */
+    g_assert_cmpuint(g_variant_n_children(not_enforced), >=,
+                     2); /* a plain process: memory and CPU are not limited, and it says so */
 }
 
 /* Its environment reaches its tasks, and overrides theirs. */
 static void test_environment(Harness *h)
 {
     g_autofree char *id = worker_add(h->bus, "'env': <['COLOUR=red', 'SHAPE=round']>");
-    uint64_t task = task_submit(h->bus, "'argv': <[b'sh', b'-c', b'echo $COLOUR $SHAPE $PAREXEC_WORKER']>, 'env': <[b'SHAPE=square']>");
+    uint64_t task = task_submit(
+        h->bus,
+        "'argv': <[b'sh', b'-c', b'echo $COLOUR $SHAPE $PAREXEC_WORKER']>, 'env': <[b'SHAPE=square']>");
 
     task_wait(h, task, "succeeded");
     g_autofree char *output = task_output(h->bus, task, "stdout");
@@ -85,7 +92,8 @@ static void test_bad_options(Harness *h)
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
         manager_refuses(h->bus, cases[i].error, "AddWorker", "({%s},)", cases[i].options);
     manager_refuses(h->bus, ERROR("InvalidArgument"), "AddWorker", "({'name': <'%s'>},)", long_name);
-    g_autofree char *sentence = manager_refusal(h->bus, ERROR("InvalidArgument"), "AddWorker", "({'slots': <uint32 0>},)");
+    g_autofree char *sentence =
+        manager_refusal(h->bus, ERROR("InvalidArgument"), "AddWorker", "({'slots': <uint32 0>},)");
     g_assert_nonnull(strstr(sentence, "slots is 0"));
     g_autoptr(GVariant) workers = bus_property(h->bus, "/org/parexec", MANAGER, "Workers");
     g_assert_cmpuint(g_variant_n_children(workers), ==, 0);
@@ -95,11 +103,13 @@ static void test_bad_options(Harness *h)
 static void test_admission(Harness *h)
 {
     const char *options = "'memory-max': <uint64 1125899906842624>";
-    g_autofree char *sentence = manager_refusal(h->bus, ERROR("InsufficientMemory"), "AddWorker", "({%s},)", options);
+    g_autofree char *sentence =
+        manager_refusal(h->bus, ERROR("InsufficientMemory"), "AddWorker", "({%s},)", options);
 
     g_assert_nonnull(strstr(sentence, "needs "));
     g_assert_nonnull(strstr(sentence, "free"));
-    g_autofree char *id = worker_add(h->bus, "%s, 'force': <true>", options), *modest = worker_add(h->bus, "'force': <true>");
+    g_autofree char *id = worker_add(h->bus, "%s, 'force': <true>", options),
+                    *modest = worker_add(h->bus, "'force': <true>");
     g_autoptr(GVariant) worker = worker_status(h->bus, id), other = worker_status(h->bus, modest);
     g_assert_cmpuint(dict_number(worker, "forced"), ==, 1);
     g_assert_cmpuint(dict_number(other, "forced"), ==, 0); /* it needed no force */
@@ -112,7 +122,8 @@ static void expect_states(Harness *h, Recorder *recorder, const char *id, const 
     for (unsigned n = 0; states[n + 1]; n++) {
         const char *worker, *old, *new;
         HARNESS_WAIT(h, recorder_find(recorder, "WorkerStateChanged", n));
-        g_variant_get(recorder_find(recorder, "WorkerStateChanged", n)->body, "(&s&s&s)", &worker, &old, &new);
+        g_variant_get(recorder_find(recorder, "WorkerStateChanged", n)->body, "(&s&s&s)", &worker, &old,
+                      &new);
         g_assert_cmpstr(worker, ==, id);
         g_assert_cmpstr(old, ==, states[n]);
         g_assert_cmpstr(new, ==, states[n + 1]);
@@ -147,8 +158,9 @@ static void test_drain_idle(Harness *h)
 
 static void test_no_such_worker(Harness *h)
 {
-    static const char *const ids[] = { "", "w", "w0", "w99", "w01", "1", "W1", "w-1", "w4294967297", "w99999999999999999999", "w1 ", "../w1",
-                                       "w1\\u00e4\\n" };
+    static const char *const ids[] = { "",    "w",     "w0",          "w99",         "w01",
+                                       "1",   "W1",    "w-1",         "w4294967297", "w99999999999999999999",
+                                       "w1 ", "../w1", "w1\\u00e4\\n" };
     g_autofree char *id = worker_add(h->bus, NULL), *huge = g_strnfill(100000, 'w');
 
     for (size_t i = 0; i < G_N_ELEMENTS(ids); i++) {
@@ -193,7 +205,8 @@ static void test_abort(Harness *h)
     g_assert_true(task_is(h->bus, task, "queued"));
 
     g_autofree char *path = task_path(task), *next = worker_add(h->bus, NULL);
-    g_autoptr(GVariant) attempts = bus_property(h->bus, path, TASK, "Attempts"), first = g_variant_get_child_value(attempts, 0);
+    g_autoptr(GVariant) attempts = bus_property(h->bus, path, TASK, "Attempts"),
+                        first = g_variant_get_child_value(attempts, 0);
     g_assert_cmpuint(g_variant_n_children(attempts), ==, 1);
     g_assert_cmpstr(dict_string(first, "outcome"), ==, "aborted");
     g_assert_cmpstr(dict_string(first, "worker"), ==, id);
@@ -218,7 +231,8 @@ static void test_abort_draining(Harness *h)
 
 static void test_start_fails(Harness *h)
 {
-    g_autofree char *sentence = manager_refusal(h->bus, ERROR("WorkerStartFailed"), "AddWorker", "(@a{sv} {},)");
+    g_autofree char *sentence =
+        manager_refusal(h->bus, ERROR("WorkerStartFailed"), "AddWorker", "(@a{sv} {},)");
 
     g_assert_nonnull(strstr(sentence, "w1"));
     g_assert_nonnull(strstr(sentence, "exited with status 1"));
@@ -227,13 +241,15 @@ static void test_start_fails(Harness *h)
     g_assert_nonnull(strstr(sentence, dict_string(worker, "reason")));
     manager_refuses(h->bus, ERROR("InvalidState"), "Drain", "('w1',)");
     manager_refuses(h->bus, ERROR("InvalidState"), "Abort", "('w1',)");
-    g_free(bus_refusal(h->bus, ERROR("InvalidState"), (Target){ "/org/parexec/worker/w1", WORKER, "Drain" }, NULL));
+    g_free(bus_refusal(h->bus, ERROR("InvalidState"), (Target){ "/org/parexec/worker/w1", WORKER, "Drain" },
+                       NULL));
     HARNESS_WAIT(h, worker_is(h->bus, "w1", "")); /* after KeepFailed */
 }
 
 static void test_no_program(Harness *h)
 {
-    g_autofree char *sentence = manager_refusal(h->bus, ERROR("WorkerStartFailed"), "AddWorker", "(@a{sv} {},)");
+    g_autofree char *sentence =
+        manager_refusal(h->bus, ERROR("WorkerStartFailed"), "AddWorker", "(@a{sv} {},)");
 
     g_assert_nonnull(strstr(sentence, "cannot execute the worker's program"));
     g_assert_nonnull(strstr(sentence, "No such file or directory"));
@@ -243,7 +259,8 @@ static void test_no_program(Harness *h)
 static void test_start_timeout(Harness *h)
 {
     gint64 start = g_get_monotonic_time();
-    g_autofree char *sentence = manager_refusal(h->bus, ERROR("WorkerStartFailed"), "AddWorker", "(@a{sv} {},)");
+    g_autofree char *sentence =
+        manager_refusal(h->bus, ERROR("WorkerStartFailed"), "AddWorker", "(@a{sv} {},)");
 
     g_assert_nonnull(strstr(sentence, "did not report within 700ms"));
     g_assert_cmpint(g_get_monotonic_time() - start, >=, 700000);
@@ -263,7 +280,8 @@ static void test_killed(Harness *h)
     g_assert_true(task_is(h->bus, task, "queued")); /* lost through no fault of its own */
     g_autofree char *second = worker_add(h->bus, NULL);
     task_wait(h, task, "running");
-    g_autofree char *row_path = task_path(task), *worker = bus_property_string(h->bus, row_path, TASK, "Worker");
+    g_autofree char *row_path = task_path(task),
+                    *worker = bus_property_string(h->bus, row_path, TASK, "Worker");
     g_assert_cmpstr(worker, ==, second);
 }
 
@@ -312,7 +330,8 @@ static void test_object_manager(Harness *h)
 {
     g_autoptr(GVariant) none = managed_objects(h->bus);
     g_autoptr(Recorder) recorder = recorder_new(h->bus);
-    g_autofree char *id = worker_add(h->bus, NULL), *path = worker_path(id), *second = worker_add(h->bus, NULL);
+    g_autofree char *id = worker_add(h->bus, NULL), *path = worker_path(id),
+                    *second = worker_add(h->bus, NULL);
     g_autoptr(GVariant) both = managed_objects(h->bus), interfaces = g_variant_lookup_value(both, path, NULL);
     const char *changed;
 
@@ -322,7 +341,8 @@ static void test_object_manager(Harness *h)
     g_autoptr(GVariant) properties = g_variant_lookup_value(interfaces, WORKER, G_VARIANT_TYPE_VARDICT);
     g_assert_cmpstr(dict_string(properties, "Id"), ==, id);
 
-    HARNESS_WAIT(h, recorder_count(recorder, "InterfacesAdded") == 2 && recorder_count(recorder, "WorkerAdded") == 2);
+    HARNESS_WAIT(h, recorder_count(recorder, "InterfacesAdded") == 2 &&
+                        recorder_count(recorder, "WorkerAdded") == 2);
     g_autoptr(GVariant) added = NULL;
     g_variant_get(recorder_find(recorder, "InterfacesAdded", 0)->body, "(&o@a{sa{sv}})", &changed, &added);
     g_assert_cmpstr(changed, ==, path);
@@ -336,7 +356,8 @@ static void test_object_manager(Harness *h)
     g_variant_get(recorder_find(recorder, "InterfacesRemoved", 0)->body, "(&o^a&s)", &changed, &gone);
     g_assert_cmpstr(changed, ==, path);
     g_assert_true(g_strv_contains(gone, WORKER));
-    g_autoptr(GVariant) one = managed_objects(h->bus), workers = bus_property(h->bus, "/org/parexec", MANAGER, "Workers");
+    g_autoptr(GVariant) one = managed_objects(h->bus),
+                        workers = bus_property(h->bus, "/org/parexec", MANAGER, "Workers");
     g_assert_cmpuint(g_variant_n_children(one), ==, 1);
     g_assert_cmpuint(g_variant_n_children(workers), ==, 1);
 }
@@ -345,7 +366,8 @@ static void add(void)
 {
     static const HarnessOptions fails = { .worker_program = "/bin/false", .config = "KeepFailed=500ms" };
     static const HarnessOptions none = { .worker_program = "/nonexistent/parexec-worker" };
-    static const HarnessOptions silent = { .worker_program = TOP "/tests/bus/silent-worker", .config = "WorkerStartTimeout=700ms" };
+    static const HarnessOptions silent = { .worker_program = TOP "/tests/bus/silent-worker",
+                                           .config = "WorkerStartTimeout=700ms" };
     static const HarnessOptions hasty = { .config = "HeartbeatInterval=100ms\nStalledAfter=400ms" };
     static const HarnessOptions root = { .needs_root = true };
 

@@ -138,6 +138,34 @@ static void test_restart_between_calls(void)
     fixture_free(f);
 }
 
+/* A commit, or another part, that the disk refuses leaves the batch as it was. */
+static void test_refused_commit(void)
+{
+    Fixture *f = fixture_new();
+    Submission *submission;
+    Submitted submitted;
+
+    submitted = submit_part(f, 0, 3, false);
+    fixture_set_read_only(f, true);
+    for (int commit = 0; commit < 2; commit++) {
+        submission = submission_new(1000, commit);
+        submission->batch = submitted.batch;
+        add_task(f, submission, "");
+        g_assert_cmpint(submit(f, submission).r, ==, -EROFS);
+        assert_string(window_of(f, UID_ANYBODY, 10), "");
+        g_assert_null(get_row(f, 1));
+    }
+    fixture_set_read_only(f, false);
+    submit_part(f, submitted.batch, 1, false);
+    assert_string(window_of(f, UID_ANYBODY, 10), "");
+    submit_part(f, submitted.batch, 0, true);
+    assert_string(window_of(f, UID_ANYBODY, 10), "1 2 3 4");
+    fixture_drain(f);
+    g_assert_cmpint(f->failing, ==, 0);
+    fixture_verify(f);
+    fixture_free(f);
+}
+
 static void test_large_commit(void)
 {
     Fixture *f = fixture_new();
@@ -184,6 +212,7 @@ int main(int argc, char **argv)
     g_test_add_func("/store/submit/discard", test_discard);
     g_test_add_func("/store/submit/discard-refused", test_discard_refused);
     g_test_add_func("/store/submit/restart-between-calls", test_restart_between_calls);
+    g_test_add_func("/store/submit/refused-commit", test_refused_commit);
     g_test_add_func("/store/submit/large-commit", test_large_commit);
     g_test_add_func("/store/submit/large-array", test_large_array);
     return g_test_run();

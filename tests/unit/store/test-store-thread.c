@@ -95,7 +95,7 @@ static void test_order(void)
     /* A group that takes long is cut: then there are more. */
     if (g_get_monotonic_time() - begin < 20000)
         g_assert_cmpuint(f->n_counts, ==, 1);
-    g_assert_true(g_str_has_suffix(f->log->str, " counts "));
+    g_assert_true(g_str_has_prefix(f->log->str, "counts ")); /* who is answered finds them */
     g_string_replace(f->log, "counts ", "", 0);
     g_assert_cmpstr(f->log->str, ==,
                     "get-none submit-1 get-queued window-2 window-0 done done done cancel-1-0 ended-1 get-cancelled done submit-2 ");

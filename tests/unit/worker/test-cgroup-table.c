@@ -14,7 +14,8 @@ static const Case cases[] = {
       "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n" MOUNT_V2,
       { .unified = (char *) "/sys/fs/cgroup/parexec.slice/parexec-w1.scope" } },
     { "hybrid",
-      "12:name=systemd:/a.slice/w.scope\n4:memory:/a.slice/w.scope\n3:cpu,cpuacct:/a.slice/w.scope\n2:freezer:/\n"
+      "12:name=systemd:/a.slice/w.scope\n4:memory:/a.slice/w.scope\n"
+      "3:cpu,cpuacct:/a.slice/w.scope\n2:freezer:/\n"
       "0::/a.slice/w.scope\n",
       "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n"
       "42 31 0:39 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 master:2 - cgroup cgroup rw,cpu,cpuacct\n"
