@@ -131,11 +131,16 @@ static void mark_members(int proc, GArray *processes, const ProcessOwner *owner)
 static void process_kill(int proc, const Process *process)
 {
     _cleanup_close_ int fd = (int) syscall(SYS_pidfd_open, process->pid, 0);
+    int r = fd < 0 ? -errno : 0;
     g_autofree char *name = g_strdup_printf("%d", (int) process->pid);
     Process now;
 
-    if (fd >= 0 && process_read(proc, name, &now) >= 0 && now.start_time == process->start_time)
+    if (r == -ESRCH || process_read(proc, name, &now) < 0 || now.start_time != process->start_time)
+        return;
+    if (r >= 0)
         (void) syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+    else /* a container may forbid pidfds: then the moment since the comparison is not covered */
+        (void) kill(process->pid, SIGKILL);
 }
 
 int process_tree_kill(const ProcessOwner *owner)

@@ -74,10 +74,10 @@ void active_task_settlement(const ActiveTask *task, const TaskResult *result, bo
         s.next = TASK_SUCCEEDED;
     else if (task->cancelled)
         s.next = TASK_CANCELLED;
-    else if (!attempted)
+    else if (!attempted && !through_no_fault(result)) /* given back */
         s.next = TASK_QUEUED;
     else if (through_no_fault(result)) {
-        s.lost++;
+        s.lost += attempted;
         s.next = state_after_loss(task, &s);
     } else
         s.next = TASK_FAILED;

@@ -171,6 +171,6 @@ void task_window_remove_range(TaskWindow *window, uint64_t first, uint64_t last)
         remove_by_scan(window, first, last);
         return;
     }
-    for (uint64_t id = first; id <= last; id++)
-        task_window_remove(window, id);
+    for (uint64_t n = 0; n <= last - first; n++) /* last may be the greatest number there is */
+        task_window_remove(window, first + n);
 }

@@ -14,7 +14,8 @@ counted() { manager_call Status | jq ".data[0].queue.data.$1.data"; }
 drained() { [ "$(counted succeeded)" = "$1" ]; }
 
 pctl submit -q --array "0-$((count - 1))" -- true > /dev/null
-is "$(($(counted queued) + $(counted running) + $(counted succeeded)))" "$count" "an array of $count is accepted"
+all='.data[0].queue.data | .queued.data + .running.data + .succeeded.data'
+is "$(manager_call Status | jq "$all")" "$count" "an array of $count is accepted"
 ok "it drains" eventually 300 drained "$count"
 seq "$count" | pctl submit -q --each-line - -- true > /dev/null
 ok "as many lines drain" eventually 300 drained $((2 * count))

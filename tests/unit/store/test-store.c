@@ -70,7 +70,8 @@ static void test_spec_is_kept(void)
         g_assert_null(got->fds);
         g_assert_cmpuint(got->array_index, ==, 41);
         g_assert_cmpuint(got->array_count, ==, 1);
-        g_assert_cmpmem(g_bytes_get_data(got->argv, NULL), g_bytes_get_size(got->argv), "/bin/echo\0\xff\xfe\0", 13);
+        g_assert_cmpmem(g_bytes_get_data(got->argv, NULL), g_bytes_get_size(got->argv),
+                        "/bin/echo\0\xff\xfe\0", 13);
         g_assert_true(task_context_equal(got->context, context));
         g_assert_cmpuint(got->context->id, ==, 1);
     }
@@ -241,7 +242,8 @@ static void test_started_and_settled(void)
     g_assert_cmpuint(attempt->worker, ==, 7);
     g_assert_cmpuint(attempt->result.cpu_nsec, ==, 5000);
     g_assert_cmpuint(attempt->result.memory_peak_bytes, ==, MEMORY_UNKNOWN);
-    g_assert_cmpmem(g_bytes_get_data(attempt->result.stderr_tail, NULL), g_bytes_get_size(attempt->result.stderr_tail), "oh\0no", 5);
+    g_assert_cmpmem(g_bytes_get_data(attempt->result.stderr_tail, NULL),
+                    g_bytes_get_size(attempt->result.stderr_tail), "oh\0no", 5);
     fixture_free(f);
 }
 
@@ -294,7 +296,8 @@ static void test_requeue(void)
 
     /* handed out and taken back without having been started */
     assign(f, 1, 2, 8);
-    settle(f, (Settlement){.result = {.task = 1, .fence = 2}, .next = TASK_QUEUED, .attempts = 1, .lost = 1});
+    settle(f, (Settlement){
+                  .result = { .task = 1, .fence = 2 }, .next = TASK_QUEUED, .attempts = 1, .lost = 1 });
     assign(f, 1, 3, 9);
     started(f, 1, 3, 66);
     again = get_row(f, 1);
@@ -313,15 +316,15 @@ static void test_requeue(void)
 static void test_settle_waiting(void)
 {
     Fixture *f = fixture_new();
-    Settlement settlement = {.result = {.task = 1}, .next = TASK_FAILED, .reason = g_strdup("gone")};
+    Settlement settlement = { .result = { .task = 1 }, .next = TASK_FAILED, .reason = g_strdup("gone") };
     g_autoptr(TaskRow) row = NULL;
 
     submit_tasks(f, 1, 0);
     submit_array(f, 10, 0);
     g_assert_cmpint(settle(f, settlement), ==, 0);
-    settlement = (Settlement){.result = {.task = 5}, .next = TASK_FAILED};
+    settlement = (Settlement){ .result = { .task = 5 }, .next = TASK_FAILED };
     g_assert_cmpint(settle(f, settlement), ==, 0);
-    settlement = (Settlement){.result = {.task = 6, .fence = 1}, .next = TASK_FAILED};
+    settlement = (Settlement){ .result = { .task = 6, .fence = 1 }, .next = TASK_FAILED };
     g_assert_cmpint(settle(f, settlement), ==, 0);
     row = get_row(f, 1);
     g_assert_cmpint(row->state, ==, TASK_FAILED);
@@ -377,6 +380,31 @@ static void test_batch_end(void)
     fixture_free(f);
 }
 
+static void assert_big_worker(const WorkerRecord *got, const WorkerRecord *record)
+{
+    g_assert_cmpuint(got->number, ==, 1);
+    g_assert_cmpstr(got->spec->name, ==, "big");
+    g_assert_cmpuint(got->spec->limits.memory_max_bytes, ==, UINT64_C(8) << 30);
+    g_assert_cmpuint(got->spec->limits.memory_high_bytes, ==, LIMIT_INFINITY);
+    g_assert_cmpuint(got->spec->limits.cpu_quota_usec_per_sec, ==, LIMIT_INFINITY);
+    g_assert_cmpstr(got->spec->limits.allowed_cpus, ==, "0-3");
+    g_assert_cmpuint(got->spec->slots, ==, 2);
+    g_assert_cmpint(got->spec->engine, ==, ENGINE_CGROUP);
+    g_assert_cmpuint(got->spec->user, ==, 0);
+    g_assert_true(got->spec->forced);
+    g_assert_cmpmem(g_bytes_get_data(got->spec->environment, NULL), g_bytes_get_size(got->spec->environment),
+                    "X=1", 4);
+    g_assert_cmpint(got->state, ==, WORKER_RUNNING);
+    g_assert_cmpint(got->process.pid, ==, 99);
+    g_assert_cmpuint(got->process.start_time, ==, 1234);
+    g_assert_cmpstr(got->process.unit, ==, "");
+    g_assert_cmpstr(got->process.control_group, ==, "/a/b");
+    g_assert_cmpmem(got->token, LAUNCH_TOKEN_BYTES, record->token, LAUNCH_TOKEN_BYTES);
+    g_assert_cmpuint(got->added_usec, ==, record->added_usec);
+    g_assert_cmpuint(got->tasks_done, ==, 5);
+    g_assert_cmpuint(got->tasks_failed, ==, 6);
+}
+
 static void test_workers_and_settings(void)
 {
     Fixture *f = fixture_new();
@@ -397,7 +425,9 @@ static void test_workers_and_settings(void)
     f->port->add_worker(f->port, record, note_done, f);
     f->port->add_worker(f->port, other, note_done, f);
     record->state = WORKER_RUNNING;
-    record->process = (WorkerProcess){.pid = 99, .start_time = 1234, .unit = g_strdup(""), .control_group = g_strdup("/a/b")};
+    record->process = (WorkerProcess){
+        .pid = 99, .start_time = 1234, .unit = g_strdup(""), .control_group = g_strdup("/a/b")
+    };
     record->tasks_done = 5;
     record->tasks_failed = 6;
     f->port->update_worker(f->port, record);
@@ -411,26 +441,7 @@ static void test_workers_and_settings(void)
     g_assert_cmpuint(f->snapshot->next_worker, ==, 3);
     g_assert_cmpuint(f->snapshot->workers->len, ==, 1);
     got = f->snapshot->workers->pdata[0];
-    g_assert_cmpuint(got->number, ==, 1);
-    g_assert_cmpstr(got->spec->name, ==, "big");
-    g_assert_cmpuint(got->spec->limits.memory_max_bytes, ==, UINT64_C(8) << 30);
-    g_assert_cmpuint(got->spec->limits.memory_high_bytes, ==, LIMIT_INFINITY);
-    g_assert_cmpuint(got->spec->limits.cpu_quota_usec_per_sec, ==, LIMIT_INFINITY);
-    g_assert_cmpstr(got->spec->limits.allowed_cpus, ==, "0-3");
-    g_assert_cmpuint(got->spec->slots, ==, 2);
-    g_assert_cmpint(got->spec->engine, ==, ENGINE_CGROUP);
-    g_assert_cmpuint(got->spec->user, ==, 0);
-    g_assert_true(got->spec->forced);
-    g_assert_cmpmem(g_bytes_get_data(got->spec->environment, NULL), g_bytes_get_size(got->spec->environment), "X=1", 4);
-    g_assert_cmpint(got->state, ==, WORKER_RUNNING);
-    g_assert_cmpint(got->process.pid, ==, 99);
-    g_assert_cmpuint(got->process.start_time, ==, 1234);
-    g_assert_cmpstr(got->process.unit, ==, "");
-    g_assert_cmpstr(got->process.control_group, ==, "/a/b");
-    g_assert_cmpmem(got->token, LAUNCH_TOKEN_BYTES, record->token, LAUNCH_TOKEN_BYTES);
-    g_assert_cmpuint(got->added_usec, ==, record->added_usec);
-    g_assert_cmpuint(got->tasks_done, ==, 5);
-    g_assert_cmpuint(got->tasks_failed, ==, 6);
+    assert_big_worker(got, record);
 
     /* the process is not known yet: told apart from "none" */
     f->port->add_worker(f->port, other, NULL, NULL);
@@ -449,7 +460,7 @@ static void test_one_bad_does_not_spoil_the_group(void)
     Fixture *f = fixture_new();
     WorkerRecord *record = worker_record_for_test(1);
     Submission *submission = submission_new(1000, true);
-    Submitted submitted = {.r = 1};
+    Submitted submitted = { .r = 1 };
 
     add_task(f, submission, "");
     fixture_hold(f);
