@@ -250,7 +250,7 @@ void dispatch(Manager *manager)
 {
     Round round = { .manager = manager };
 
-    if (!manager->enabled)
+    if (!manager->enabled || manager_is_recovering(manager))
         return;
     round.by_worker = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify) g_ptr_array_unref);
     round.assignments = g_array_new(FALSE, FALSE, sizeof(Assignment));

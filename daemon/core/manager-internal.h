@@ -2,7 +2,7 @@
 #pragma once
 
 /* The manager's insides, for the files that make it up: manager.c (life, settings, time), manager-workers.c,
- * manager-tasks.c, dispatch.c. */
+ * manager-tasks.c, recovery.c, dispatch.c. */
 
 #include "core/manager.h"
 #include "core/rate.h"
@@ -23,7 +23,8 @@ struct Manager {
     uint32_t max_workers;
     bool enabled;
     int store_error;
-    uint64_t started_usec; /* CLOCK_REALTIME */
+    uint64_t started_usec;  /* CLOCK_REALTIME */
+    uint64_t recovery_usec; /* monotonic: so long the workers of an earlier daemon are waited for */
 };
 
 #define NOTIFY(manager, member, ...)                                                                         \
@@ -55,6 +56,17 @@ void manager_adopt_task(Manager *manager, HeldTask *held);
 /* Ends the assignments of a worker that is gone. */
 void manager_lose_tasks(Manager *manager, Worker *worker, Outcome outcome);
 void manager_fail_queued(Manager *manager, TaskSpec *spec /* taken */, const char *reason);
+
+/* The reports of a worker, when nothing in them is unknown any more. */
+void manager_settle_reports(Manager *manager, Worker *worker, const HeldReport *held, size_t n_held,
+                            TaskResult *results /* contents taken */, size_t n_results, StoreDone done,
+                            void *userdata);
+
+/* recovery.c */
+#define RECOVERY_USEC (3 * USEC_PER_SEC) /* three times the longest pause between a worker's attempts to connect */
+bool manager_is_recovering(Manager *manager);
+uint64_t manager_recovery_deadline(Manager *manager);
+void manager_tick_recovery(Manager *manager, uint64_t now);
 
 /* dispatch.c */
 void dispatch(Manager *manager);

@@ -326,7 +326,7 @@ static void settle_missing(Settling *settling, Worker *worker, const HeldReport 
     }
 }
 
-void manager_worker_reports(Manager *manager, Worker *worker, const HeldReport *held, size_t n_held,
+void manager_settle_reports(Manager *manager, Worker *worker, const HeldReport *held, size_t n_held,
                             TaskResult *results, size_t n_results, StoreDone done, void *userdata)
 {
     Settling *settling = settling_new(manager, done, userdata);

@@ -246,6 +246,7 @@ int manager_worker_register(Manager *manager, uint32_t number, const uint8_t tok
     if (!worker_state_is_live(worker->state) || worker->aborting)
         return -EALREADY;
     worker->connected = true;
+    worker->expected = false;
     sign_of_life(manager, worker);
     if (worker->state == WORKER_STARTING)
         manager_worker_set_state(manager, worker, WORKER_RUNNING);
@@ -340,6 +341,7 @@ void manager_adopt_worker(Manager *manager, WorkerRecord *record)
     worker->added_usec = record->added_usec;
     worker->tasks_done = record->tasks_done;
     worker->tasks_failed = record->tasks_failed;
+    worker->expected = true;
     worker->heartbeat_monotonic_usec = manager_now(manager); /* it has as long as any to be heard of */
     if (worker->state == WORKER_STARTING)
         worker->deadline_usec = usec_add(manager_now(manager), manager->settings.worker_start_timeout_usec);

@@ -108,6 +108,7 @@ void manager_start(Manager *manager, const ManagerPorts *ports, StoreSnapshot *s
     manager->next_worker = taken->next_worker;
     manager->enabled = taken->enabled;
     manager->started_usec = manager_realtime(manager);
+    manager->recovery_usec = usec_add(manager_now(manager), RECOVERY_USEC);
     for (guint i = 0; i < taken->workers->len; i++)
         manager_adopt_worker(manager, taken->workers->pdata[i]);
     for (guint i = 0; i < taken->held->len; i++)
@@ -130,7 +131,7 @@ uint64_t manager_realtime(Manager *manager)
 
 void manager_rearm(Manager *manager)
 {
-    uint64_t next = UINT64_MAX;
+    uint64_t next = manager_recovery_deadline(manager);
 
     for (guint i = 0; i < manager->workers->len; i++)
         next = MIN(next, manager_worker_deadline(manager, manager->workers->pdata[i]));
@@ -141,6 +142,7 @@ void manager_tick(Manager *manager)
 {
     uint64_t now = manager_now(manager);
 
+    manager_tick_recovery(manager, now);
     for (guint i = manager->workers->len; i > 0; i--) /* backwards: a worker may be removed */
         manager_tick_worker(manager, manager->workers->pdata[i - 1], now);
     manager_rearm(manager);

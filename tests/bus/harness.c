@@ -265,6 +265,8 @@ static char **daemon_environment(Harness *harness, const char *directory)
     environment = g_environ_setenv(environment, "PAREXEC_CONFIG_DIR", config, TRUE);
     environment = g_environ_setenv(environment, "PAREXEC_WORKER_PROGRAM",
                                    options->worker_program ? options->worker_program : HARNESS_WORKER, TRUE);
+    environment = g_environ_setenv(environment, "LSAN_OPTIONS",
+                                   "suppressions=" TOP "/tests/bus/daemon-leaks.supp", TRUE);
     environment = g_environ_setenv(environment, "PAREXEC_NO_CGROUPS", "1", TRUE);
     environment = g_environ_setenv(environment, "PAREXEC_LOG_LEVEL", "debug", TRUE);
     return g_environ_setenv(environment, "PAREXEC_SYSTEMD", options->systemd ? "1" : "0", TRUE);

@@ -93,11 +93,10 @@ static unsigned kill_often(Harness *h, unsigned n)
 
     for (unsigned i = 0; i < 2; i++)
         g_free(worker_add(h->bus, "'slots': <uint32 2>"));
-    manager_do(h->bus,
-               "Submit",
-               "([{'argv': <[b'sh', b'-c', b'echo x >> %s; sleep 0.02']>, 'array': <(uint64 1, uint64 %u)>}], @a{sv} {})",
-               file,
-               n);
+    manager_do(
+        h->bus, "Submit",
+        "([{'argv': <[b'sh', b'-c', b'echo x >> %s; sleep 0.02']>, 'array': <(uint64 1, uint64 %u)>}], @a{sv} {})",
+        file, n);
     for (unsigned i = 0; i < 6; i++) {
         harness_pause(h, 120 + 37 * i);
         harness_restart_daemon(h);
@@ -123,10 +122,10 @@ static void test_started_once(Harness *h)
 
     if (starts == 200 && attempts == 200)
         return;
-    g_autofree char *reason = g_strdup_printf(
-        "200 tasks were started %u times, %" G_GUINT64_FORMAT " attempts recorded: workers hear of tasks before the database does",
-        starts,
-        attempts);
+    g_autofree char *reason =
+        g_strdup_printf("200 tasks were started %u times, %" G_GUINT64_FORMAT
+                        " attempts recorded: workers hear of tasks before the database does",
+                        starts, attempts);
     g_test_incomplete(reason);
 }
 

@@ -24,6 +24,7 @@ struct Op {
         StoreSubmitted submitted;
         StoreWindow window;
         StoreCancelled cancelled;
+        StoreRow row;
     };
     void *userdata;
 };
@@ -382,6 +383,27 @@ static void store_update_worker(StorePort *port, const WorkerRecord *record)
     ask(port, &(Op){ .run = run_record, .record = record_copy(record) });
 }
 
+static void run_get(FakeStore *store, Op *op)
+{
+    const FakeTask *task = find(store, op->batch);
+
+    if (!task || !task->committed) {
+        op->row(-ENOENT, NULL, op->userdata);
+        return;
+    }
+    TaskRow *row = g_new0(TaskRow, 1);
+    row->spec = task_spec_copy(task->spec);
+    row->state = task->state;
+    row->worker = task->worker;
+    row->start_usec = task->start_usec;
+    op->row(0, row, op->userdata);
+}
+
+static void store_get(StorePort *port, uint64_t task, StoreRow done, void *userdata)
+{
+    ask(port, &(Op){ .run = run_get, .batch = task, .row = done, .userdata = userdata });
+}
+
 static void run_forget(FakeStore *store, Op *op)
 {
     g_hash_table_remove(store->workers, GUINT_TO_POINTER(op->user));
@@ -504,6 +526,7 @@ static const StorePort port_table = {
     .cancel = store_cancel,
     .add_worker = store_add_worker,
     .update_worker = store_update_worker,
+    .get = store_get,
     .forget_worker = store_forget_worker,
     .set_enabled = store_set_enabled,
 };
