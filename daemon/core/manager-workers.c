@@ -246,7 +246,6 @@ int manager_worker_register(Manager *manager, uint32_t number, const uint8_t tok
     if (!worker_state_is_live(worker->state) || worker->aborting)
         return -EALREADY;
     worker->connected = true;
-    worker->expected = false;
     sign_of_life(manager, worker);
     if (worker->state == WORKER_STARTING)
         manager_worker_set_state(manager, worker, WORKER_RUNNING);

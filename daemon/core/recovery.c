@@ -37,6 +37,7 @@ static void report_answered(Report *report)
     if (--report->n_asked > 0)
         return;
     if (worker && worker->connected) {
+        worker->expected = false;
         manager_settle_reports(manager, worker, (HeldReport *) report->held->data, report->held->len,
                                (TaskResult *) report->results->data, report->results->len, report->done,
                                report->userdata);

@@ -19,7 +19,7 @@ struct Worker {
     uint64_t answer_usec;   /* monotonic: when AddWorker is answered at the latest; UINT64_MAX: it was */
     bool stalled;           /* no heartbeat for too long */
     bool connected;         /* its program has registered and the connection stands */
-    bool expected;               /* of an earlier daemon, and has not been heard of yet */
+    bool expected;               /* of an earlier daemon, and its first report has not been dealt with yet */
     bool aborting;          /* it was told to end, its end is no failure */
     char *reason;           /* why it failed; NULL */
     char **not_enforced;    /* limits that do not hold; never NULL */
