@@ -30,11 +30,11 @@ static const char schema_1[] =
     "  digest TEXT NOT NULL UNIQUE," /* SHA-256 of the rest */
     "  uid INTEGER NOT NULL,"
     "  gid INTEGER NOT NULL,"
-    "  groups BLOB NOT NULL,"        /* 32-bit numbers of this machine's byte order */
+    "  groups BLOB NOT NULL," /* 32-bit numbers of this machine's byte order */
     "  cwd BLOB,"
     "  environment BLOB,"
     "  stdin BLOB, stdout BLOB, stderr BLOB,"
-    "  memory_max INTEGER"           /* NULL: unlimited, here and everywhere */
+    "  memory_max INTEGER" /* NULL: unlimited, here and everywhere */
     ") STRICT;"
 
     /* phase: 0 open (its tasks are hidden, more may come), 1 committed, 2 being discarded (hidden too). */
@@ -153,7 +153,7 @@ static const char schema_1[] =
     ") STRICT;";
 
 static const Migration migrations[] = {
-    {1, schema_1},
+    { 1, schema_1 },
 };
 
 static int pragma_number(Sql *sql, const char *literal, int64_t *ret)
@@ -165,12 +165,14 @@ static int pragma_number(Sql *sql, const char *literal, int64_t *ret)
 
 static int migration_apply(Sql *sql, const Migration *migration)
 {
-    g_autofree char *script = g_strdup_printf("BEGIN EXCLUSIVE; %s; PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
-                                              migration->sql, SCHEMA_APPLICATION_ID, migration->version);
+    g_autofree char *script =
+        g_strdup_printf("BEGIN EXCLUSIVE; %s; PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
+                        migration->sql, SCHEMA_APPLICATION_ID, migration->version);
     int r = sql_script(sql, script);
 
     if (r < 0) {
-        log_error_errno(r, "Failed to bring the database to version %d: %s", migration->version, sql->message);
+        log_error_errno(r, "Failed to bring the database to version %d: %s", migration->version,
+                        sql->message);
         if (!sqlite3_get_autocommit(sql->handle))
             (void) sqlite3_exec(sql->handle, "ROLLBACK", NULL, NULL, NULL);
     }
@@ -189,11 +191,13 @@ static int version_check(Sql *sql, int newest, int64_t *ret)
     if (r >= 0)
         r = pragma_number(sql, "SELECT count(*) FROM sqlite_schema", &objects);
     if (r < 0)
-        return log_error_errno(r, "Failed to read the database's version: %s", sql->message ? sql->message : "no answer");
+        return log_error_errno(r, "Failed to read the database's version: %s",
+                               sql->message ? sql->message : "no answer");
     if (application != SCHEMA_APPLICATION_ID && (application != 0 || version != 0 || objects > 0))
         return log_error_errno(-EPROTONOSUPPORT, "The database belongs to another program");
     if (version < 0 || version > newest)
-        return log_error_errno(-EPROTONOSUPPORT, "The database is of version %" PRId64 ", this program knows versions up to %d",
+        return log_error_errno(-EPROTONOSUPPORT,
+                               "The database is of version %" PRId64 ", this program knows versions up to %d",
                                version, newest);
     *ret = version;
     return 0;

@@ -44,7 +44,8 @@ bool sql_error_is_of_disk(int r)
 
 int sql_open(Sql *sql, const char *path)
 {
-    int code = sqlite3_open_v2(path, &sql->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    int code = sqlite3_open_v2(path, &sql->handle,
+                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
 
     sql->statements = g_hash_table_new(NULL, NULL);
     return code == SQLITE_OK ? 0 : sql_errno(sql, code);
@@ -91,7 +92,8 @@ static int value_bind(sqlite3_stmt *statement, int position, const SqlValue *val
     case SQL_TYPE_TEXT:
         return sqlite3_bind_text(statement, position, value->data, -1, SQLITE_STATIC);
     case SQL_TYPE_BLOB:
-        return sqlite3_bind_blob64(statement, position, value->data, (sqlite3_uint64) value->number, SQLITE_STATIC);
+        return sqlite3_bind_blob64(statement, position, value->data, (sqlite3_uint64) value->number,
+                                   SQLITE_STATIC);
     }
     return SQLITE_MISUSE;
 }
@@ -102,7 +104,7 @@ SqlValue sql_bytes(GBytes *bytes)
     const void *data;
 
     if (!bytes)
-        return (SqlValue){.type = SQL_TYPE_NULL};
+        return (SqlValue){ .type = SQL_TYPE_NULL };
     data = g_bytes_get_data(bytes, &size);
     return sql_blob(data, size);
 }

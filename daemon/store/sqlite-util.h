@@ -33,36 +33,37 @@ typedef struct SqlValue {
 
 static inline SqlValue sql_int(int64_t number)
 {
-    return (SqlValue){.type = SQL_TYPE_INTEGER, .number = number};
+    return (SqlValue){ .type = SQL_TYPE_INTEGER, .number = number };
 }
 
 /* UINT64_MAX, which is "none", "unlimited" or "not known" throughout, is NULL in the database. */
 static inline SqlValue sql_limit(uint64_t number)
 {
-    return number == UINT64_MAX ? (SqlValue){.type = SQL_TYPE_NULL} : sql_int((int64_t) number);
+    return number == UINT64_MAX ? (SqlValue){ .type = SQL_TYPE_NULL } : sql_int((int64_t) number);
 }
 
 static inline SqlValue sql_text(const char *text)
 {
-    return (SqlValue){.type = text ? SQL_TYPE_TEXT : SQL_TYPE_NULL, .data = text};
+    return (SqlValue){ .type = text ? SQL_TYPE_TEXT : SQL_TYPE_NULL, .data = text };
 }
 
 static inline SqlValue sql_blob(const void *data, size_t size)
 {
-    return (SqlValue){.type = SQL_TYPE_BLOB, .number = (int64_t) size, .data = data ? data : ""};
+    return (SqlValue){ .type = SQL_TYPE_BLOB, .number = (int64_t) size, .data = data ? data : "" };
 }
 
 SqlValue sql_bytes(GBytes *bytes); /* NULL: NULL */
 
 #define SQL_NO_VALUES NULL, 0
-#define SQL_VALUES(...) \
-    (const SqlValue[]){__VA_ARGS__}, sizeof((const SqlValue[]){__VA_ARGS__}) / sizeof(SqlValue)
+#define SQL_VALUES(...)                                                                                      \
+    (const SqlValue[]){ __VA_ARGS__ }, sizeof((const SqlValue[]){ __VA_ARGS__ }) / sizeof(SqlValue)
 
 /* Runs a statement that returns no rows. */
 int sql_run(Sql *sql, const char *literal, const SqlValue *values, size_t n) _warn_unused_;
 
 /* Prepares and binds; to be stepped through: 1: a row, 0: no more. */
-int sql_query(Sql *sql, const char *literal, const SqlValue *values, size_t n, sqlite3_stmt **ret) _warn_unused_;
+int sql_query(Sql *sql, const char *literal, const SqlValue *values, size_t n, sqlite3_stmt **ret)
+    _warn_unused_;
 int sql_step(Sql *sql, sqlite3_stmt *statement) _warn_unused_;
 
 /* The first column of the first row: 1, or 0 if there is no row. */
@@ -81,8 +82,10 @@ static inline int64_t sql_column_int(sqlite3_stmt *statement, int column)
 
 static inline uint64_t sql_column_limit(sqlite3_stmt *statement, int column)
 {
-    return sqlite3_column_type(statement, column) == SQLITE_NULL ? UINT64_MAX : (uint64_t) sqlite3_column_int64(statement, column);
+    return sqlite3_column_type(statement, column) == SQLITE_NULL
+               ? UINT64_MAX
+               : (uint64_t) sqlite3_column_int64(statement, column);
 }
 
-char *sql_column_text(sqlite3_stmt *statement, int column);   /* a copy; NULL: NULL */
+char *sql_column_text(sqlite3_stmt *statement, int column);    /* a copy; NULL: NULL */
 GBytes *sql_column_bytes(sqlite3_stmt *statement, int column); /* a copy; NULL: NULL */

@@ -20,9 +20,9 @@ typedef struct Run {
 
 /* How far it has come. */
 typedef struct Progress {
-    bool found;    /* runs is complete, and what has no rows is dealt with */
-    guint run;     /* the first that is not done */
-    uint64_t id;   /* where in that run to go on; 0: at its beginning */
+    bool found;  /* runs is complete, and what has no rows is dealt with */
+    guint run;   /* the first that is not done */
+    uint64_t id; /* where in that run to go on; 0: at its beginning */
     guint n_cancelled, n_held;
 } Progress;
 
@@ -35,7 +35,7 @@ typedef struct CancelOp {
     GArray *cancelled; /* IdRange */
     GArray *held;      /* uint64_t */
     Progress committed, now;
-    unsigned commits;  /* that "committed" knows of */
+    unsigned commits; /* that "committed" knows of */
     StoreCancelled done;
     void *userdata;
 } CancelOp;
@@ -43,13 +43,17 @@ typedef struct CancelOp {
 static int cancel_found(const StoredTask *task, void *userdata)
 {
     CancelOp *cancel = userdata;
-    Run run = {.first = task->id, .last = task->last, .batch = task->batch, .state = task->state, .virtual = task->virtual};
+    Run run = { .first = task->id,
+                .last = task->last,
+                .batch = task->batch,
+                .state = task->state,
+                .virtual = task->virtual };
     Run *before = cancel->runs->len > 0 ? &g_array_index(cancel->runs, Run, cancel->runs->len - 1) : NULL;
 
     if (task->state == STATE_TAKEN)
         g_array_append_val(cancel->held, task->id);
-    else if (before && before->last + 1 == run.first && before->batch == run.batch && before->state == run.state &&
-             before->virtual == run.virtual)
+    else if (before && before->last + 1 == run.first && before->batch == run.batch &&
+             before->state == run.state && before->virtual == run.virtual)
         before->last = run.last;
     else
         g_array_append_val(cancel->runs, run);
@@ -63,8 +67,10 @@ static int run_cancel_between(Database *database, CancelOp *cancel, const Run *r
 
     if (ids.first > ids.last)
         return 0;
-    r = sql_run(&database->sql, "UPDATE tasks SET state = 7, since = ?4 WHERE id BETWEEN ?1 AND ?2 AND state = ?3",
-                SQL_VALUES(sql_int((int64_t) ids.first), sql_int((int64_t) ids.last), sql_int(run->state), sql_int((int64_t) cancel->now_usec)));
+    r = sql_run(&database->sql,
+                "UPDATE tasks SET state = 7, since = ?4 WHERE id BETWEEN ?1 AND ?2 AND state = ?3",
+                SQL_VALUES(sql_int((int64_t) ids.first), sql_int((int64_t) ids.last), sql_int(run->state),
+                           sql_int((int64_t) cancel->now_usec)));
     if (r < 0)
         return r;
     database_count(database, run->batch, (TaskState) run->state, TASK_CANCELLED, ids.last - ids.first + 1);
@@ -74,7 +80,8 @@ static int run_cancel_between(Database *database, CancelOp *cancel, const Run *r
 
 static int held_mark(Database *database, uint64_t task)
 {
-    return sql_run(&database->sql, "UPDATE assignments SET cancelled = 1 WHERE task = ?1", SQL_VALUES(sql_int((int64_t) task)));
+    return sql_run(&database->sql, "UPDATE assignments SET cancelled = 1 WHERE task = ?1",
+                   SQL_VALUES(sql_int((int64_t) task)));
 }
 
 /* Between two chunks a task may have been given to a worker, or have ended. */
@@ -84,11 +91,13 @@ static int run_find_changed(Database *database, const Run *run, IdRange ids, GAr
     int r;
 
     r = sql_query(&database->sql, "SELECT id, state FROM tasks WHERE id BETWEEN ?1 AND ?2 AND state <> ?3",
-                  SQL_VALUES(sql_int((int64_t) ids.first), sql_int((int64_t) ids.last), sql_int(run->state)), &statement);
+                  SQL_VALUES(sql_int((int64_t) ids.first), sql_int((int64_t) ids.last), sql_int(run->state)),
+                  &statement);
     if (r < 0)
         return r;
     while ((r = sql_step(&database->sql, statement)) > 0) {
-        StoredTask task = {.id = (uint64_t) sql_column_int(statement, 0), .state = (int) sql_column_int(statement, 1)};
+        StoredTask task = { .id = (uint64_t) sql_column_int(statement, 0),
+                            .state = (int) sql_column_int(statement, 1) };
         g_array_append_val(changed, task);
     }
     return r;
@@ -103,7 +112,7 @@ static int run_cancel_tasks(Database *database, CancelOp *cancel, const Run *run
         r = run_find_changed(database, run, ids, changed);
     for (guint i = 0; r >= 0 && i < changed->len; i++) {
         const StoredTask *task = &g_array_index(changed, StoredTask, i);
-        r = run_cancel_between(database, cancel, run, (IdRange){ids.first, task->id - 1, run->batch});
+        r = run_cancel_between(database, cancel, run, (IdRange){ ids.first, task->id - 1, run->batch });
         if (r >= 0 && task->state == STATE_TAKEN) {
             g_array_append_val(cancel->held, task->id);
             r = held_mark(database, task->id);
@@ -116,7 +125,7 @@ static int run_cancel_tasks(Database *database, CancelOp *cancel, const Run *run
 /* Neighbours may have come from several ranges. */
 static int run_cancel_elements(Database *database, CancelOp *cancel, const Run *run)
 {
-    IdRange ids = {run->first, run->last, run->batch};
+    IdRange ids = { run->first, run->last, run->batch };
     uint64_t id = run->first;
     StoredRange range;
     int r;
@@ -167,7 +176,8 @@ static int cancel_begin(Database *database, CancelOp *cancel)
     int r;
 
     g_array_set_size(cancel->runs, 0);
-    r = match_live(database, cancel->filter, (MatchUser){.only = cancel->only_uid, .except = UID_ANYBODY}, cancel_found, cancel);
+    r = match_live(database, cancel->filter, (MatchUser){ .only = cancel->only_uid, .except = UID_ANYBODY },
+                   cancel_found, cancel);
     for (guint i = 0; r >= 0 && i < cancel->held->len; i++)
         r = held_mark(database, g_array_index(cancel->held, uint64_t, i));
     for (guint i = 0; r >= 0 && i < cancel->runs->len; i++)
@@ -185,7 +195,7 @@ static int cancel_some(Database *database, CancelOp *cancel)
 
     for (; now->run < cancel->runs->len && left > 0; now->run += now->id == 0) {
         const Run *run = &g_array_index(cancel->runs, Run, now->run);
-        IdRange ids = {MAX(run->first, now->id), run->last, run->batch};
+        IdRange ids = { MAX(run->first, now->id), run->last, run->batch };
         int r;
         now->id = 0;
         if (run->virtual)
@@ -267,7 +277,8 @@ static const OpClass cancel_rest_class = {
     .kept = true,
 };
 
-void store_cancel(StorePort *port, TaskFilter *filter, uint32_t only_uid, uint64_t now_usec, StoreCancelled done, void *userdata)
+void store_cancel(StorePort *port, TaskFilter *filter, uint32_t only_uid, uint64_t now_usec,
+                  StoreCancelled done, void *userdata)
 {
     CancelOp *cancel = g_new(CancelOp, 1);
 
@@ -327,7 +338,8 @@ static int examine_batch(Database *database, ExamineOp *examine)
 
     if (examine->filter->batch == 0)
         return 0;
-    r = sql_number(&database->sql, "SELECT phase FROM batches WHERE id = ?1", SQL_VALUES(sql_int((int64_t) examine->filter->batch)), &phase);
+    r = sql_number(&database->sql, "SELECT phase FROM batches WHERE id = ?1",
+                   SQL_VALUES(sql_int((int64_t) examine->filter->batch)), &phase);
     examine->facts.missing_batch = r == 0 || (r > 0 && phase != BATCH_COMMITTED);
     return r;
 }
@@ -337,12 +349,13 @@ static int examine_run(Database *database, Op *op)
     ExamineOp *examine = (ExamineOp *) op;
     int r;
 
-    examine->facts = (FilterFacts){0};
+    examine->facts = (FilterFacts){ 0 };
     r = examine_ids(database, examine);
     if (r >= 0)
         r = examine_batch(database, examine);
     if (r >= 0)
-        r = match_live(database, examine->filter, (MatchUser){.only = UID_ANYBODY, .except = examine->uid}, examine_found, &examine->facts);
+        r = match_live(database, examine->filter, (MatchUser){ .only = UID_ANYBODY, .except = examine->uid },
+                       examine_found, &examine->facts);
     return r;
 }
 
@@ -359,12 +372,16 @@ static void examine_free(Op *op)
     task_filter_free(((ExamineOp *) op)->filter);
 }
 
-static const OpClass examine_class = {.run = examine_run, .complete = examine_complete, .free = examine_free};
+static const OpClass examine_class = { .run = examine_run,
+                                       .complete = examine_complete,
+                                       .free = examine_free };
 
 void store_examine(StorePort *port, TaskFilter *filter, uint32_t uid, StoreFacts done, void *userdata)
 {
     ExamineOp *examine = g_new(ExamineOp, 1);
 
-    *examine = (ExamineOp){.op = OP_INIT(examine_class), .filter = filter, .uid = uid, .done = done, .userdata = userdata};
+    *examine = (ExamineOp){
+        .op = OP_INIT(examine_class), .filter = filter, .uid = uid, .done = done, .userdata = userdata
+    };
     store_enqueue((Store *) port, &examine->op);
 }

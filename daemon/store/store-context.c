@@ -17,9 +17,9 @@ typedef struct CacheEntry {
 } CacheEntry;
 
 struct ContextCache {
-    GHashTable *by_id;     /* owns the entries */
+    GHashTable *by_id; /* owns the entries */
     GHashTable *by_digest;
-    GQueue recent;         /* the latest first */
+    GQueue recent; /* the latest first */
     size_t bytes;
 };
 
@@ -62,7 +62,8 @@ ContextCache *context_cache_free(ContextCache *cache)
 
 static void cache_trim(ContextCache *cache)
 {
-    while (cache->recent.length > 1 && (cache->recent.length > CACHE_ENTRIES_MAX || cache->bytes > CACHE_BYTES_MAX)) {
+    while (cache->recent.length > 1 &&
+           (cache->recent.length > CACHE_ENTRIES_MAX || cache->bytes > CACHE_BYTES_MAX)) {
         CacheEntry *oldest = cache->recent.tail->data;
         g_queue_unlink(&cache->recent, &oldest->link);
         g_hash_table_remove(cache->by_digest, oldest->digest);
@@ -101,14 +102,15 @@ static int context_insert(Database *database, const TaskContext *context, const 
 {
     int r;
 
-    r = sql_run(&database->sql,
-                "INSERT INTO contexts (digest, uid, gid, groups, cwd, environment, stdin, stdout, stderr, memory_max)"
-                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-                SQL_VALUES(sql_text(digest), sql_int(context->uid), sql_int(context->gid),
-                           sql_blob(context->groups, context->n_groups * sizeof(uint32_t)), sql_bytes(context->cwd),
-                           sql_bytes(context->environment), sql_bytes(context->streams[STREAM_STDIN]),
-                           sql_bytes(context->streams[STREAM_STDOUT]), sql_bytes(context->streams[STREAM_STDERR]),
-                           sql_limit(context->memory_max_bytes)));
+    r = sql_run(
+        &database->sql,
+        "INSERT INTO contexts (digest, uid, gid, groups, cwd, environment, stdin, stdout, stderr, memory_max)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        SQL_VALUES(sql_text(digest), sql_int(context->uid), sql_int(context->gid),
+                   sql_blob(context->groups, context->n_groups * sizeof(uint32_t)), sql_bytes(context->cwd),
+                   sql_bytes(context->environment), sql_bytes(context->streams[STREAM_STDIN]),
+                   sql_bytes(context->streams[STREAM_STDOUT]), sql_bytes(context->streams[STREAM_STDERR]),
+                   sql_limit(context->memory_max_bytes)));
     if (r >= 0)
         *ret = (uint64_t) sqlite3_last_insert_rowid(database->sql.handle);
     return r;
@@ -116,11 +118,17 @@ static int context_insert(Database *database, const TaskContext *context, const 
 
 int context_save(Database *database, TaskContext *context)
 {
-    g_autofree char *digest = task_context_digest(context);
-    CacheEntry *known = g_hash_table_lookup(database->contexts->by_digest, digest);
+    CacheEntry *known = g_hash_table_lookup(database->contexts->by_id, &context->id);
+    g_autofree char *digest = NULL;
     int64_t id;
     int r;
 
+    if (known && known->context == context) { /* of an earlier submission, the very object */
+        cache_use(database->contexts, known);
+        return 0;
+    }
+    digest = task_context_digest(context);
+    known = g_hash_table_lookup(database->contexts->by_digest, digest);
     if (known) {
         cache_use(database->contexts, known);
         /* Others may be reading it: nothing is written unless it changes. */
@@ -128,7 +136,8 @@ int context_save(Database *database, TaskContext *context)
             context->id = known->id;
         return 0;
     }
-    r = sql_number(&database->sql, "SELECT id FROM contexts WHERE digest = ?1", SQL_VALUES(sql_text(digest)), &id);
+    r = sql_number(&database->sql, "SELECT id FROM contexts WHERE digest = ?1", SQL_VALUES(sql_text(digest)),
+                   &id);
     if (r == 0) {
         uint64_t inserted = 0;
         r = context_insert(database, context, digest, &inserted);
@@ -172,10 +181,11 @@ int context_load(Database *database, uint64_t id, TaskContext **ret)
         *ret = task_context_ref(known->context);
         return 0;
     }
-    r = sql_query(&database->sql,
-                  "SELECT digest, uid, gid, groups, cwd, environment, stdin, stdout, stderr, memory_max FROM contexts"
-                  " WHERE id = ?1",
-                  SQL_VALUES(sql_int((int64_t) id)), &statement);
+    r = sql_query(
+        &database->sql,
+        "SELECT digest, uid, gid, groups, cwd, environment, stdin, stdout, stderr, memory_max FROM contexts"
+        " WHERE id = ?1",
+        SQL_VALUES(sql_int((int64_t) id)), &statement);
     if (r >= 0)
         r = sql_step(&database->sql, statement);
     if (r <= 0)

@@ -49,12 +49,14 @@ static int counters_load(Database *database)
 static int counters_write(Database *database)
 {
     for (int64_t id = 0; id <= COUNTER_ENABLED; id++) {
-        const uint64_t *now = counter_by_id(&database->counters, id), *before = counter_by_id(&database->committed, id);
+        const uint64_t *now = counter_by_id(&database->counters, id),
+                       *before = counter_by_id(&database->committed, id);
         int r;
 
         if (!now || *now == *before)
             continue;
-        r = sql_run(&database->sql, "UPDATE counters SET value = ?2 WHERE id = ?1", SQL_VALUES(sql_int(id), sql_int((int64_t) *now)));
+        r = sql_run(&database->sql, "UPDATE counters SET value = ?2 WHERE id = ?1",
+                    SQL_VALUES(sql_int(id), sql_int((int64_t) *now)));
         if (r < 0)
             return r;
     }
@@ -66,17 +68,18 @@ static int hidden_load(Database *database)
     _cleanup_statement_ sqlite3_stmt *statement = NULL;
     int r;
 
-    r = sql_query(&database->sql,
-                  "SELECT s.first, s.last, s.batch FROM batches b INDEXED BY batches_hidden CROSS JOIN segments s ON s.batch = b.id"
-                  " WHERE b.phase <> 1"
-                  " ORDER BY s.first",
-                  SQL_NO_VALUES, &statement);
+    r = sql_query(
+        &database->sql,
+        "SELECT s.first, s.last, s.batch FROM batches b INDEXED BY batches_hidden CROSS JOIN segments s ON s.batch = b.id"
+        " WHERE b.phase <> 1"
+        " ORDER BY s.first",
+        SQL_NO_VALUES, &statement);
     if (r < 0)
         return r;
     while ((r = sql_step(&database->sql, statement)) > 0) {
-        HiddenIds hidden = {.first = (uint64_t) sql_column_int(statement, 0),
-                            .last = (uint64_t) sql_column_int(statement, 1),
-                            .batch = (uint64_t) sql_column_int(statement, 2)};
+        HiddenIds hidden = { .first = (uint64_t) sql_column_int(statement, 0),
+                             .last = (uint64_t) sql_column_int(statement, 1),
+                             .batch = (uint64_t) sql_column_int(statement, 2) };
         g_array_append_val(database->hidden, hidden);
     }
     return r;
@@ -100,10 +103,13 @@ static int database_set_up(Database *database, const char *path)
 
     r = sql_open(&database->sql, path);
     if (r >= 0)
-        r = sql_script(&database->sql, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -8192;"
-                                       "PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF");
+        r = sql_script(
+            &database->sql,
+            "PRAGMA locking_mode = EXCLUSIVE; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -8192;"
+            "PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF");
     /* A database that is refused below is left as it is, its log included. */
-    if (r >= 0 && sqlite3_db_config(database->sql.handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) != SQLITE_OK)
+    if (r >= 0 &&
+        sqlite3_db_config(database->sql.handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) != SQLITE_OK)
         r = -EIO;
     if (r >= 0)
         r = sql_number(&database->sql, "PRAGMA user_version", SQL_NO_VALUES, &mode);
@@ -122,7 +128,9 @@ static int database_prepare(Database *database)
     if (r < 0)
         return r;
     (void) sqlite3_db_config(database->sql.handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
-    r = sql_script(&database->sql, "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 67108864; BEGIN EXCLUSIVE; COMMIT");
+    r = sql_script(
+        &database->sql,
+        "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 67108864; BEGIN EXCLUSIVE; COMMIT");
     database->synchronous_full = true;
     if (r >= 0)
         r = counters_load(database);
@@ -214,7 +222,8 @@ static int batch_load_single(Database *database, BatchEnd *end)
     int64_t task;
     int r;
 
-    r = sql_number(&database->sql, "SELECT first FROM segments WHERE batch = ?1", SQL_VALUES(sql_int((int64_t) end->batch)), &task);
+    r = sql_number(&database->sql, "SELECT first FROM segments WHERE batch = ?1",
+                   SQL_VALUES(sql_int((int64_t) end->batch)), &task);
     if (r <= 0)
         return r < 0 ? r : -EIO;
     end->single = (uint64_t) task;
@@ -235,11 +244,13 @@ static int batch_load_single(Database *database, BatchEnd *end)
 static int batch_find_end(Database *database, uint64_t batch, BatchEnd *ret)
 {
     _cleanup_statement_ sqlite3_stmt *statement = NULL;
-    BatchEnd end = {.batch = batch};
+    BatchEnd end = { .batch = batch };
     int r;
 
-    r = sql_query(&database->sql, "SELECT count, succeeded, failed, cancelled, skipped FROM batches WHERE id = ?1 AND phase = 1",
-                  SQL_VALUES(sql_int((int64_t) batch)), &statement);
+    r = sql_query(
+        &database->sql,
+        "SELECT count, succeeded, failed, cancelled, skipped FROM batches WHERE id = ?1 AND phase = 1",
+        SQL_VALUES(sql_int((int64_t) batch)), &statement);
     if (r >= 0)
         r = sql_step(&database->sql, statement);
     if (r <= 0)
@@ -261,11 +272,13 @@ static int delta_apply(Database *database, const BatchDelta *delta)
     int r;
 
     /* Without RETURNING, which would cost more than the two statements together. */
-    r = sql_run(&database->sql,
-                "UPDATE batches SET succeeded = succeeded + ?2, failed = failed + ?3, cancelled = cancelled + ?4,"
-                " skipped = skipped + ?5 WHERE id = ?1",
-                SQL_VALUES(sql_int((int64_t) delta->batch), sql_int((int64_t) delta->succeeded), sql_int((int64_t) delta->failed),
-                           sql_int((int64_t) delta->cancelled), sql_int((int64_t) delta->skipped)));
+    r = sql_run(
+        &database->sql,
+        "UPDATE batches SET succeeded = succeeded + ?2, failed = failed + ?3, cancelled = cancelled + ?4,"
+        " skipped = skipped + ?5 WHERE id = ?1",
+        SQL_VALUES(sql_int((int64_t) delta->batch), sql_int((int64_t) delta->succeeded),
+                   sql_int((int64_t) delta->failed), sql_int((int64_t) delta->cancelled),
+                   sql_int((int64_t) delta->skipped)));
     if (r >= 0)
         r = batch_find_end(database, delta->batch, &end);
     if (r > 0 && end.count == 1)
@@ -310,7 +323,7 @@ static BatchDelta *delta_get(Database *database, uint64_t batch)
     }
     position = g_hash_table_lookup(database->delta_of, &batch);
     if (!position) {
-        BatchDelta delta = {.batch = batch};
+        BatchDelta delta = { .batch = batch };
         g_array_append_val(database->deltas, delta);
         position = GUINT_TO_POINTER(database->deltas->len);
         g_hash_table_insert(database->delta_of, g_memdup2(&batch, sizeof(batch)), position);
@@ -380,7 +393,7 @@ static void hidden_remember(Database *database)
 
 void database_hide(Database *database, uint64_t batch, uint64_t first, uint64_t last)
 {
-    HiddenIds hidden = {.first = first, .last = last, .batch = batch};
+    HiddenIds hidden = { .first = first, .last = last, .batch = batch };
     guint position = hidden_position(database, first);
     HiddenIds *before;
 

@@ -41,7 +41,7 @@ typedef struct Database {
     GArray *deltas;        /* BatchDelta */
     GHashTable *delta_of;  /* batch → position in deltas + 1 */
     ContextCache *contexts;
-    Op *op;                /* the one that is being run */
+    Op *op; /* the one that is being run */
     bool synchronous_full;
 } Database;
 

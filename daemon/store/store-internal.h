@@ -22,13 +22,14 @@ typedef struct OpClass {
 struct Op {
     const OpClass *class;
     int r;
-    bool again;        /* has more to do: what was done is committed, the rest goes behind what has been queued meanwhile */
+    bool
+        again; /* has more to do: what was done is committed, the rest goes behind what has been queued meanwhile */
     unsigned commits;  /* how often that has happened */
     GPtrArray *ended;  /* BatchEnd; NULL: none */
     guint n_committed; /* of "ended": from earlier commits */
 };
 
-#define OP_INIT(class_) ((Op){.class = &(class_)})
+#define OP_INIT(class_) ((Op){ .class = &(class_) })
 
 void op_free(Op *op);
 void op_add_batch_end(Op *op, BatchEnd *end /* taken */);
@@ -45,7 +46,8 @@ void store_settle(StorePort *port, Settlement *settlements, size_t n, StoreDone 
 void store_list(StorePort *port, TaskFilter *filter, StoreRows done, void *userdata);
 void store_get(StorePort *port, uint64_t task, StoreRow done, void *userdata);
 void store_examine(StorePort *port, TaskFilter *filter, uint32_t uid, StoreFacts done, void *userdata);
-void store_cancel(StorePort *port, TaskFilter *filter, uint32_t only_uid, uint64_t now_usec, StoreCancelled done, void *userdata);
+void store_cancel(StorePort *port, TaskFilter *filter, uint32_t only_uid, uint64_t now_usec,
+                  StoreCancelled done, void *userdata);
 void store_add_worker(StorePort *port, const WorkerRecord *record, StoreDone done, void *userdata);
 void store_update_worker(StorePort *port, const WorkerRecord *record);
 void store_forget_worker(StorePort *port, uint32_t number);

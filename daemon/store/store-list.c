@@ -18,7 +18,7 @@ typedef struct Listing {
     GPtrArray *rows;   /* TaskRow */
     uint64_t position; /* the id that was looked at last */
     size_t looked_at;
-    bool more;         /* there is, or may be, another page */
+    bool more; /* there is, or may be, another page */
 } Listing;
 
 static bool listing_is_full(const Listing *listing)
@@ -39,10 +39,12 @@ static const Stream stream_all = {
     .backward = "SELECT id, id FROM tasks WHERE id BETWEEN ?1 AND ?2 ORDER BY id DESC LIMIT ?3",
 };
 static const Stream stream_by_state = {
-    .forward = "SELECT id, id FROM tasks INDEXED BY tasks_by_state WHERE state = ?4 AND state NOT IN (3, 5) AND id BETWEEN ?1 AND ?2"
-               " ORDER BY id LIMIT ?3",
-    .backward = "SELECT id, id FROM tasks INDEXED BY tasks_by_state WHERE state = ?4 AND state NOT IN (3, 5) AND id BETWEEN ?1 AND ?2"
-                " ORDER BY id DESC LIMIT ?3",
+    .forward =
+        "SELECT id, id FROM tasks INDEXED BY tasks_by_state WHERE state = ?4 AND state NOT IN (3, 5) AND id BETWEEN ?1 AND ?2"
+        " ORDER BY id LIMIT ?3",
+    .backward =
+        "SELECT id, id FROM tasks INDEXED BY tasks_by_state WHERE state = ?4 AND state NOT IN (3, 5) AND id BETWEEN ?1 AND ?2"
+        " ORDER BY id DESC LIMIT ?3",
     .by_state = true,
 };
 static const Stream stream_held = {
@@ -51,18 +53,20 @@ static const Stream stream_held = {
 };
 /* Those that begin before ?1 or end behind ?2 are cut by the reader. */
 static const Stream stream_ranges = {
-    .forward = "SELECT first, last FROM ranges WHERE last >= ?1 AND last <= ifnull((SELECT last FROM ranges WHERE last >= ?2"
-               " ORDER BY last LIMIT 1), ?2) ORDER BY last LIMIT ?3",
-    .backward = "SELECT first, last FROM ranges WHERE last >= ?1 AND last <= ifnull((SELECT last FROM ranges WHERE last >= ?2"
-                " ORDER BY last LIMIT 1), ?2) ORDER BY last DESC LIMIT ?3",
+    .forward =
+        "SELECT first, last FROM ranges WHERE last >= ?1 AND last <= ifnull((SELECT last FROM ranges WHERE last >= ?2"
+        " ORDER BY last LIMIT 1), ?2) ORDER BY last LIMIT ?3",
+    .backward =
+        "SELECT first, last FROM ranges WHERE last >= ?1 AND last <= ifnull((SELECT last FROM ranges WHERE last >= ?2"
+        " ORDER BY last LIMIT 1), ?2) ORDER BY last DESC LIMIT ?3",
 };
 
 /* The part of the ids that is being read, and what was found in it. */
 typedef struct Chunk {
     uint64_t first, last;
     bool reverse;
-    size_t wanted;   /* from each stream */
-    GArray *pieces;  /* Piece */
+    size_t wanted;  /* from each stream */
+    GArray *pieces; /* Piece */
 } Chunk;
 
 /* What lies beyond the last piece of a stream that was cut short is not known yet. */
@@ -75,17 +79,18 @@ static void chunk_cut(Chunk *chunk, uint64_t id)
 }
 
 /* 1: something hidden is in the way; first and last are then what is left behind it. */
-static int stream_read_some(Listing *listing, const Stream *stream, TaskState state, Chunk *chunk, uint64_t *first, uint64_t *last)
+static int stream_read_some(Listing *listing, const Stream *stream, TaskState state, Chunk *chunk,
+                            uint64_t *first, uint64_t *last)
 {
     _cleanup_statement_ sqlite3_stmt *statement = NULL;
     Database *database = listing->database;
     size_t n = 0;
-    Piece piece = {0};
+    Piece piece = { 0 };
     int r;
 
     r = sql_query(&database->sql, chunk->reverse ? stream->backward : stream->forward,
-                  (const SqlValue[]){sql_int((int64_t) *first), sql_int((int64_t) *last), sql_int((int64_t) chunk->wanted),
-                                     sql_int((int64_t) state)},
+                  (const SqlValue[]){ sql_int((int64_t) *first), sql_int((int64_t) *last),
+                                      sql_int((int64_t) chunk->wanted), sql_int((int64_t) state) },
                   stream->by_state ? 4 : 3, &statement);
     if (r < 0)
         return r;
@@ -109,7 +114,8 @@ static int stream_read_some(Listing *listing, const Stream *stream, TaskState st
     return r;
 }
 
-static int stream_read(Listing *listing, const Stream *stream, TaskState state, Chunk *chunk, uint64_t first, uint64_t last)
+static int stream_read(Listing *listing, const Stream *stream, TaskState state, Chunk *chunk, uint64_t first,
+                       uint64_t last)
 {
     int r;
 
@@ -145,7 +151,7 @@ static int chunk_read(Listing *listing, Chunk *chunk)
 static int listing_match(Listing *listing, const StoredTask *task)
 {
     const TaskFilter *filter = listing->filter;
-    StoredAssignment assignment = {0};
+    StoredAssignment assignment = { 0 };
     int r = 0;
 
     if (filter->batch != 0 && filter->batch != task->batch)
@@ -242,7 +248,7 @@ static int listing_take_segment(Listing *listing, uint64_t first, uint64_t last)
     int r;
 
     while (first <= last && !listing->more) {
-        Chunk chunk = {.first = first, .last = last, .reverse = reverse, .pieces = pieces};
+        Chunk chunk = { .first = first, .last = last, .reverse = reverse, .pieces = pieces };
         /* Two more: one shows that there is another page, one may be a range beyond the end. */
         chunk.wanted = listing->filter->limit - MIN(listing->rows->len, listing->filter->limit) + 2;
         g_array_set_size(pieces, 0);
@@ -276,7 +282,7 @@ static int listing_take_ids(Listing *listing, uint64_t first, uint64_t last)
             listing->more = true;
             return 0;
         }
-        r = listing_take_piece(listing, &(Piece){id, id});
+        r = listing_take_piece(listing, &(Piece){ id, id });
         if (r < 0)
             return r;
     }
@@ -332,7 +338,7 @@ static void list_row_free(gpointer row)
 static int list_run(Database *database, Op *op)
 {
     ListOp *list = (ListOp *) op;
-    Listing listing = {.database = database, .filter = list->filter};
+    Listing listing = { .database = database, .filter = list->filter };
     int r;
 
     g_clear_pointer(&list->rows, g_ptr_array_unref);
@@ -363,14 +369,14 @@ static void list_free(Op *op)
     g_clear_pointer(&list->rows, g_ptr_array_unref);
 }
 
-static const OpClass list_class = {.run = list_run, .complete = list_complete, .free = list_free};
+static const OpClass list_class = { .run = list_run, .complete = list_complete, .free = list_free };
 
 void store_list(StorePort *port, TaskFilter *filter, StoreRows done, void *userdata)
 {
     ListOp *list = g_new(ListOp, 1);
 
     filter->limit = CLAMP(filter->limit, 1, TASK_PAGE_MAX);
-    *list = (ListOp){.op = OP_INIT(list_class), .filter = filter, .done = done, .userdata = userdata};
+    *list = (ListOp){ .op = OP_INIT(list_class), .filter = filter, .done = done, .userdata = userdata };
     store_enqueue((Store *) port, &list->op);
 }
 
@@ -415,12 +421,12 @@ static void get_free(Op *op)
     task_row_free(((GetOp *) op)->row);
 }
 
-static const OpClass get_class = {.run = get_run, .complete = get_complete, .free = get_free};
+static const OpClass get_class = { .run = get_run, .complete = get_complete, .free = get_free };
 
 void store_get(StorePort *port, uint64_t task, StoreRow done, void *userdata)
 {
     GetOp *get = g_new(GetOp, 1);
 
-    *get = (GetOp){.op = OP_INIT(get_class), .task = task, .done = done, .userdata = userdata};
+    *get = (GetOp){ .op = OP_INIT(get_class), .task = task, .done = done, .userdata = userdata };
     store_enqueue((Store *) port, &get->op);
 }

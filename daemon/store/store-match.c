@@ -34,7 +34,8 @@ int match_spec(Database *database, const TaskFilter *filter, const StoredTask *t
         return 0;
     if (!filter->name && !filter->tag)
         return 1;
-    r = sql_query(&database->sql, "SELECT name, tags FROM specs WHERE id = ?1", SQL_VALUES(sql_int((int64_t) task->spec)), &statement);
+    r = sql_query(&database->sql, "SELECT name, tags FROM specs WHERE id = ?1",
+                  SQL_VALUES(sql_int((int64_t) task->spec)), &statement);
     if (r >= 0)
         r = sql_step(&database->sql, statement);
     if (r <= 0)
@@ -46,7 +47,8 @@ int match_spec(Database *database, const TaskFilter *filter, const StoredTask *t
 
 static bool user_matches(MatchUser user, uint32_t uid)
 {
-    return (user.only == UID_ANYBODY || user.only == uid) && (user.except == UID_ANYBODY || user.except != uid);
+    return (user.only == UID_ANYBODY || user.only == uid) &&
+           (user.except == UID_ANYBODY || user.except != uid);
 }
 
 static bool matching_wants(const Matching *matching, TaskState state)
@@ -106,10 +108,11 @@ static int read_taken(const Matching *matching, uint64_t first, uint64_t last)
 
     if (!matching_wants(matching, TASK_QUEUED) && !matching_wants(matching, TASK_RUNNING))
         return 0;
-    r = sql_query(&matching->database->sql,
-                  "SELECT t.id, ifnull(t.spec, t.id), t.batch, t.uid, a.start FROM assignments a CROSS JOIN tasks t ON t.id = a.task"
-                  " WHERE a.task BETWEEN ?1 AND ?2",
-                  SQL_VALUES(sql_int((int64_t) first), sql_int((int64_t) last)), &statement);
+    r = sql_query(
+        &matching->database->sql,
+        "SELECT t.id, ifnull(t.spec, t.id), t.batch, t.uid, a.start FROM assignments a CROSS JOIN tasks t ON t.id = a.task"
+        " WHERE a.task BETWEEN ?1 AND ?2",
+        SQL_VALUES(sql_int((int64_t) first), sql_int((int64_t) last)), &statement);
     if (r < 0)
         return r;
     while ((r = sql_step(&matching->database->sql, statement)) > 0) {
@@ -128,8 +131,9 @@ static int read_taken(const Matching *matching, uint64_t first, uint64_t last)
     return r;
 }
 
-/* Ranges, as far as they lie between first and last. The statement yields them in ascending order. */
-static int read_ranges(const Matching *matching, const char *literal, const SqlValue *values, size_t n, uint64_t first, uint64_t last)
+/* Ranges, up to the first that begins behind last: there the statement must yield them in ascending order. A range is of one call: it does not reach over the borders of a segment. */
+static int read_ranges(const Matching *matching, const char *literal, const SqlValue *values, size_t n,
+                       uint64_t last)
 {
     _cleanup_statement_ sqlite3_stmt *statement = NULL;
     int r;
@@ -139,8 +143,8 @@ static int read_ranges(const Matching *matching, const char *literal, const SqlV
         return r;
     while ((r = sql_step(&matching->database->sql, statement)) > 0) {
         StoredTask task = {
-            .id = MAX(first, (uint64_t) sql_column_int(statement, 0)),
-            .last = MIN(last, (uint64_t) sql_column_int(statement, 1)),
+            .id = (uint64_t) sql_column_int(statement, 0),
+            .last = (uint64_t) sql_column_int(statement, 1),
             .spec = (uint64_t) sql_column_int(statement, 2),
             .batch = (uint64_t) sql_column_int(statement, 3),
             .uid = (uint32_t) sql_column_int(statement, 4),
@@ -156,7 +160,7 @@ static int read_ranges(const Matching *matching, const char *literal, const SqlV
     return r;
 }
 
-static const TaskState waiting_states[] = {TASK_HELD, TASK_BLOCKED, TASK_WAITING, TASK_QUEUED};
+static const TaskState waiting_states[] = { TASK_HELD, TASK_BLOCKED, TASK_WAITING, TASK_QUEUED };
 
 /* Of a segment: everything that has not ended. */
 static int match_segment(const Matching *matching, const IdRange *segment)
@@ -173,8 +177,10 @@ static int match_segment(const Matching *matching, const IdRange *segment)
     if (r == 0)
         r = read_taken(matching, segment->first, segment->last);
     if (r == 0)
-        r = read_ranges(matching, "SELECT first, last, spec, batch, uid, state FROM ranges WHERE last >= ?1 ORDER BY last",
-                        SQL_VALUES(first), segment->first, segment->last);
+        r = read_ranges(
+            matching,
+            "SELECT first, last, spec, batch, uid, state FROM ranges WHERE last >= ?1 ORDER BY last",
+            SQL_VALUES(first), segment->last);
     return r;
 }
 
@@ -185,9 +191,10 @@ static int match_batch(const Matching *matching)
     int r;
 
     /* A batch has one owner. */
-    r = sql_number(&matching->database->sql, "SELECT uid FROM batches WHERE id = ?1", SQL_VALUES(sql_int((int64_t) matching->filter->batch)),
-                   &uid);
-    if (r <= 0 || !user_matches(matching->user, (uint32_t) uid) || database_hides_batch(matching->database, matching->filter->batch))
+    r = sql_number(&matching->database->sql, "SELECT uid FROM batches WHERE id = ?1",
+                   SQL_VALUES(sql_int((int64_t) matching->filter->batch)), &uid);
+    if (r <= 0 || !user_matches(matching->user, (uint32_t) uid) ||
+        database_hides_batch(matching->database, matching->filter->batch))
         return r < 0 ? r : 0;
     r = match_load_segments(matching->database, matching->filter->batch, &segments);
     for (guint i = 0; r == 0 && i < segments->len; i++)
@@ -201,7 +208,7 @@ static int match_ids(const Matching *matching)
     int r = 0;
 
     for (guint i = 0; r == 0 && i < ids->len; i++) {
-        StoredAssignment assignment = {0};
+        StoredAssignment assignment = { 0 };
         StoredTask task;
         r = row_find_task(matching->database, g_array_index(ids, uint64_t, i), &task);
         if (r <= 0)
@@ -221,11 +228,14 @@ static int match_ready(const Matching *matching, uint32_t uid)
 {
     int r;
 
-    r = read_tasks(matching, "SELECT " TASK_COLUMNS " FROM tasks INDEXED BY tasks_ready WHERE state = 2 AND uid = ?1",
+    r = read_tasks(matching,
+                   "SELECT " TASK_COLUMNS " FROM tasks INDEXED BY tasks_ready WHERE state = 2 AND uid = ?1",
                    SQL_VALUES(sql_int(uid)));
     if (r == 0)
-        r = read_ranges(matching, "SELECT first, last, spec, batch, uid, state FROM ranges INDEXED BY ranges_ready WHERE state = 2 AND uid = ?1",
-                        SQL_VALUES(sql_int(uid)), 1, INT64_MAX);
+        r = read_ranges(
+            matching,
+            "SELECT first, last, spec, batch, uid, state FROM ranges INDEXED BY ranges_ready WHERE state = 2 AND uid = ?1",
+            SQL_VALUES(sql_int(uid)), INT64_MAX);
     return r;
 }
 
@@ -235,13 +245,15 @@ static int next_ready_uid(const Matching *matching, int64_t least, int64_t *ret)
     int64_t of_tasks = INT64_MAX, of_ranges = INT64_MAX;
     int r;
 
-    r = sql_number(&matching->database->sql,
-                   "SELECT uid FROM tasks INDEXED BY tasks_ready WHERE state = 2 AND uid >= ?1 ORDER BY uid LIMIT 1",
-                   SQL_VALUES(sql_int(least)), &of_tasks);
+    r = sql_number(
+        &matching->database->sql,
+        "SELECT uid FROM tasks INDEXED BY tasks_ready WHERE state = 2 AND uid >= ?1 ORDER BY uid LIMIT 1",
+        SQL_VALUES(sql_int(least)), &of_tasks);
     if (r >= 0)
-        r = sql_number(&matching->database->sql,
-                       "SELECT uid FROM ranges INDEXED BY ranges_ready WHERE state = 2 AND uid >= ?1 ORDER BY uid LIMIT 1",
-                       SQL_VALUES(sql_int(least)), &of_ranges);
+        r = sql_number(
+            &matching->database->sql,
+            "SELECT uid FROM ranges INDEXED BY ranges_ready WHERE state = 2 AND uid >= ?1 ORDER BY uid LIMIT 1",
+            SQL_VALUES(sql_int(least)), &of_ranges);
     if (r < 0)
         return r;
     *ret = MIN(of_tasks, of_ranges);
@@ -272,7 +284,8 @@ static int match_everywhere(const Matching *matching)
     for (size_t i = 0; r == 0 && i < G_N_ELEMENTS(waiting_states); i++)
         if (waiting_states[i] != TASK_QUEUED && matching_wants(matching, waiting_states[i]))
             r = read_tasks(matching,
-                           "SELECT " TASK_COLUMNS " FROM tasks INDEXED BY tasks_by_state WHERE state = ?1 AND state NOT IN (3, 5)",
+                           "SELECT " TASK_COLUMNS
+                           " FROM tasks INDEXED BY tasks_by_state WHERE state = ?1 AND state NOT IN (3, 5)",
                            SQL_VALUES(sql_int((int64_t) waiting_states[i])));
     if (r == 0)
         r = read_taken(matching, 1, INT64_MAX);
@@ -285,7 +298,9 @@ static int match_everywhere(const Matching *matching)
 
 int match_live(Database *database, const TaskFilter *filter, MatchUser user, MatchFound found, void *userdata)
 {
-    Matching matching = {.database = database, .filter = filter, .user = user, .found = found, .userdata = userdata};
+    Matching matching = {
+        .database = database, .filter = filter, .user = user, .found = found, .userdata = userdata
+    };
 
     if (filter->ids)
         return match_ids(&matching);
@@ -298,12 +313,13 @@ int match_load_segments(Database *database, uint64_t batch, GArray **ret)
     g_autoptr(GArray) segments = g_array_new(FALSE, FALSE, sizeof(IdRange));
     int r;
 
-    r = sql_query(&database->sql, "SELECT first, last FROM segments WHERE batch = ?1 ORDER BY first", SQL_VALUES(sql_int((int64_t) batch)),
-                  &statement);
+    r = sql_query(&database->sql, "SELECT first, last FROM segments WHERE batch = ?1 ORDER BY first",
+                  SQL_VALUES(sql_int((int64_t) batch)), &statement);
     if (r < 0)
         return r;
     while ((r = sql_step(&database->sql, statement)) > 0) {
-        IdRange segment = {(uint64_t) sql_column_int(statement, 0), (uint64_t) sql_column_int(statement, 1)};
+        IdRange segment = { (uint64_t) sql_column_int(statement, 0),
+                            (uint64_t) sql_column_int(statement, 1) };
         g_array_append_val(segments, segment);
     }
     if (r < 0)

@@ -13,7 +13,8 @@ typedef struct MatchUser {
 typedef int (*MatchFound)(const StoredTask *task, void *userdata);
 
 /* Finds the tasks that have not ended, are not hidden, and match; in no particular order, each once. */
-int match_live(Database *database, const TaskFilter *filter, MatchUser user, MatchFound found, void *userdata) _warn_unused_;
+int match_live(Database *database, const TaskFilter *filter, MatchUser user, MatchFound found, void *userdata)
+    _warn_unused_;
 
 /* Do name, tag and owner fit? 1 or 0. */
 int match_spec(Database *database, const TaskFilter *filter, const StoredTask *task) _warn_unused_;

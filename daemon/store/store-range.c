@@ -5,11 +5,12 @@
 
 int range_insert(Database *database, const StoredRange *range)
 {
-    return sql_run(&database->sql,
-                   "INSERT INTO ranges (last, first, spec, batch, uid, state, priority, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                   SQL_VALUES(sql_int((int64_t) range->last), sql_int((int64_t) range->first), sql_int((int64_t) range->spec),
-                              sql_int((int64_t) range->batch), sql_int(range->uid), sql_int(range->state), sql_int(range->priority),
-                              sql_int((int64_t) range->since_usec)));
+    return sql_run(
+        &database->sql,
+        "INSERT INTO ranges (last, first, spec, batch, uid, state, priority, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        SQL_VALUES(sql_int((int64_t) range->last), sql_int((int64_t) range->first),
+                   sql_int((int64_t) range->spec), sql_int((int64_t) range->batch), sql_int(range->uid),
+                   sql_int(range->state), sql_int(range->priority), sql_int((int64_t) range->since_usec)));
 }
 
 static int range_set_first(Database *database, const StoredRange *range, uint64_t first)
@@ -31,10 +32,12 @@ int range_remove(Database *database, const StoredRange *range, uint64_t first, u
         return r;
     if (last < range->last)
         return range_set_first(database, range, last + 1);
-    return sql_run(&database->sql, "DELETE FROM ranges WHERE last = ?1", SQL_VALUES(sql_int((int64_t) range->last)));
+    return sql_run(&database->sql, "DELETE FROM ranges WHERE last = ?1",
+                   SQL_VALUES(sql_int((int64_t) range->last)));
 }
 
-int range_set_state(Database *database, const StoredRange *range, uint64_t first, uint64_t last, TaskState state, uint64_t since_usec)
+int range_set_state(Database *database, const StoredRange *range, uint64_t first, uint64_t last,
+                    TaskState state, uint64_t since_usec)
 {
     StoredRange changed = *range;
     int r;
@@ -49,11 +52,13 @@ int range_set_state(Database *database, const StoredRange *range, uint64_t first
     return range_insert(database, &changed);
 }
 
-int range_make_task(Database *database, const StoredRange *range, uint64_t id, TaskState state, uint64_t fence)
+int range_make_task(Database *database, const StoredRange *range, uint64_t id, TaskState state,
+                    uint64_t fence)
 {
-    return sql_run(&database->sql,
-                   "INSERT INTO tasks (id, spec, batch, uid, state, priority, fence, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                   SQL_VALUES(sql_int((int64_t) id), sql_int((int64_t) range->spec), sql_int((int64_t) range->batch), sql_int(range->uid),
-                              sql_int((int64_t) state), sql_int(range->priority), sql_int((int64_t) fence),
-                              sql_int((int64_t) range->since_usec)));
+    return sql_run(
+        &database->sql,
+        "INSERT INTO tasks (id, spec, batch, uid, state, priority, fence, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        SQL_VALUES(sql_int((int64_t) id), sql_int((int64_t) range->spec), sql_int((int64_t) range->batch),
+                   sql_int(range->uid), sql_int((int64_t) state), sql_int(range->priority),
+                   sql_int((int64_t) fence), sql_int((int64_t) range->since_usec)));
 }

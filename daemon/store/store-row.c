@@ -11,9 +11,10 @@ int row_find_range(Database *database, uint64_t id, StoredRange *ret)
     StoredRange range;
     int r;
 
-    r = sql_query(&database->sql,
-                  "SELECT first, last, spec, batch, uid, state, priority, since FROM ranges WHERE last >= ?1 ORDER BY last LIMIT 1",
-                  SQL_VALUES(sql_int((int64_t) id)), &statement);
+    r = sql_query(
+        &database->sql,
+        "SELECT first, last, spec, batch, uid, state, priority, since FROM ranges WHERE last >= ?1 ORDER BY last LIMIT 1",
+        SQL_VALUES(sql_int((int64_t) id)), &statement);
     if (r >= 0)
         r = sql_step(&database->sql, statement);
     if (r <= 0)
@@ -54,9 +55,10 @@ static int task_find(Database *database, uint64_t id, StoredTask *ret)
     _cleanup_statement_ sqlite3_stmt *statement = NULL;
     int r;
 
-    r = sql_query(&database->sql,
-                  "SELECT ifnull(spec, id), batch, uid, state, priority, attempts, lost, fence, since FROM tasks WHERE id = ?1",
-                  SQL_VALUES(sql_int((int64_t) id)), &statement);
+    r = sql_query(
+        &database->sql,
+        "SELECT ifnull(spec, id), batch, uid, state, priority, attempts, lost, fence, since FROM tasks WHERE id = ?1",
+        SQL_VALUES(sql_int((int64_t) id)), &statement);
     if (r >= 0)
         r = sql_step(&database->sql, statement);
     if (r <= 0)
@@ -98,7 +100,8 @@ int row_find_assignment(Database *database, uint64_t task, StoredAssignment *ret
     _cleanup_statement_ sqlite3_stmt *statement = NULL;
     int r;
 
-    r = sql_query(&database->sql, "SELECT fence, batch, start, worker, cancelled FROM assignments WHERE task = ?1",
+    r = sql_query(&database->sql,
+                  "SELECT fence, batch, start, worker, cancelled FROM assignments WHERE task = ?1",
                   SQL_VALUES(sql_int((int64_t) task)), &statement);
     if (r >= 0)
         r = sql_step(&database->sql, statement);
@@ -131,7 +134,8 @@ int row_load_spec(Database *database, const StoredTask *task, TaskSpec **ret)
     uint64_t base;
     int r;
 
-    r = sql_query(&database->sql, "SELECT context, has_fds, array_base, name, tags, argv FROM specs WHERE id = ?1",
+    r = sql_query(&database->sql,
+                  "SELECT context, has_fds, array_base, name, tags, argv FROM specs WHERE id = ?1",
                   SQL_VALUES(sql_int((int64_t) task->spec)), &statement);
     if (r >= 0)
         r = sql_step(&database->sql, statement);
@@ -195,7 +199,8 @@ static int row_add_latest_attempt(Database *database, TaskRow *row)
     AttemptRow attempt;
     int r;
 
-    r = sql_query(&database->sql, ATTEMPT_SELECT_LATEST, SQL_VALUES(sql_int((int64_t) row->spec->id)), &statement);
+    r = sql_query(&database->sql, ATTEMPT_SELECT_LATEST, SQL_VALUES(sql_int((int64_t) row->spec->id)),
+                  &statement);
     if (r >= 0)
         r = sql_step(&database->sql, statement);
     if (r <= 0)
@@ -216,7 +221,9 @@ static void row_add_assignment(TaskRow *row, const StoredAssignment *assignment)
     row->attempt++;
     row->start_usec = assignment->start_usec;
     task_result_done(&row->result);
-    row->result = (TaskResult){.task = row->spec->id, .fence = assignment->fence, .memory_peak_bytes = MEMORY_UNKNOWN};
+    row->result = (TaskResult){ .task = row->spec->id,
+                                .fence = assignment->fence,
+                                .memory_peak_bytes = MEMORY_UNKNOWN };
 }
 
 static int row_add_times(Database *database, const StoredTask *task, TaskRow *row)
@@ -224,7 +231,8 @@ static int row_add_times(Database *database, const StoredTask *task, TaskRow *ro
     int64_t submitted = 0;
     int r;
 
-    r = sql_number(&database->sql, "SELECT submitted FROM batches WHERE id = ?1", SQL_VALUES(sql_int((int64_t) task->batch)), &submitted);
+    r = sql_number(&database->sql, "SELECT submitted FROM batches WHERE id = ?1",
+                   SQL_VALUES(sql_int((int64_t) task->batch)), &submitted);
     row->submitted_usec = (uint64_t) submitted;
     if (task_state_is_end(row->state) && row->result.outcome == OUTCOME_NONE)
         row->result.end_usec = task->since_usec;
@@ -236,7 +244,8 @@ static int row_add_reason(Database *database, uint64_t id, TaskRow *row)
     _cleanup_statement_ sqlite3_stmt *statement = NULL;
     int r;
 
-    r = sql_query(&database->sql, "SELECT reason FROM tasks WHERE id = ?1", SQL_VALUES(sql_int((int64_t) id)), &statement);
+    r = sql_query(&database->sql, "SELECT reason FROM tasks WHERE id = ?1", SQL_VALUES(sql_int((int64_t) id)),
+                  &statement);
     if (r >= 0)
         r = sql_step(&database->sql, statement);
     if (r > 0)
@@ -247,7 +256,7 @@ static int row_add_reason(Database *database, uint64_t id, TaskRow *row)
 int row_load(Database *database, const StoredTask *task, TaskRow **ret)
 {
     g_autoptr(TaskRow) row = g_new0(TaskRow, 1);
-    StoredAssignment assignment = {0};
+    StoredAssignment assignment = { 0 };
     int r;
 
     row->result.memory_peak_bytes = MEMORY_UNKNOWN;

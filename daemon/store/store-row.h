@@ -7,7 +7,7 @@
 typedef struct StoredTask {
     uint64_t id, spec, batch;
     uint32_t uid;
-    int state;     /* as in the table: STATE_TAKEN for what a worker holds */
+    int state; /* as in the table: STATE_TAKEN for what a worker holds */
     int32_t priority;
     uint32_t attempts, lost;
     uint64_t fence, since_usec;
@@ -51,6 +51,8 @@ int row_load_attempts(Database *database, uint64_t task, GPtrArray **ret) _warn_
 /* Of a task in state STATE_TAKEN: running, or still queued. */
 TaskState row_state(const StoredTask *task, const StoredAssignment *assignment);
 
-#define ATTEMPT_COLUMNS "attempt, worker, outcome, exit_status, signal, errno, start, finish, cpu_nsec, memory_peak, stderr_tail"
-#define ATTEMPT_SELECT_LATEST "SELECT " ATTEMPT_COLUMNS " FROM attempts WHERE task = ?1 ORDER BY attempt DESC LIMIT 1"
+#define ATTEMPT_COLUMNS                                                                                      \
+    "attempt, worker, outcome, exit_status, signal, errno, start, finish, cpu_nsec, memory_peak, stderr_tail"
+#define ATTEMPT_SELECT_LATEST                                                                                \
+    "SELECT " ATTEMPT_COLUMNS " FROM attempts WHERE task = ?1 ORDER BY attempt DESC LIMIT 1"
 void row_read_attempt(sqlite3_stmt *statement, uint64_t task, AttemptRow *ret);

@@ -18,9 +18,10 @@ static void assign_free(Op *op)
 
 static int assignment_insert(Database *database, const Assignment *assignment, uint64_t batch)
 {
-    return sql_run(&database->sql, "INSERT OR REPLACE INTO assignments (task, worker, fence, batch) VALUES (?1, ?2, ?3, ?4)",
-                   SQL_VALUES(sql_int((int64_t) assignment->task), sql_int(assignment->worker), sql_int((int64_t) assignment->fence),
-                              sql_int((int64_t) batch)));
+    return sql_run(&database->sql,
+                   "INSERT OR REPLACE INTO assignments (task, worker, fence, batch) VALUES (?1, ?2, ?3, ?4)",
+                   SQL_VALUES(sql_int((int64_t) assignment->task), sql_int(assignment->worker),
+                              sql_int((int64_t) assignment->fence), sql_int((int64_t) batch)));
 }
 
 /* ------------------------------------------------------------------ assign */
@@ -32,8 +33,8 @@ static int assign_task(Database *database, const Assignment *assignment)
     int64_t state, batch;
     int r;
 
-    r = sql_query(&database->sql, "SELECT state, batch FROM tasks WHERE id = ?1", SQL_VALUES(sql_int((int64_t) assignment->task)),
-                  &statement);
+    r = sql_query(&database->sql, "SELECT state, batch FROM tasks WHERE id = ?1",
+                  SQL_VALUES(sql_int((int64_t) assignment->task)), &statement);
     if (r >= 0)
         r = sql_step(&database->sql, statement);
     if (r <= 0)
@@ -89,7 +90,7 @@ static int assign_run(Database *database, Op *op)
     return 0;
 }
 
-static const OpClass assign_class = {.run = assign_run, .free = assign_free, .writes = true, .kept = true};
+static const OpClass assign_class = { .run = assign_run, .free = assign_free, .writes = true, .kept = true };
 
 static void assign_enqueue(StorePort *port, const OpClass *class, const Assignment *assignments, size_t n)
 {
@@ -98,7 +99,9 @@ static void assign_enqueue(StorePort *port, const OpClass *class, const Assignme
     if (n == 0)
         return;
     assign = g_new(AssignOp, 1);
-    *assign = (AssignOp){.op = OP_INIT(*class), .assignments = g_memdup2(assignments, n * sizeof(Assignment)), .n = n};
+    *assign = (AssignOp){ .op = OP_INIT(*class),
+                          .assignments = g_memdup2(assignments, n * sizeof(Assignment)),
+                          .n = n };
     store_enqueue((Store *) port, &assign->op);
 }
 
@@ -116,9 +119,11 @@ static int started_run(Database *database, Op *op)
 
     for (size_t i = 0; i < started->n; i++) {
         const Assignment *assignment = &started->assignments[i];
-        r = sql_run(&database->sql, "UPDATE assignments SET start = ?3 WHERE task = ?1 AND fence = ?2 AND start = 0 AND ?3 > 0",
-                    SQL_VALUES(sql_int((int64_t) assignment->task), sql_int((int64_t) assignment->fence),
-                               sql_int((int64_t) assignment->start_usec)));
+        r = sql_run(
+            &database->sql,
+            "UPDATE assignments SET start = ?3 WHERE task = ?1 AND fence = ?2 AND start = 0 AND ?3 > 0",
+            SQL_VALUES(sql_int((int64_t) assignment->task), sql_int((int64_t) assignment->fence),
+                       sql_int((int64_t) assignment->start_usec)));
         if (r < 0)
             return r;
         if (sqlite3_changes(database->sql.handle) > 0)
@@ -127,7 +132,9 @@ static int started_run(Database *database, Op *op)
     return 0;
 }
 
-static const OpClass started_class = {.run = started_run, .free = assign_free, .writes = true, .kept = true};
+static const OpClass started_class = {
+    .run = started_run, .free = assign_free, .writes = true, .kept = true
+};
 
 void store_started(StorePort *port, const Assignment *assignments, size_t n)
 {
@@ -151,9 +158,10 @@ static int attempt_insert(Database *database, const Settlement *settlement)
     return sql_run(&database->sql,
                    "INSERT OR REPLACE INTO attempts (task, " ATTEMPT_COLUMNS ")"
                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-                   SQL_VALUES(sql_int((int64_t) result->task), sql_int(settlement->attempts), sql_int(settlement->worker),
-                              sql_int((int64_t) result->outcome), sql_int(result->exit_status), sql_int(result->signal),
-                              sql_int(result->error), sql_int((int64_t) result->start_usec), sql_int((int64_t) result->end_usec),
+                   SQL_VALUES(sql_int((int64_t) result->task), sql_int(settlement->attempts),
+                              sql_int(settlement->worker), sql_int((int64_t) result->outcome),
+                              sql_int(result->exit_status), sql_int(result->signal), sql_int(result->error),
+                              sql_int((int64_t) result->start_usec), sql_int((int64_t) result->end_usec),
                               sql_int((int64_t) result->cpu_nsec), sql_limit(result->memory_peak_bytes),
                               sql_bytes(result->stderr_tail)));
 }
@@ -161,12 +169,15 @@ static int attempt_insert(Database *database, const Settlement *settlement)
 static int task_settle(Database *database, const Settlement *settlement)
 {
     const TaskResult *result = &settlement->result;
-    uint64_t since = settlement->attempted && result->end_usec > 0 ? result->end_usec : (uint64_t) g_get_real_time();
+    uint64_t since =
+        settlement->attempted && result->end_usec > 0 ? result->end_usec : (uint64_t) g_get_real_time();
 
-    return sql_run(&database->sql,
-                   "UPDATE tasks SET state = ?2, attempts = ?3, lost = ?4, since = ?5, reason = ?6 WHERE id = ?1",
-                   SQL_VALUES(sql_int((int64_t) result->task), sql_int((int64_t) settlement->next), sql_int(settlement->attempts),
-                              sql_int(settlement->lost), sql_int((int64_t) since), sql_text(settlement->reason)));
+    return sql_run(
+        &database->sql,
+        "UPDATE tasks SET state = ?2, attempts = ?3, lost = ?4, since = ?5, reason = ?6 WHERE id = ?1",
+        SQL_VALUES(sql_int((int64_t) result->task), sql_int((int64_t) settlement->next),
+                   sql_int(settlement->attempts), sql_int(settlement->lost), sql_int((int64_t) since),
+                   sql_text(settlement->reason)));
 }
 
 /* A task that no worker holds can end without an attempt: it cannot be started any more. */
@@ -179,7 +190,8 @@ static int settle_waiting(Database *database, const Settlement *settlement)
     if (settlement->attempted || !task_state_is_end(settlement->next))
         return 0;
     r = row_find_task(database, settlement->result.task, &task);
-    if (r <= 0 || task.fence != settlement->result.fence || task.state == STATE_TAKEN || task_state_is_end((TaskState) task.state))
+    if (r <= 0 || task.fence != settlement->result.fence || task.state == STATE_TAKEN ||
+        task_state_is_end((TaskState) task.state))
         return r;
     if (task.virtual) {
         r = row_find_range(database, task.id, &range);
@@ -204,14 +216,16 @@ static int settle_one(Database *database, const Settlement *settlement)
         return settle_waiting(database, settlement);
     if (r < 0 || assignment.fence != settlement->result.fence)
         return r;
-    r = sql_run(&database->sql, "DELETE FROM assignments WHERE task = ?1", SQL_VALUES(sql_int((int64_t) assignment.task)));
+    r = sql_run(&database->sql, "DELETE FROM assignments WHERE task = ?1",
+                SQL_VALUES(sql_int((int64_t) assignment.task)));
     if (r >= 0)
         r = task_settle(database, settlement);
     if (r >= 0 && settlement->attempted)
         r = attempt_insert(database, settlement);
     if (r < 0)
         return r;
-    database_count(database, assignment.batch, assignment.start_usec > 0 ? TASK_RUNNING : TASK_QUEUED, settlement->next, 1);
+    database_count(database, assignment.batch, assignment.start_usec > 0 ? TASK_RUNNING : TASK_QUEUED,
+                   settlement->next, 1);
     return 0;
 }
 

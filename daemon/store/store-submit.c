@@ -35,9 +35,11 @@ static int submission_count(const Submission *submission, uint64_t next, uint64_
 
 static int task_insert(Database *database, const TaskSpec *spec, uint32_t uid, uint64_t now_usec)
 {
-    return sql_run(&database->sql, "INSERT INTO tasks (id, batch, uid, state, priority, since) VALUES (?1, ?2, ?3, 2, ?4, ?5)",
-                   SQL_VALUES(sql_int((int64_t) spec->id), sql_int((int64_t) spec->batch), sql_int(uid), sql_int(spec->priority),
-                              sql_int((int64_t) now_usec)));
+    return sql_run(
+        &database->sql,
+        "INSERT INTO tasks (id, batch, uid, state, priority, since) VALUES (?1, ?2, ?3, 2, ?4, ?5)",
+        SQL_VALUES(sql_int((int64_t) spec->id), sql_int((int64_t) spec->batch), sql_int(uid),
+                   sql_int(spec->priority), sql_int((int64_t) now_usec)));
 }
 
 static int array_insert(Database *database, const TaskSpec *spec, uint32_t uid, uint64_t now_usec)
@@ -58,10 +60,12 @@ static int array_insert(Database *database, const TaskSpec *spec, uint32_t uid, 
 
 static int spec_insert(Database *database, const TaskSpec *spec)
 {
-    return sql_run(&database->sql,
-                   "INSERT INTO specs (id, context, has_fds, array_base, name, tags, argv) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                   SQL_VALUES(sql_int((int64_t) spec->id), sql_int((int64_t) spec->context->id), sql_int(spec->has_fds),
-                              sql_limit(spec->array_index), sql_text(spec->name), sql_text(spec->tags), sql_bytes(spec->argv)));
+    return sql_run(
+        &database->sql,
+        "INSERT INTO specs (id, context, has_fds, array_base, name, tags, argv) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        SQL_VALUES(sql_int((int64_t) spec->id), sql_int((int64_t) spec->context->id), sql_int(spec->has_fds),
+                   sql_limit(spec->array_index), sql_text(spec->name), sql_text(spec->tags),
+                   sql_bytes(spec->argv)));
 }
 
 static int submission_insert_tasks(Database *database, Submission *submission)
@@ -82,7 +86,8 @@ static int submission_insert_tasks(Database *database, Submission *submission)
         spec->batch = submission->batch;
         r = spec_insert(database, spec);
         if (r >= 0)
-            r = (spec->array_count > 1 ? array_insert : task_insert)(database, spec, submission->uid, submission->submitted_usec);
+            r = (spec->array_count > 1 ? array_insert : task_insert)(database, spec, submission->uid,
+                                                                     submission->submitted_usec);
         if (r < 0)
             return r;
         id += spec->array_count;
@@ -96,7 +101,8 @@ static int batch_find_open(Database *database, uint64_t batch, uint32_t uid, int
     _cleanup_statement_ sqlite3_stmt *statement = NULL;
     int r;
 
-    r = sql_query(&database->sql, "SELECT uid, phase FROM batches WHERE id = ?1", SQL_VALUES(sql_int((int64_t) batch)), &statement);
+    r = sql_query(&database->sql, "SELECT uid, phase FROM batches WHERE id = ?1",
+                  SQL_VALUES(sql_int((int64_t) batch)), &statement);
     if (r >= 0)
         r = sql_step(&database->sql, statement);
     if (r < 0)
@@ -111,7 +117,8 @@ static int batch_find_open(Database *database, uint64_t batch, uint32_t uid, int
 static int batch_insert(Database *database, const Submission *submission)
 {
     return sql_run(&database->sql, "INSERT INTO batches (id, uid, phase, submitted) VALUES (?1, ?2, 0, ?3)",
-                   SQL_VALUES(sql_int((int64_t) submission->batch), sql_int(submission->uid), sql_int((int64_t) submission->submitted_usec)));
+                   SQL_VALUES(sql_int((int64_t) submission->batch), sql_int(submission->uid),
+                              sql_int((int64_t) submission->submitted_usec)));
 }
 
 /* Adds what this call brought to the batch; *ret_total: how many tasks it has now. */
@@ -125,11 +132,14 @@ static int batch_extend(Database *database, const Submission *submission, uint64
                     SQL_VALUES(sql_int((int64_t) submission->batch), sql_int((int64_t) submission->first),
                                sql_int((int64_t) (submission->first + submission->count - 1))));
     if (r >= 0)
-        r = sql_run(&database->sql, "UPDATE batches SET count = count + ?2, phase = ?3, submitted = ?4 WHERE id = ?1",
+        r = sql_run(&database->sql,
+                    "UPDATE batches SET count = count + ?2, phase = ?3, submitted = ?4 WHERE id = ?1",
                     SQL_VALUES(sql_int((int64_t) submission->batch), sql_int((int64_t) submission->count),
-                               sql_int(submission->commit ? BATCH_COMMITTED : BATCH_OPEN), sql_int((int64_t) submission->submitted_usec)));
+                               sql_int(submission->commit ? BATCH_COMMITTED : BATCH_OPEN),
+                               sql_int((int64_t) submission->submitted_usec)));
     if (r >= 0)
-        r = sql_number(&database->sql, "SELECT count FROM batches WHERE id = ?1", SQL_VALUES(sql_int((int64_t) submission->batch)), &total);
+        r = sql_number(&database->sql, "SELECT count FROM batches WHERE id = ?1",
+                       SQL_VALUES(sql_int((int64_t) submission->batch)), &total);
     if (r <= 0)
         return r < 0 ? r : -EIO;
     *ret_total = (uint64_t) total;
@@ -156,7 +166,8 @@ static int submission_store(Database *database, Submission *submission)
         return r;
     if (!submission->commit) {
         if (submission->count > 0)
-            database_hide(database, submission->batch, submission->first, submission->first + submission->count - 1);
+            database_hide(database, submission->batch, submission->first,
+                          submission->first + submission->count - 1);
         return 0;
     }
     database_unhide(database, submission->batch);
@@ -225,7 +236,8 @@ typedef struct DiscardOp {
 
 static int rows_delete(Database *database, const char *literal, uint64_t first, uint64_t last, bool *more)
 {
-    int r = sql_run(&database->sql, literal, SQL_VALUES(sql_int((int64_t) first), sql_int((int64_t) last), sql_int(DISCARD_CHUNK)));
+    int r = sql_run(&database->sql, literal,
+                    SQL_VALUES(sql_int((int64_t) first), sql_int((int64_t) last), sql_int(DISCARD_CHUNK)));
 
     *more |= r >= 0 && sqlite3_changes(database->sql.handle) == DISCARD_CHUNK;
     return r;
@@ -236,14 +248,19 @@ static int segment_delete(Database *database, uint64_t batch, uint64_t first, ui
     bool more = false;
     int r;
 
-    r = rows_delete(database, "DELETE FROM tasks WHERE id IN (SELECT id FROM tasks WHERE id BETWEEN ?1 AND ?2 LIMIT ?3)", first, last,
-                    &more);
+    r = rows_delete(
+        database, "DELETE FROM tasks WHERE id IN (SELECT id FROM tasks WHERE id BETWEEN ?1 AND ?2 LIMIT ?3)",
+        first, last, &more);
     if (r >= 0)
-        r = rows_delete(database, "DELETE FROM ranges WHERE last IN (SELECT last FROM ranges WHERE last BETWEEN ?1 AND ?2 LIMIT ?3)",
-                        first, last, &more);
+        r = rows_delete(
+            database,
+            "DELETE FROM ranges WHERE last IN (SELECT last FROM ranges WHERE last BETWEEN ?1 AND ?2 LIMIT ?3)",
+            first, last, &more);
     if (r >= 0)
-        r = rows_delete(database, "DELETE FROM specs WHERE id IN (SELECT id FROM specs WHERE id BETWEEN ?1 AND ?2 LIMIT ?3)", first, last,
-                        &more);
+        r = rows_delete(
+            database,
+            "DELETE FROM specs WHERE id IN (SELECT id FROM specs WHERE id BETWEEN ?1 AND ?2 LIMIT ?3)", first,
+            last, &more);
     if (r < 0 || more)
         return r;
     return sql_run(&database->sql, "DELETE FROM segments WHERE batch = ?1 AND first = ?2",
@@ -260,7 +277,7 @@ static int segment_find_first(Database *database, uint64_t batch, IdRange *ret)
     if (r >= 0)
         r = sql_step(&database->sql, statement);
     if (r > 0)
-        *ret = (IdRange){(uint64_t) sql_column_int(statement, 0), (uint64_t) sql_column_int(statement, 1)};
+        *ret = (IdRange){ (uint64_t) sql_column_int(statement, 0), (uint64_t) sql_column_int(statement, 1) };
     return r;
 }
 
@@ -287,11 +304,13 @@ static int discard_run(Database *database, Op *op)
     int64_t phase;
     int r;
 
-    r = sql_number(&database->sql, "SELECT phase FROM batches WHERE id = ?1", SQL_VALUES(sql_int((int64_t) discard->batch)), &phase);
+    r = sql_number(&database->sql, "SELECT phase FROM batches WHERE id = ?1",
+                   SQL_VALUES(sql_int((int64_t) discard->batch)), &phase);
     if (r <= 0 || phase == BATCH_COMMITTED)
         return r;
     if (phase == BATCH_OPEN) {
-        r = sql_run(&database->sql, "UPDATE batches SET phase = 2 WHERE id = ?1", SQL_VALUES(sql_int((int64_t) discard->batch)));
+        r = sql_run(&database->sql, "UPDATE batches SET phase = 2 WHERE id = ?1",
+                    SQL_VALUES(sql_int((int64_t) discard->batch)));
         if (r < 0)
             return r;
     }
@@ -309,7 +328,7 @@ static void discard_enqueue(Store *store, uint64_t batch)
 {
     DiscardOp *discard = g_new(DiscardOp, 1);
 
-    *discard = (DiscardOp){.op = OP_INIT(discard_class), .batch = batch};
+    *discard = (DiscardOp){ .op = OP_INIT(discard_class), .batch = batch };
     store_enqueue(store, &discard->op);
 }
 
@@ -323,7 +342,8 @@ int submit_resume_discards(Store *store, Database *database)
     _cleanup_statement_ sqlite3_stmt *statement = NULL;
     int r;
 
-    r = sql_query(&database->sql, "SELECT id FROM batches INDEXED BY batches_hidden WHERE phase <> 1", SQL_NO_VALUES, &statement);
+    r = sql_query(&database->sql, "SELECT id FROM batches INDEXED BY batches_hidden WHERE phase <> 1",
+                  SQL_NO_VALUES, &statement);
     if (r < 0)
         return r;
     while ((r = sql_step(&database->sql, statement)) > 0)

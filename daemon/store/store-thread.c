@@ -202,7 +202,7 @@ static int probe_run(Database *database, Op *op)
 }
 
 /* Finds out whether the disk takes writes again when nothing is stuck. */
-static const OpClass probe_class = {.run = probe_run, .writes = true, .durable = true};
+static const OpClass probe_class = { .run = probe_run, .writes = true, .durable = true };
 
 static Op *probe_new(void)
 {
@@ -277,6 +277,7 @@ gpointer store_thread(gpointer userdata)
     if (store->stuck->len > 0)
         round_run(store, none, true);
     if (store->stuck->len > 0)
-        log_error_errno(store->failing, "%u changes are lost, the database does not take them: %m", store->stuck->len);
+        log_error_errno(store->failing, "%u changes are lost, the database does not take them: %m",
+                        store->stuck->len);
     return NULL;
 }

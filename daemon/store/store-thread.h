@@ -15,16 +15,16 @@ struct Store {
     GPtrArray *queued;   /* Op */
     GPtrArray *answered; /* Op */
     bool stopping;
-    bool urgent;         /* somebody waits for one of those queued: see store-thread.c */
+    bool urgent; /* somebody waits for one of those queued: see store-thread.c */
 
     /* the store's thread */
     Database *database;
-    GPtrArray *stuck;   /* Op: what must not be lost and could not be written, in order */
-    StoreCounts told;   /* the counts of the latest event */
-    int failing;        /* why the latest write failed; 0: it did not */
+    GPtrArray *stuck; /* Op: what must not be lost and could not be written, in order */
+    StoreCounts told; /* the counts of the latest event */
+    int failing;      /* why the latest write failed; 0: it did not */
     int failing_told;
-    int64_t synced_at;  /* CLOCK_MONOTONIC: when results were last brought to the disk */
-    int64_t retry_at;   /* CLOCK_MONOTONIC */
+    int64_t synced_at; /* CLOCK_MONOTONIC: when results were last brought to the disk */
+    int64_t retry_at;  /* CLOCK_MONOTONIC */
     int64_t delay_usec;
 };
 

@@ -53,7 +53,7 @@ static void search_merge(Search *search)
 /* Is there room among the best, or does it come before the last of them? */
 static bool search_wants(const Search *search, int64_t priority, uint64_t id)
 {
-    Candidate candidate = {.priority = priority, .first = id};
+    Candidate candidate = { .priority = priority, .first = id };
 
     if (search->n_best < search->limit)
         return true;
@@ -69,36 +69,45 @@ typedef struct Source {
 
 static const Source sources[] = {
     {
-        .next_uid = "SELECT uid FROM tasks INDEXED BY tasks_ready WHERE state = 2 AND uid >= ?1 ORDER BY uid LIMIT 1",
-        .next_priority = "SELECT priority FROM tasks INDEXED BY tasks_ready WHERE state = 2 AND uid = ?1 AND priority <= ?2"
-                         " ORDER BY priority DESC LIMIT 1",
-        .ready = "SELECT id, id FROM tasks INDEXED BY tasks_ready WHERE state = 2 AND uid = ?1 AND priority = ?2 AND id > ?3"
-                 " ORDER BY id",
+        .next_uid =
+            "SELECT uid FROM tasks INDEXED BY tasks_ready WHERE state = 2 AND uid >= ?1 ORDER BY uid LIMIT 1",
+        .next_priority =
+            "SELECT priority FROM tasks INDEXED BY tasks_ready WHERE state = 2 AND uid = ?1 AND priority <= ?2"
+            " ORDER BY priority DESC LIMIT 1",
+        .ready =
+            "SELECT id, id FROM tasks INDEXED BY tasks_ready WHERE state = 2 AND uid = ?1 AND priority = ?2 AND id > ?3"
+            " ORDER BY id",
     },
     {
-        .next_uid = "SELECT uid FROM ranges INDEXED BY ranges_ready WHERE state = 2 AND uid >= ?1 ORDER BY uid LIMIT 1",
-        .next_priority = "SELECT priority FROM ranges INDEXED BY ranges_ready WHERE state = 2 AND uid = ?1 AND priority <= ?2"
-                         " ORDER BY priority DESC LIMIT 1",
-        .ready = "SELECT first, last FROM ranges INDEXED BY ranges_ready WHERE state = 2 AND uid = ?1 AND priority = ?2 AND last > ?3"
-                 " ORDER BY last",
+        .next_uid =
+            "SELECT uid FROM ranges INDEXED BY ranges_ready WHERE state = 2 AND uid >= ?1 ORDER BY uid LIMIT 1",
+        .next_priority =
+            "SELECT priority FROM ranges INDEXED BY ranges_ready WHERE state = 2 AND uid = ?1 AND priority <= ?2"
+            " ORDER BY priority DESC LIMIT 1",
+        .ready =
+            "SELECT first, last FROM ranges INDEXED BY ranges_ready WHERE state = 2 AND uid = ?1 AND priority = ?2 AND last > ?3"
+            " ORDER BY last",
     },
 };
 
 /* Reads up to left tasks: 1: something hidden is in the way, to be called again from behind it. */
-static int search_read_some(Search *search, const Source *source, uint32_t uid, int64_t priority, uint64_t *after, uint64_t *left)
+static int search_read_some(Search *search, const Source *source, uint32_t uid, int64_t priority,
+                            uint64_t *after, uint64_t *left)
 {
     _cleanup_statement_ sqlite3_stmt *statement = NULL;
     Database *database = search->database;
     int r;
 
-    r = sql_query(&database->sql, source->ready, SQL_VALUES(sql_int(uid), sql_int(priority), sql_int((int64_t) *after)), &statement);
+    r = sql_query(&database->sql, source->ready,
+                  SQL_VALUES(sql_int(uid), sql_int(priority), sql_int((int64_t) *after)), &statement);
     if (r < 0)
         return r;
     while (*left > 0) {
         r = sql_step(&database->sql, statement);
         if (r <= 0)
             return r;
-        Candidate candidate = {priority, (uint64_t) sql_column_int(statement, 0), (uint64_t) sql_column_int(statement, 1)};
+        Candidate candidate = { priority, (uint64_t) sql_column_int(statement, 0),
+                                (uint64_t) sql_column_int(statement, 1) };
         const HiddenIds *hidden = database_find_hidden(database, candidate.first);
         if (hidden) {
             *after = hidden->last;
@@ -137,7 +146,8 @@ static int search_next_priority(Search *search, uint32_t uid, int64_t most, int6
     int r;
 
     for (size_t i = 0; i < G_N_ELEMENTS(sources); i++) {
-        r = sql_number(&search->database->sql, sources[i].next_priority, SQL_VALUES(sql_int(uid), sql_int(most)), &priority);
+        r = sql_number(&search->database->sql, sources[i].next_priority,
+                       SQL_VALUES(sql_int(uid), sql_int(most)), &priority);
         if (r < 0)
             return r;
         if (r > 0)
@@ -154,7 +164,8 @@ static int search_user(Search *search, uint32_t uid)
     int64_t priority = INT32_MAX;
     int r = 0;
 
-    while (search->n_found < search->limit && (r = search_next_priority(search, uid, priority, &priority)) > 0) {
+    while (search->n_found < search->limit &&
+           (r = search_next_priority(search, uid, priority, &priority)) > 0) {
         if (!search_wants(search, priority, 0))
             break;
         r = search_priority(search, uid, priority);
@@ -249,7 +260,9 @@ static int window_run(Database *database, Op *op)
     g_autoptr(GArray) best = g_array_new(FALSE, FALSE, sizeof(Candidate));
     g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(Candidate));
     /* One more than asked for tells whether there are others. */
-    Search search = {.database = database, .limit = (uint64_t) window->limit + 1, .best = best, .found = found};
+    Search search = {
+        .database = database, .limit = (uint64_t) window->limit + 1, .best = best, .found = found
+    };
     int r;
 
     window_clear(window);
@@ -277,12 +290,14 @@ static void window_free(Op *op)
     window_clear((WindowOp *) op);
 }
 
-static const OpClass window_class = {.run = window_run, .complete = window_complete, .free = window_free};
+static const OpClass window_class = { .run = window_run, .complete = window_complete, .free = window_free };
 
 void store_load_window(StorePort *port, uint32_t user, size_t limit, StoreWindow done, void *userdata)
 {
     WindowOp *window = g_new(WindowOp, 1);
 
-    *window = (WindowOp){.op = OP_INIT(window_class), .user = user, .limit = limit, .done = done, .userdata = userdata};
+    *window = (WindowOp){
+        .op = OP_INIT(window_class), .user = user, .limit = limit, .done = done, .userdata = userdata
+    };
     store_enqueue((Store *) port, &window->op);
 }

@@ -54,11 +54,12 @@ static WorkerRecord *record_copy(const WorkerRecord *record, bool with_spec)
     return copy;
 }
 
-static void worker_enqueue(StorePort *port, const OpClass *class, WorkerRecord *record, StoreDone done, void *userdata)
+static void worker_enqueue(StorePort *port, const OpClass *class, WorkerRecord *record, StoreDone done,
+                           void *userdata)
 {
     WorkerOp *worker = g_new(WorkerOp, 1);
 
-    *worker = (WorkerOp){.op = OP_INIT(*class), .record = record, .done = done, .userdata = userdata};
+    *worker = (WorkerOp){ .op = OP_INIT(*class), .record = record, .done = done, .userdata = userdata };
     store_enqueue((Store *) port, &worker->op);
 }
 
@@ -69,19 +70,21 @@ static int add_worker_run(Database *database, Op *op)
     const WorkerLimits *limits = &spec->limits;
 
     database->counters.next_worker = MAX(database->counters.next_worker, (uint64_t) record->number + 1);
-    return sql_run(&database->sql,
-                   "INSERT INTO workers (number, name, memory_max, memory_high, cpu_quota, cpu_weight, tasks_max, allowed_cpus, slots,"
-                   " engine, user, forced, environment, state, pid, start_time, unit, control_group, token, added, done, failed)"
-                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
-                   SQL_VALUES(sql_int(record->number), sql_text(spec->name), sql_limit(limits->memory_max_bytes),
-                              sql_limit(limits->memory_high_bytes), sql_limit(limits->cpu_quota_usec_per_sec),
-                              sql_int((int64_t) limits->cpu_weight), sql_limit(limits->tasks_max), sql_text(limits->allowed_cpus),
-                              sql_int(spec->slots), sql_text(engine_kind_to_string(spec->engine)), sql_int(spec->user),
-                              sql_int(spec->forced), sql_bytes(spec->environment), sql_text(worker_state_to_string(record->state)),
-                              sql_int(record->process.pid), sql_int((int64_t) record->process.start_time),
-                              sql_text(record->process.unit), sql_text(record->process.control_group),
-                              sql_blob(record->token, sizeof(record->token)), sql_int((int64_t) record->added_usec),
-                              sql_int((int64_t) record->tasks_done), sql_int((int64_t) record->tasks_failed)));
+    return sql_run(
+        &database->sql,
+        "INSERT INTO workers (number, name, memory_max, memory_high, cpu_quota, cpu_weight, tasks_max, allowed_cpus, slots,"
+        " engine, user, forced, environment, state, pid, start_time, unit, control_group, token, added, done, failed)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+        SQL_VALUES(sql_int(record->number), sql_text(spec->name), sql_limit(limits->memory_max_bytes),
+                   sql_limit(limits->memory_high_bytes), sql_limit(limits->cpu_quota_usec_per_sec),
+                   sql_int((int64_t) limits->cpu_weight), sql_limit(limits->tasks_max),
+                   sql_text(limits->allowed_cpus), sql_int(spec->slots),
+                   sql_text(engine_kind_to_string(spec->engine)), sql_int(spec->user), sql_int(spec->forced),
+                   sql_bytes(spec->environment), sql_text(worker_state_to_string(record->state)),
+                   sql_int(record->process.pid), sql_int((int64_t) record->process.start_time),
+                   sql_text(record->process.unit), sql_text(record->process.control_group),
+                   sql_blob(record->token, sizeof(record->token)), sql_int((int64_t) record->added_usec),
+                   sql_int((int64_t) record->tasks_done), sql_int((int64_t) record->tasks_failed)));
 }
 
 static const OpClass add_worker_class = {
@@ -101,16 +104,19 @@ static int update_worker_run(Database *database, Op *op)
 {
     const WorkerRecord *record = ((WorkerOp *) op)->record;
 
-    return sql_run(&database->sql,
-                   "UPDATE workers SET state = ?2, pid = ?3, start_time = ?4, unit = ?5, control_group = ?6, done = ?7, failed = ?8"
-                   " WHERE number = ?1",
-                   SQL_VALUES(sql_int(record->number), sql_text(worker_state_to_string(record->state)), sql_int(record->process.pid),
-                              sql_int((int64_t) record->process.start_time), sql_text(record->process.unit),
-                              sql_text(record->process.control_group), sql_int((int64_t) record->tasks_done),
-                              sql_int((int64_t) record->tasks_failed)));
+    return sql_run(
+        &database->sql,
+        "UPDATE workers SET state = ?2, pid = ?3, start_time = ?4, unit = ?5, control_group = ?6, done = ?7, failed = ?8"
+        " WHERE number = ?1",
+        SQL_VALUES(sql_int(record->number), sql_text(worker_state_to_string(record->state)),
+                   sql_int(record->process.pid), sql_int((int64_t) record->process.start_time),
+                   sql_text(record->process.unit), sql_text(record->process.control_group),
+                   sql_int((int64_t) record->tasks_done), sql_int((int64_t) record->tasks_failed)));
 }
 
-static const OpClass update_worker_class = {.run = update_worker_run, .free = worker_op_free, .writes = true, .kept = true};
+static const OpClass update_worker_class = {
+    .run = update_worker_run, .free = worker_op_free, .writes = true, .kept = true
+};
 
 void store_update_worker(StorePort *port, const WorkerRecord *record)
 {
@@ -119,10 +125,13 @@ void store_update_worker(StorePort *port, const WorkerRecord *record)
 
 static int forget_worker_run(Database *database, Op *op)
 {
-    return sql_run(&database->sql, "DELETE FROM workers WHERE number = ?1", SQL_VALUES(sql_int(((WorkerOp *) op)->record->number)));
+    return sql_run(&database->sql, "DELETE FROM workers WHERE number = ?1",
+                   SQL_VALUES(sql_int(((WorkerOp *) op)->record->number)));
 }
 
-static const OpClass forget_worker_class = {.run = forget_worker_run, .free = worker_op_free, .writes = true, .kept = true};
+static const OpClass forget_worker_class = {
+    .run = forget_worker_run, .free = worker_op_free, .writes = true, .kept = true
+};
 
 void store_forget_worker(StorePort *port, uint32_t number)
 {
@@ -153,13 +162,17 @@ static void set_enabled_complete(Op *op, const StoreEvents *events)
         enabled->done(op->r, enabled->userdata);
 }
 
-static const OpClass set_enabled_class = {.run = set_enabled_run, .complete = set_enabled_complete, .writes = true, .durable = true};
+static const OpClass set_enabled_class = {
+    .run = set_enabled_run, .complete = set_enabled_complete, .writes = true, .durable = true
+};
 
 void store_set_enabled(StorePort *port, bool enabled, StoreDone done, void *userdata)
 {
     EnabledOp *op = g_new(EnabledOp, 1);
 
-    *op = (EnabledOp){.op = OP_INIT(set_enabled_class), .enabled = enabled, .done = done, .userdata = userdata};
+    *op = (EnabledOp){
+        .op = OP_INIT(set_enabled_class), .enabled = enabled, .done = done, .userdata = userdata
+    };
     store_enqueue((Store *) port, &op->op);
 }
 
@@ -215,11 +228,12 @@ static int workers_load(Database *database, GPtrArray *workers)
     WorkerRecord *record;
     int r;
 
-    r = sql_query(&database->sql,
-                  "SELECT number, name, memory_max, memory_high, cpu_quota, cpu_weight, tasks_max, allowed_cpus, slots, engine, user,"
-                  " forced, environment, state, pid, start_time, unit, control_group, token, added, done, failed FROM workers"
-                  " ORDER BY number",
-                  SQL_NO_VALUES, &statement);
+    r = sql_query(
+        &database->sql,
+        "SELECT number, name, memory_max, memory_high, cpu_quota, cpu_weight, tasks_max, allowed_cpus, slots, engine, user,"
+        " forced, environment, state, pid, start_time, unit, control_group, token, added, done, failed FROM workers"
+        " ORDER BY number",
+        SQL_NO_VALUES, &statement);
     if (r < 0)
         return r;
     while ((r = sql_step(&database->sql, statement)) > 0) {
@@ -249,7 +263,10 @@ static int held_load_one(Database *database, uint64_t id, GPtrArray *held)
     if (r < 0)
         return r;
     one = g_new(HeldTask, 1);
-    *one = (HeldTask){.spec = spec, .worker = assignment.worker, .start_usec = assignment.start_usec, .cancelled = assignment.cancelled};
+    *one = (HeldTask){ .spec = spec,
+                       .worker = assignment.worker,
+                       .start_usec = assignment.start_usec,
+                       .cancelled = assignment.cancelled };
     g_ptr_array_add(held, one);
     return 0;
 }

@@ -55,13 +55,13 @@ static void counts_complete(Op *op, const StoreEvents *events)
         events->counts_changed(&((CountsEvent *) op)->counts, events->userdata);
 }
 
-static const OpClass counts_class = {.complete = counts_complete};
+static const OpClass counts_class = { .complete = counts_complete };
 
 Op *event_new_counts(const StoreCounts *counts)
 {
     CountsEvent *event = g_new(CountsEvent, 1);
 
-    *event = (CountsEvent){.op = OP_INIT(counts_class), .counts = *counts};
+    *event = (CountsEvent){ .op = OP_INIT(counts_class), .counts = *counts };
     return &event->op;
 }
 
@@ -75,7 +75,7 @@ static void failing_complete(Op *op, const StoreEvents *events)
         events->failing(op->r, events->userdata);
 }
 
-static const OpClass failing_class = {.complete = failing_complete};
+static const OpClass failing_class = { .complete = failing_complete };
 
 Op *event_new_failing(int r)
 {
@@ -185,7 +185,8 @@ int store_open(const char *directory, const StoreEvents *events, Store **ret, St
     if (r >= 0)
         r = submit_resume_discards(store, store->database);
     if (r < 0)
-        return log_error_errno(r, "Failed to read %s: %s", path, store->database->sql.message ? store->database->sql.message : "damaged");
+        return log_error_errno(r, "Failed to read %s: %s", path,
+                               store->database->sql.message ? store->database->sql.message : "damaged");
     store->told = snapshot->counts;
     store_start_thread(store);
     *ret = g_steal_pointer(&store);

@@ -7,8 +7,9 @@
  *
  * What is queued is carried out strictly in the order of the calls, and answered in that order from store_dispatch(). The
  * thread takes all that waits as one group, runs it in one transaction and commits, with a sync if one of the group needs
- * it; the answers follow, then the batches that each of them ended, then one counts_changed. One exception: to cancel very
- * many tasks takes several transactions; what is called meanwhile comes in between, and is answered first.
+ * it; then come one counts_changed, so that whoever is answered finds the new counts, and the answers, each followed by the
+ * batches that it ended. One exception: to cancel very many tasks takes several transactions; what is called meanwhile
+ * comes in between, and is answered first.
  * While the disk refuses writes, what may be refused is answered with the errno; what must not be lost is kept, in order,
  * and tried again; no write overtakes what is kept; reads are answered from what was committed. */
 
@@ -16,7 +17,8 @@ typedef struct Store Store;
 
 /* Opens or creates DIRECTORY/parexec.db, blocking. Logs why it cannot: -EPROTONOSUPPORT: of a newer version or not ours;
  * -EBUSY: another daemon uses it. The events are called from store_dispatch() only. */
-int store_open(const char *directory, const StoreEvents *events, Store **ret, StoreSnapshot **ret_snapshot) _warn_unused_;
+int store_open(const char *directory, const StoreEvents *events, Store **ret, StoreSnapshot **ret_snapshot)
+    _warn_unused_;
 
 StorePort *store_port(Store *store);
 

@@ -29,19 +29,20 @@ TaskSpec *add_task(Fixture *f, Submission *submission, const char *name)
     g_free(spec->name);
     spec->name = g_strdup(name);
     spec->argv = g_bytes_new_static("/bin/echo\0\xff\xfe\0", 13);
-    spec->context = f->context->uid == submission->uid ? task_context_ref(f->context) : fixture_context_new(submission->uid, "/");
+    spec->context = f->context->uid == submission->uid ? task_context_ref(f->context)
+                                                       : fixture_context_new(submission->uid, "/");
     g_ptr_array_add(submission->tasks, spec);
     return spec;
 }
 
 static void on_submitted(int r, Submission *submission, void *userdata)
 {
-    *(Submitted *) userdata = (Submitted){r, submission->batch, submission->first, submission->count};
+    *(Submitted *) userdata = (Submitted){ r, submission->batch, submission->first, submission->count };
 }
 
 Submitted submit(Fixture *f, Submission *submission)
 {
-    Submitted submitted = {.r = 1};
+    Submitted submitted = { .r = 1 };
 
     f->port->submit(f->port, submission, on_submitted, &submitted);
     fixture_drain(f);
@@ -85,12 +86,12 @@ typedef struct Loaded {
 static void on_window(int r, GPtrArray *tasks, bool complete, void *userdata)
 {
     g_assert_cmpint(r, ==, 0);
-    *(Loaded *) userdata = (Loaded){tasks, complete};
+    *(Loaded *) userdata = (Loaded){ tasks, complete };
 }
 
 GPtrArray *load_window(Fixture *f, uint32_t user, size_t limit, bool *ret_complete)
 {
-    Loaded loaded = {0};
+    Loaded loaded = { 0 };
 
     f->port->load_window(f->port, user, limit, on_window, &loaded);
     fixture_drain(f);
@@ -106,7 +107,8 @@ char *window_of(Fixture *f, uint32_t user, size_t limit)
     GString *text = g_string_new(NULL);
 
     for (guint i = 0; i < tasks->len; i++)
-        g_string_append_printf(text, "%s%" G_GUINT64_FORMAT, i > 0 ? " " : "", ((TaskSpec *) tasks->pdata[i])->id);
+        g_string_append_printf(text, "%s%" G_GUINT64_FORMAT, i > 0 ? " " : "",
+                               ((TaskSpec *) tasks->pdata[i])->id);
     if (!complete)
         g_string_append(text, " +");
     return g_string_free(text, FALSE);
@@ -148,7 +150,8 @@ static void on_rows(int r, GPtrArray *rows, uint64_t cursor, void *userdata)
     for (guint i = 0; i < rows->len; i++) {
         const TaskRow *row = rows->pdata[i];
         g_assert_null(row->attempts);
-        g_string_append_printf(page->text, "%s%" G_GUINT64_FORMAT, page->text->len > 0 ? " " : "", row->spec->id);
+        g_string_append_printf(page->text, "%s%" G_GUINT64_FORMAT, page->text->len > 0 ? " " : "",
+                               row->spec->id);
     }
     page->cursor = cursor;
     g_ptr_array_unref(rows);
@@ -156,7 +159,7 @@ static void on_rows(int r, GPtrArray *rows, uint64_t cursor, void *userdata)
 
 char *list_ids(Fixture *f, TaskFilter *filter, uint64_t *ret_cursor)
 {
-    Page page = {.text = g_string_new(NULL), .cursor = UINT64_MAX};
+    Page page = { .text = g_string_new(NULL), .cursor = UINT64_MAX };
 
     f->port->list(f->port, filter, on_rows, &page);
     fixture_drain(f);
@@ -168,7 +171,7 @@ char *list_ids(Fixture *f, TaskFilter *filter, uint64_t *ret_cursor)
 
 char *list_all(Fixture *f, TaskFilter *(*make)(void *userdata), void *userdata, uint32_t limit, bool reverse)
 {
-    Page page = {.text = g_string_new(NULL)};
+    Page page = { .text = g_string_new(NULL) };
 
     do {
         TaskFilter *filter = make(userdata);
@@ -217,13 +220,13 @@ TaskFilter *filter_all(void)
 
 void assign(Fixture *f, uint64_t task, uint64_t fence, uint32_t worker)
 {
-    f->port->assign(f->port, &(Assignment){.task = task, .fence = fence, .worker = worker}, 1);
+    f->port->assign(f->port, &(Assignment){ .task = task, .fence = fence, .worker = worker }, 1);
     fixture_drain(f);
 }
 
 void started(Fixture *f, uint64_t task, uint64_t fence, uint64_t start_usec)
 {
-    f->port->started(f->port, &(Assignment){.task = task, .fence = fence, .start_usec = start_usec}, 1);
+    f->port->started(f->port, &(Assignment){ .task = task, .fence = fence, .start_usec = start_usec }, 1);
     fixture_drain(f);
 }
 
@@ -284,7 +287,8 @@ void note_cancelled(int r, GArray *cancelled, GArray *held, void *userdata)
             g_string_append_printf(text, "-%" G_GUINT64_FORMAT, range.last);
     }
     for (guint i = 0; i < held->len; i++)
-        g_string_append_printf(text, "%s%" G_GUINT64_FORMAT, i > 0 ? " " : " | ", g_array_index(held, uint64_t, i));
+        g_string_append_printf(text, "%s%" G_GUINT64_FORMAT, i > 0 ? " " : " | ",
+                               g_array_index(held, uint64_t, i));
     g_string_append_c(text, '>');
 }
 
@@ -313,7 +317,7 @@ static void on_facts(int r, const FilterFacts *facts, void *userdata)
 
 FilterFacts examine(Fixture *f, TaskFilter *filter, uint32_t uid)
 {
-    FilterFacts facts = {.foreign = UINT64_MAX};
+    FilterFacts facts = { .foreign = UINT64_MAX };
 
     f->port->examine(f->port, filter, uid, on_facts, &facts);
     fixture_drain(f);

@@ -51,7 +51,9 @@ void note_done(int r, void *userdata)
 
 void fixture_open(Fixture *f)
 {
-    StoreEvents events = {.counts_changed = on_counts, .batch_ended = on_batch_ended, .failing = on_failing, .userdata = f};
+    StoreEvents events = {
+        .counts_changed = on_counts, .batch_ended = on_batch_ended, .failing = on_failing, .userdata = f
+    };
 
     g_assert_cmpint(store_open(f->directory, &events, &f->store, &f->snapshot), ==, 0);
     f->port = store_port(f->store);
@@ -104,7 +106,7 @@ static void test_op_free(Op *op)
     g_free(((TestOp *) op)->script);
 }
 
-static const OpClass test_class = {.run = test_op_run, .complete = set_flag, .free = test_op_free};
+static const OpClass test_class = { .run = test_op_run, .complete = set_flag, .free = test_op_free };
 
 static void test_op_enqueue(Fixture *f, TestOp template)
 {
@@ -117,12 +119,12 @@ static void test_op_enqueue(Fixture *f, TestOp template)
 
 void fixture_drain(Fixture *f)
 {
-    struct pollfd pollfd = {.fd = store_get_fd(f->store), .events = POLLIN};
+    struct pollfd pollfd = { .fd = store_get_fd(f->store), .events = POLLIN };
 
     /* Twice, since the counts of a group come after its last answer. */
     for (int i = 0; i < 2; i++) {
         bool drained = false;
-        test_op_enqueue(f, (TestOp){.flag = &drained});
+        test_op_enqueue(f, (TestOp){ .flag = &drained });
         while (!drained) {
             g_assert_cmpint(poll(&pollfd, 1, 60000), ==, 1);
             store_dispatch(f->store);
@@ -133,7 +135,7 @@ void fixture_drain(Fixture *f)
 void fixture_gate(Fixture *f, unsigned gate)
 {
     g_mutex_lock(&f->gates[gate]);
-    test_op_enqueue(f, (TestOp){.wait_for = &f->gates[gate]});
+    test_op_enqueue(f, (TestOp){ .wait_for = &f->gates[gate] });
 }
 
 void fixture_wait_taken(Fixture *f)
@@ -167,13 +169,39 @@ void fixture_release(Fixture *f)
 
 void fixture_set_page_limit(Fixture *f, uint32_t pages)
 {
-    test_op_enqueue(f, (TestOp){.script = g_strdup_printf("PRAGMA max_page_count = %u", pages > 0 ? pages : 1073741823U)});
+    test_op_enqueue(f, (TestOp){ .script = g_strdup_printf("PRAGMA max_page_count = %u",
+                                                           pages > 0 ? pages : 1073741823U) });
     fixture_drain(f);
 }
 
 void fixture_set_read_only(Fixture *f, bool read_only)
 {
-    test_op_enqueue(f, (TestOp){.script = g_strdup_printf("PRAGMA query_only = %d", read_only)});
+    test_op_enqueue(f, (TestOp){ .script = g_strdup_printf("PRAGMA query_only = %d", read_only) });
+}
+
+static int synchronous_run(Database *database, Op *op)
+{
+    int64_t mode;
+    int r = sql_number(&database->sql, "PRAGMA main.synchronous", SQL_NO_VALUES, &mode);
+
+    ((TestOp *) op)->n = (unsigned) mode;
+    return r < 0 ? r : 0;
+}
+
+static void count_complete(Op *op, const StoreEvents *events)
+{
+    *((TestOp *) op)->count = ((TestOp *) op)->n;
+}
+
+static const OpClass synchronous_class = { .run = synchronous_run, .complete = count_complete };
+
+void fixture_ask_synchronous(Fixture *f, unsigned *ret)
+{
+    TestOp *op = g_new0(TestOp, 1);
+
+    op->op = OP_INIT(synchronous_class);
+    op->count = ret;
+    store_enqueue(f->store, &op->op);
 }
 
 /* ------------------------------------------------------------------ how statements are carried out */
@@ -181,7 +209,8 @@ void fixture_set_read_only(Fixture *f, bool read_only)
 /* Tables that are small, or that an index narrows down to what is small. */
 static bool scan_is_fine(const char *plan)
 {
-    static const char *const small[] = {"SCAN counters", "SCAN workers", "SCAN assignments", "batches_hidden", "SCAN sqlite_"};
+    static const char *const small[] = { "SCAN counters", "SCAN workers", "SCAN assignments",
+                                         "batches_hidden", "SCAN sqlite_" };
 
     for (size_t i = 0; i < G_N_ELEMENTS(small); i++)
         if (strstr(plan, small[i]))
@@ -213,19 +242,15 @@ static int plans_run(Database *database, Op *op)
 
     g_hash_table_iter_init(&iter, database->sql.statements);
     while (g_hash_table_iter_next(&iter, &literal, NULL))
-        if (strncmp(literal, "SELECT", 6) == 0 || strncmp(literal, "UPDATE", 6) == 0 || strncmp(literal, "DELETE", 6) == 0) {
+        if (strncmp(literal, "SELECT", 6) == 0 || strncmp(literal, "UPDATE", 6) == 0 ||
+            strncmp(literal, "DELETE", 6) == 0) {
             g_assert_cmpint(plan_check(&database->sql, literal), ==, SQLITE_OK);
             test->n++;
         }
     return 0;
 }
 
-static void plans_complete(Op *op, const StoreEvents *events)
-{
-    *((TestOp *) op)->count = ((TestOp *) op)->n;
-}
-
-static const OpClass plans_class = {.run = plans_run, .complete = plans_complete};
+static const OpClass plans_class = { .run = plans_run, .complete = count_complete };
 
 unsigned fixture_check_plans(Fixture *f)
 {

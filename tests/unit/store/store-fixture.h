@@ -11,10 +11,10 @@ typedef struct Fixture {
     Store *store;
     StorePort *port;
     StoreSnapshot *snapshot;
-    StoreCounts counts;  /* of the latest event, or the snapshot */
-    GArray *ended;       /* BatchEnd, without stderr tails */
+    StoreCounts counts; /* of the latest event, or the snapshot */
+    GArray *ended;      /* BatchEnd, without stderr tails */
     GString *log;
-    bool note_counts;    /* in the log, too */
+    bool note_counts; /* in the log, too */
     unsigned n_counts;
     int failing;
     unsigned n_failing;
@@ -46,6 +46,9 @@ void fixture_set_page_limit(Fixture *f, uint32_t pages);
 
 /* Every write fails from here on, until it is called again. */
 void fixture_set_read_only(Fixture *f, bool read_only);
+
+/* With which setting of "synchronous" the group is carried out that this comes into: 1 or 2 (FULL). */
+void fixture_ask_synchronous(Fixture *f, unsigned *ret);
 
 /* No statement that was used since the store was opened may walk through a whole table that can be large. Returns how
  * many were looked at. */
@@ -97,7 +100,9 @@ char *list_ids(Fixture *f, TaskFilter *filter, uint64_t *ret_cursor);
 char *list_all(Fixture *f, TaskFilter *(*make)(void *userdata), void *userdata, uint32_t limit, bool reverse);
 
 TaskFilter *filter_ids(const uint64_t *ids, size_t n);
-#define FILTER_IDS(...) filter_ids((const uint64_t[]){__VA_ARGS__}, sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
+#define FILTER_IDS(...)                                                                                      \
+    filter_ids((const uint64_t[]){ __VA_ARGS__ },                                                            \
+               sizeof((const uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t))
 TaskFilter *filter_batch(uint64_t batch);
 TaskFilter *filter_states(uint32_t states);
 TaskFilter *filter_all(void);
@@ -114,8 +119,8 @@ WorkerRecord *worker_record_for_test(uint32_t number);
 /* To be given as callbacks with the fixture as userdata: note "done" or the error. */
 void note_done(int r, void *userdata);
 
-#define assert_string(value, expected)                  \
-    do {                                                \
-        g_autofree char *assert_string_value = (value); \
-        g_assert_cmpstr(assert_string_value, ==, (expected)); \
+#define assert_string(value, expected)                                                                       \
+    do {                                                                                                     \
+        g_autofree char *assert_string_value = (value);                                                      \
+        g_assert_cmpstr(assert_string_value, ==, (expected));                                                \
     } while (0)

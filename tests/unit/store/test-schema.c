@@ -13,7 +13,7 @@ typedef struct File {
 
 static File file_new(void)
 {
-    File file = {.directory = g_dir_make_tmp("parexec-schema-XXXXXX", NULL)};
+    File file = { .directory = g_dir_make_tmp("parexec-schema-XXXXXX", NULL) };
     int fd;
 
     file.path = g_build_filename(file.directory, "parexec.db", NULL);
@@ -25,7 +25,8 @@ static File file_new(void)
 
 static void file_free(File *file)
 {
-    static const char *const names[] = {"parexec.db", "parexec.db-wal", "parexec.db-shm", "parexec.db-journal"};
+    static const char *const names[] = { "parexec.db", "parexec.db-wal", "parexec.db-shm",
+                                         "parexec.db-journal" };
 
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
         g_autofree char *path = g_build_filename(file->directory, names[i], NULL);
@@ -38,7 +39,7 @@ static void file_free(File *file)
 
 static int64_t file_query(const File *file, const char *literal)
 {
-    Sql sql = {0};
+    Sql sql = { 0 };
     int64_t number = -1;
 
     g_assert_cmpint(sql_open(&sql, file->path), ==, 0);
@@ -49,7 +50,7 @@ static int64_t file_query(const File *file, const char *literal)
 
 static void file_execute(const File *file, const char *text)
 {
-    Sql sql = {0};
+    Sql sql = { 0 };
 
     g_assert_cmpint(sql_open(&sql, file->path), ==, 0);
     g_assert_cmpint(sql_script(&sql, text), ==, 0);
@@ -58,7 +59,7 @@ static void file_execute(const File *file, const char *text)
 
 static int file_migrate(const File *file, const Migration *migrations, size_t n)
 {
-    Sql sql = {0};
+    Sql sql = { 0 };
     int r;
 
     g_assert_cmpint(sql_open(&sql, file->path), ==, 0);
@@ -69,7 +70,7 @@ static int file_migrate(const File *file, const Migration *migrations, size_t n)
 
 static int file_open_store(const File *file)
 {
-    StoreEvents events = {0};
+    StoreEvents events = { 0 };
     g_autoptr(StoreSnapshot) snapshot = NULL;
     g_autoptr(Store) store = NULL;
 
@@ -88,9 +89,9 @@ static char *file_digest(const File *file)
 /* ------------------------------------------------------------------ */
 
 static const Migration steps[] = {
-    {1, "CREATE TABLE a (x INTEGER); INSERT INTO a VALUES (1)"},
-    {2, "ALTER TABLE a ADD COLUMN y INTEGER DEFAULT 7; UPDATE a SET x = x + 1"},
-    {3, "UPDATE a SET x = x * 10"},
+    { 1, "CREATE TABLE a (x INTEGER); INSERT INTO a VALUES (1)" },
+    { 2, "ALTER TABLE a ADD COLUMN y INTEGER DEFAULT 7; UPDATE a SET x = x + 1" },
+    { 3, "UPDATE a SET x = x * 10" },
 };
 
 /* From each version that there ever was to the last. */
@@ -112,8 +113,8 @@ static void test_steps(void)
 static void test_failing_step(void)
 {
     static const Migration broken[] = {
-        {1, "CREATE TABLE a (x INTEGER); INSERT INTO a VALUES (1)"},
-        {2, "UPDATE a SET x = 5; INSERT INTO nowhere VALUES (1)"},
+        { 1, "CREATE TABLE a (x INTEGER); INSERT INTO a VALUES (1)" },
+        { 2, "UPDATE a SET x = 5; INSERT INTO nowhere VALUES (1)" },
     };
     File file = file_new();
 
@@ -161,12 +162,13 @@ static void test_foreign(void)
 static void test_no_database(void)
 {
     File file = file_new();
-    StoreEvents events = {0};
+    StoreEvents events = { 0 };
     g_autoptr(StoreSnapshot) snapshot = NULL;
     g_autoptr(Store) store = NULL;
     g_autofree char *contents = NULL;
 
-    g_assert_true(g_file_set_contents(file.path, "this is not a database, but long enough to be taken for one", -1, NULL));
+    g_assert_true(g_file_set_contents(
+        file.path, "this is not a database, but long enough to be taken for one", -1, NULL));
     g_assert_cmpint(file_open_store(&file), ==, -EIO);
     g_assert_true(g_file_get_contents(file.path, &contents, NULL, NULL));
     g_assert_true(g_str_has_prefix(contents, "this is not"));
@@ -179,7 +181,7 @@ static void test_no_database(void)
 static void test_in_use(void)
 {
     Fixture *f = fixture_new();
-    StoreEvents events = {0};
+    StoreEvents events = { 0 };
     g_autoptr(StoreSnapshot) snapshot = NULL;
     g_autoptr(Store) store = NULL;
 

@@ -15,7 +15,7 @@ static void test_ids(void)
     assert_string(cancel(f, FILTER_IDS(5, 4, 1), UID_ANYBODY), "");
     assert_string(window_of(f, UID_ANYBODY, 10), "6");
     g_assert_cmpuint(f->counts.by_state[TASK_CANCELLED], ==, 3);
-    settle(f, (Settlement){.result = {.task = 3, .fence = 1}, .next = TASK_CANCELLED});
+    settle(f, (Settlement){ .result = { .task = 3, .fence = 1 }, .next = TASK_CANCELLED });
     g_assert_cmpint(get_state(f, 3), ==, TASK_CANCELLED);
     fixture_verify(f);
     fixture_free(f);
@@ -100,12 +100,12 @@ static void submit_mixture(Fixture *f)
         const char *name, *tags;
         uint64_t count;
     } tasks[] = {
-        {1000, "a", "red", 1},        /* 1 */
-        {1001, "a", "red\nblue", 1},  /* 2 */
-        {1000, "b", NULL, 3},         /* 3 4 5 */
-        {1001, "b", "redder", 1},     /* 6 */
-        {1000, "a", "blue\nred", 2},  /* 7 8 */
-        {1001, "c", "dark\nblue", 2}, /* 9 10 */
+        { 1000, "a", "red", 1 },        /* 1 */
+        { 1001, "a", "red\nblue", 1 },  /* 2 */
+        { 1000, "b", NULL, 3 },         /* 3 4 5 */
+        { 1001, "b", "redder", 1 },     /* 6 */
+        { 1000, "a", "blue\nred", 2 },  /* 7 8 */
+        { 1001, "c", "dark\nblue", 2 }, /* 9 10 */
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(tasks); i++) {
@@ -135,25 +135,27 @@ static void test_words(void)
         const char *expected;
         uint64_t foreign; /* to uid 1000 */
     } cases[] = {
-        {"a", NULL, UID_ANYBODY, UID_ANYBODY, "1 2 7-8", 1},
-        {"a", NULL, UID_ANYBODY, 1000, "1 7-8", 1},
-        {NULL, "red", UID_ANYBODY, UID_ANYBODY, "1 2 7-8", 1},
-        {NULL, "blue", UID_ANYBODY, UID_ANYBODY, "2 7-8 9-10", 3},
-        {NULL, "blu", UID_ANYBODY, UID_ANYBODY, "", 0},
-        {"b", NULL, 1001, UID_ANYBODY, "6", 1},
-        {"b", NULL, 1001, 1000, "", 1},
-        {NULL, NULL, 1000, UID_ANYBODY, "1 3-5 7-8", 0},
-        {NULL, NULL, UID_ANYBODY, 1001, "2 6 9-10", 4},
-        {NULL, NULL, UID_ANYBODY, UID_ANYBODY, "1 2 3-5 6 7-8 9-10", 4},
-        {"a", "blue", 1001, UID_ANYBODY, "2", 1},
-        {"", NULL, UID_ANYBODY, UID_ANYBODY, "", 0},
+        { "a", NULL, UID_ANYBODY, UID_ANYBODY, "1 2 7-8", 1 },
+        { "a", NULL, UID_ANYBODY, 1000, "1 7-8", 1 },
+        { NULL, "red", UID_ANYBODY, UID_ANYBODY, "1 2 7-8", 1 },
+        { NULL, "blue", UID_ANYBODY, UID_ANYBODY, "2 7-8 9-10", 3 },
+        { NULL, "blu", UID_ANYBODY, UID_ANYBODY, "", 0 },
+        { "b", NULL, 1001, UID_ANYBODY, "6", 1 },
+        { "b", NULL, 1001, 1000, "", 1 },
+        { NULL, NULL, 1000, UID_ANYBODY, "1 3-5 7-8", 0 },
+        { NULL, NULL, UID_ANYBODY, 1001, "2 6 9-10", 4 },
+        { NULL, NULL, UID_ANYBODY, UID_ANYBODY, "1 2 3-5 6 7-8 9-10", 4 },
+        { "a", "blue", 1001, UID_ANYBODY, "2", 1 },
+        { "", NULL, UID_ANYBODY, UID_ANYBODY, "", 0 },
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         Fixture *f = fixture_new();
         submit_mixture(f);
-        g_assert_cmpuint(examine(f, filter_words(cases[i].name, cases[i].tag, cases[i].owner), 1000).foreign, ==, cases[i].foreign);
-        assert_string(cancel(f, filter_words(cases[i].name, cases[i].tag, cases[i].owner), cases[i].only), cases[i].expected);
+        g_assert_cmpuint(examine(f, filter_words(cases[i].name, cases[i].tag, cases[i].owner), 1000).foreign,
+                         ==, cases[i].foreign);
+        assert_string(cancel(f, filter_words(cases[i].name, cases[i].tag, cases[i].owner), cases[i].only),
+                      cases[i].expected);
         fixture_verify(f);
         fixture_free(f);
     }
@@ -227,9 +229,9 @@ static void test_chunks(void)
     add_task(f, later, "later");
     fixture_hold(f);
     f->port->cancel(f->port, filter, UID_ANYBODY, 99, note_cancelled, text);
-    f->port->assign(f->port, &(Assignment){.task = 5, .fence = 1, .worker = 7}, 1); /* too late */
-    f->port->assign(f->port, &(Assignment){.task = 25000, .fence = 1, .worker = 7}, 1);
-    f->port->assign(f->port, &(Assignment){.task = 12000, .fence = 1, .worker = 7}, 1);
+    f->port->assign(f->port, &(Assignment){ .task = 5, .fence = 1, .worker = 7 }, 1); /* too late */
+    f->port->assign(f->port, &(Assignment){ .task = 25000, .fence = 1, .worker = 7 }, 1);
+    f->port->assign(f->port, &(Assignment){ .task = 12000, .fence = 1, .worker = 7 }, 1);
     f->port->settle(f->port, &settlement, 1, note_done, f);
     f->port->submit(f->port, later, NULL, NULL);
     fixture_release(f);

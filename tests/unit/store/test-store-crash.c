@@ -27,7 +27,7 @@ static void tell(Child *child, Told told)
 static void child_submitted(int r, Submission *submission, void *userdata)
 {
     if (r == 0)
-        tell(userdata, (Told){TOLD_SUBMITTED, submission->first});
+        tell(userdata, (Told){ TOLD_SUBMITTED, submission->first });
 }
 
 static void child_settled(int r, void *userdata)
@@ -35,25 +35,25 @@ static void child_settled(int r, void *userdata)
     Child *child = userdata;
 
     if (r == 0)
-        tell(child, (Told){TOLD_SETTLED, child->task++});
+        tell(child, (Told){ TOLD_SETTLED, child->task++ });
 }
 
 /* Submits and runs tasks as fast as it can, until it is killed. */
 static void child_main(Fixture *f, int fd, uint64_t first)
 {
-    Child child = {.f = f, .fd = fd, .task = first};
+    Child child = { .f = f, .fd = fd, .task = first };
     struct pollfd pollfd;
     uint64_t next = first;
 
     fixture_open(f);
-    pollfd = (struct pollfd){.fd = store_get_fd(f->store), .events = POLLIN};
+    pollfd = (struct pollfd){ .fd = store_get_fd(f->store), .events = POLLIN };
     for (;;) {
         Submission *submission = submission_new(1000, true);
         Settlement settlement = settlement_of(next, 1, TASK_SUCCEEDED, 1);
         add_task(f, submission, "");
         f->port->submit(f->port, submission, child_submitted, &child);
-        f->port->assign(f->port, &(Assignment){.task = next, .fence = 1, .worker = 2}, 1);
-        f->port->started(f->port, &(Assignment){.task = next, .fence = 1, .start_usec = 5}, 1);
+        f->port->assign(f->port, &(Assignment){ .task = next, .fence = 1, .worker = 2 }, 1);
+        f->port->started(f->port, &(Assignment){ .task = next, .fence = 1, .start_usec = 5 }, 1);
         f->port->settle(f->port, &settlement, 1, child_settled, &child);
         next++;
         while (poll(&pollfd, 1, next % 8 == 0 ? -1 : 0) > 0)
@@ -150,7 +150,7 @@ static bool mount_small_disk(const char *directory)
 static void test_small_disk(void)
 {
     Fixture *f = fixture_new();
-    Submitted submitted = {0};
+    Submitted submitted = { 0 };
     uint64_t count = 0;
 
     submit_tasks(f, 1, 0);

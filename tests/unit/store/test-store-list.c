@@ -27,22 +27,22 @@ typedef struct Case {
 } Case;
 
 static const Case cases[] = {
-    {0, 0, "1 2 3 4 5 6 7 8 9 10 11", "11 10 9 8 7 6 5 4 3 2 1"},
-    {0, 1, "1 2 3", "3 2 1"},
-    {0, 2, "4 5 6 7 8 9", "9 8 7 6 5 4"},
-    {0, 3, "10 11", "11 10"},
-    {0, 4, "", ""},
-    {1U << TASK_QUEUED, 0, "3 6 7 10 11", "11 10 7 6 3"},
-    {1U << TASK_RUNNING, 0, "4", "4"},
-    {1U << TASK_SUCCEEDED, 0, "2 8", "8 2"},
-    {1U << TASK_FAILED, 0, "5", "5"},
-    {1U << TASK_CANCELLED, 0, "1 9", "9 1"},
-    {1U << TASK_CANCELLED | 1U << TASK_QUEUED, 0, "1 3 6 7 9 10 11", "11 10 9 7 6 3 1"},
-    {1U << TASK_FAILED | 1U << TASK_SUCCEEDED | 1U << TASK_RUNNING, 0, "2 4 5 8", "8 5 4 2"},
-    {1U << TASK_QUEUED, 2, "6 7", "7 6"},
-    {1U << TASK_CANCELLED | 1U << TASK_RUNNING, 2, "4 9", "9 4"},
-    {1U << TASK_SUCCEEDED, 2, "8", "8"},
-    {1U << TASK_SKIPPED, 0, "", ""},
+    { 0, 0, "1 2 3 4 5 6 7 8 9 10 11", "11 10 9 8 7 6 5 4 3 2 1" },
+    { 0, 1, "1 2 3", "3 2 1" },
+    { 0, 2, "4 5 6 7 8 9", "9 8 7 6 5 4" },
+    { 0, 3, "10 11", "11 10" },
+    { 0, 4, "", "" },
+    { 1U << TASK_QUEUED, 0, "3 6 7 10 11", "11 10 7 6 3" },
+    { 1U << TASK_RUNNING, 0, "4", "4" },
+    { 1U << TASK_SUCCEEDED, 0, "2 8", "8 2" },
+    { 1U << TASK_FAILED, 0, "5", "5" },
+    { 1U << TASK_CANCELLED, 0, "1 9", "9 1" },
+    { 1U << TASK_CANCELLED | 1U << TASK_QUEUED, 0, "1 3 6 7 9 10 11", "11 10 9 7 6 3 1" },
+    { 1U << TASK_FAILED | 1U << TASK_SUCCEEDED | 1U << TASK_RUNNING, 0, "2 4 5 8", "8 5 4 2" },
+    { 1U << TASK_QUEUED, 2, "6 7", "7 6" },
+    { 1U << TASK_CANCELLED | 1U << TASK_RUNNING, 2, "4 9", "9 4" },
+    { 1U << TASK_SUCCEEDED, 2, "8", "8" },
+    { 1U << TASK_SKIPPED, 0, "", "" },
 };
 
 static TaskFilter *filter_of_case(void *userdata)
@@ -194,7 +194,7 @@ static void test_hidden(void)
         submit_tasks(f, 1, 0);               /* 6, 12, 18 */
     }
     for (uint32_t limit = 1; limit <= 4; limit++) {
-        Case all = {0}, queued = {.states = 1U << TASK_QUEUED}, staged = {.batch = batch};
+        Case all = { 0 }, queued = { .states = 1U << TASK_QUEUED }, staged = { .batch = batch };
         assert_string(list_all(f, filter_of_case, &all, limit, false), "6 12 18");
         assert_string(list_all(f, filter_of_case, &all, limit, true), "18 12 6");
         assert_string(list_all(f, filter_of_case, &queued, limit, false), "6 12 18");

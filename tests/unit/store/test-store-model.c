@@ -29,7 +29,7 @@ typedef struct Model {
     unsigned n_ended;
 } Model;
 
-static const uint32_t uids[] = {0, 1000, 1001};
+static const uint32_t uids[] = { 0, 1000, 1001 };
 
 #define TASK(m, i) (&g_array_index((m)->tasks, ModelTask, i))
 #define BATCH(m, i) (&g_array_index((m)->batches, ModelBatch, i))
@@ -75,7 +75,8 @@ static GPtrArray *model_waiting(Model *m, uint32_t user)
 
     for (guint i = 0; i < m->tasks->len; i++) {
         ModelTask *task = TASK(m, i);
-        if (is_visible(m, task) && task->state == TASK_QUEUED && !task->held && (user == UID_ANYBODY || user == task->uid))
+        if (is_visible(m, task) && task->state == TASK_QUEUED && !task->held &&
+            (user == UID_ANYBODY || user == task->uid))
             g_ptr_array_add(waiting, task);
     }
     g_ptr_array_sort(waiting, by_urgency);
@@ -88,7 +89,8 @@ static char *model_window(Model *m, uint32_t user, size_t limit)
     GString *text = g_string_new(NULL);
 
     for (guint i = 0; i < waiting->len && i < limit; i++)
-        g_string_append_printf(text, "%s%" G_GUINT64_FORMAT, i > 0 ? " " : "", ((ModelTask *) waiting->pdata[i])->id);
+        g_string_append_printf(text, "%s%" G_GUINT64_FORMAT, i > 0 ? " " : "",
+                               ((ModelTask *) waiting->pdata[i])->id);
     if (waiting->len > limit)
         g_string_append(text, " +");
     return g_string_free(text, FALSE);
@@ -101,7 +103,8 @@ static bool model_matches(const Model *m, const TaskFilter *filter, const ModelT
     for (guint i = 0; !found && i < filter->ids->len; i++)
         found = g_array_index(filter->ids, uint64_t, i) == task->id;
     return found && is_visible(m, task) && (filter->batch == 0 || filter->batch == task->batch) &&
-           (filter->states == 0 || filter->states & 1U << task->state) && (!filter->name || strcmp(filter->name, task->name) == 0) &&
+           (filter->states == 0 || filter->states & 1U << task->state) &&
+           (!filter->name || strcmp(filter->name, task->name) == 0) &&
            (filter->owner == UID_ANYBODY || filter->owner == task->uid);
 }
 
@@ -150,7 +153,11 @@ static TaskFilter *make_copy(void *userdata)
 static void model_add(Model *m, const TaskSpec *spec, uint64_t batch, uint32_t uid)
 {
     for (uint64_t i = 0; i < spec->array_count; i++) {
-        ModelTask task = {.id = m->tasks->len + 1, .batch = batch, .uid = uid, .priority = spec->priority, .state = TASK_QUEUED};
+        ModelTask task = { .id = m->tasks->len + 1,
+                           .batch = batch,
+                           .uid = uid,
+                           .priority = spec->priority,
+                           .state = TASK_QUEUED };
         task.name[0] = spec->name[0];
         g_array_append_val(m->tasks, task);
     }
@@ -158,7 +165,7 @@ static void model_add(Model *m, const TaskSpec *spec, uint64_t batch, uint32_t u
 
 static void do_submit(Model *m)
 {
-    ModelBatch *open = NULL, fresh = {.id = m->batches->len + 1};
+    ModelBatch *open = NULL, fresh = { .id = m->batches->len + 1 };
     uint32_t uid = uids[dice(G_N_ELEMENTS(uids))];
     Submission *submission;
     Submitted submitted;
@@ -173,7 +180,7 @@ static void do_submit(Model *m)
     submission->batch = open ? open->id : 0;
     batch = open ? open->id : fresh.id;
     for (unsigned n = dice(5); n > 0; n--) {
-        char name[2] = {(char) ('a' + dice(3)), '\0'};
+        char name[2] = { (char) ('a' + dice(3)), '\0' };
         TaskSpec *spec = add_task(m->f, submission, name);
         spec->priority = (int32_t) dice(3) - 1;
         if (dice(3) == 0) {
@@ -219,7 +226,7 @@ static void do_assign(Model *m)
         task->held = true;
         task->cancelled = false;
         task->worker = 1 + dice(5);
-        Assignment assignment = {.task = task->id, .fence = ++task->fence, .worker = task->worker};
+        Assignment assignment = { .task = task->id, .fence = ++task->fence, .worker = task->worker };
         g_array_append_val(assignments, assignment);
     }
     m->f->port->assign(m->f->port, (Assignment *) assignments->data, assignments->len);
@@ -241,13 +248,15 @@ static void do_start(Model *m)
 
     if (!task)
         return;
-    m->f->port->started(m->f->port, &(Assignment){.task = task->id, .fence = task->fence, .start_usec = 1 + dice(1000)}, 1);
+    m->f->port->started(
+        m->f->port, &(Assignment){ .task = task->id, .fence = task->fence, .start_usec = 1 + dice(1000) }, 1);
     task->state = TASK_RUNNING;
 }
 
 static void do_settle(Model *m)
 {
-    static const TaskState nexts[] = {TASK_SUCCEEDED, TASK_SUCCEEDED, TASK_FAILED, TASK_QUEUED, TASK_CANCELLED, TASK_SKIPPED};
+    static const TaskState nexts[] = { TASK_SUCCEEDED, TASK_SUCCEEDED, TASK_FAILED,
+                                       TASK_QUEUED,    TASK_CANCELLED, TASK_SKIPPED };
     ModelTask *task = random_held(m);
     Settlement settlement;
     bool attempted;
@@ -255,7 +264,8 @@ static void do_settle(Model *m)
     if (!task)
         return;
     attempted = task->state == TASK_RUNNING || dice(4) == 0;
-    settlement = settlement_of(task->id, task->fence, nexts[dice(G_N_ELEMENTS(nexts))], task->attempts + attempted);
+    settlement =
+        settlement_of(task->id, task->fence, nexts[dice(G_N_ELEMENTS(nexts))], task->attempts + attempted);
     settlement.attempted = attempted;
     if (dice(10) == 0) { /* of an earlier life: nothing happens */
         settlement.result.fence += dice(2) == 0 ? 1 : UINT64_MAX;
@@ -275,7 +285,8 @@ static char *model_cancel(Model *m, const TaskFilter *filter, uint32_t only)
 
     for (guint i = 0; i <= m->tasks->len; i++) {
         ModelTask *task = i < m->tasks->len ? TASK(m, i) : NULL;
-        bool hit = task && !task_state_is_end(task->state) && model_matches(m, filter, task) && (only == UID_ANYBODY || only == task->uid);
+        bool hit = task && !task_state_is_end(task->state) && model_matches(m, filter, task) &&
+                   (only == UID_ANYBODY || only == task->uid);
         if (hit && task->held) {
             g_string_append_printf(held, "%s%" G_GUINT64_FORMAT, held->len > 0 ? " " : " | ", task->id);
             task->cancelled = true;
@@ -286,7 +297,8 @@ static char *model_cancel(Model *m, const TaskFilter *filter, uint32_t only)
             last = task->id;
         }
         /* each range is of one batch */
-        if (first > 0 && (!task || last != task->id || i + 1 == m->tasks->len || TASK(m, i + 1)->batch != task->batch)) {
+        if (first > 0 &&
+            (!task || last != task->id || i + 1 == m->tasks->len || TASK(m, i + 1)->batch != task->batch)) {
             g_string_append_printf(text, "%s%" G_GUINT64_FORMAT, text->len > 0 ? " " : "", first);
             if (last > first)
                 g_string_append_printf(text, "-%" G_GUINT64_FORMAT, last);
@@ -332,7 +344,8 @@ static void do_cancel(Model *m)
     if (task_filter_is_empty(filter))
         return;
     for (guint i = 0; i < m->tasks->len; i++)
-        foreign += TASK(m, i)->uid != uid && !task_state_is_end(TASK(m, i)->state) && model_matches(m, filter, TASK(m, i));
+        foreign += TASK(m, i)->uid != uid && !task_state_is_end(TASK(m, i)->state) &&
+                   model_matches(m, filter, TASK(m, i));
     g_assert_cmpuint(examine(m->f, filter_copy(filter), uid).foreign, ==, foreign);
     expected = model_cancel(m, filter, only);
     got = cancel(m->f, filter_copy(filter), only);
@@ -415,7 +428,7 @@ static void do_restart(Model *m)
 
 static void check(Model *m)
 {
-    StoreCounts counts = {0};
+    StoreCounts counts = { 0 };
 
     fixture_drain(m->f);
     for (guint i = 0; i < m->tasks->len; i++)
@@ -431,7 +444,7 @@ static void check_ended(Model *m)
 {
     for (guint e = 0; e < m->f->ended->len; e++) {
         const BatchEnd *end = &g_array_index(m->f->ended, BatchEnd, e);
-        BatchEnd sums = {0};
+        BatchEnd sums = { 0 };
         g_assert_true(BATCH(m, end->batch - 1)->ended);
         BATCH(m, end->batch - 1)->ended = false; /* told once */
         for (guint i = 0; i < m->tasks->len; i++) {
@@ -455,8 +468,8 @@ static void check_ended(Model *m)
 }
 
 static void (*const operations[])(Model *m) = {
-    do_submit, do_discard, do_assign, do_assign, do_start, do_start, do_start, do_settle, do_settle, do_settle, do_settle, do_cancel,
-    do_list, do_get,
+    do_submit, do_discard, do_assign, do_assign, do_start,  do_start, do_start,
+    do_settle, do_settle,  do_settle, do_settle, do_cancel, do_list,  do_get,
 };
 
 static void test_model(void)

@@ -156,6 +156,18 @@ static void test_refused_commit(void)
         g_assert_null(get_row(f, 1));
     }
     fixture_set_read_only(f, false);
+
+    /* the same when it fails only at the end of the transaction */
+    submission = submission_new(1000, true);
+    submission->batch = submitted.batch;
+    fixture_hold(f);
+    f->port->submit(f->port, submission, NULL, NULL);
+    fixture_set_read_only(f, true);
+    fixture_release(f);
+    fixture_drain(f);
+    assert_string(window_of(f, UID_ANYBODY, 10), "");
+    g_assert_cmpuint(f->counts.by_state[TASK_QUEUED], ==, 0);
+    fixture_set_read_only(f, false);
     submit_part(f, submitted.batch, 1, false);
     assert_string(window_of(f, UID_ANYBODY, 10), "");
     submit_part(f, submitted.batch, 0, true);
@@ -169,14 +181,15 @@ static void test_refused_commit(void)
 static void test_large_commit(void)
 {
     Fixture *f = fixture_new();
-    Submitted submitted = {0};
+    Submitted submitted = { 0 };
     gint64 begin;
 
     for (int i = 0; i < 10; i++)
         submitted = submit_part(f, submitted.batch, 10000, false);
     begin = g_get_monotonic_time();
     submit_part(f, submitted.batch, 0, true);
-    g_test_message("committing 100000 tasks of ten calls: %" G_GINT64_FORMAT " µs", g_get_monotonic_time() - begin);
+    g_test_message("committing 100000 tasks of ten calls: %" G_GINT64_FORMAT " µs",
+                   g_get_monotonic_time() - begin);
     g_assert_cmpuint(f->counts.by_state[TASK_QUEUED], ==, 100000);
     assert_string(window_of(f, UID_ANYBODY, 2), "1 2 +");
     begin = g_get_monotonic_time();

@@ -63,11 +63,11 @@ static void call_settle(Fixture *f, uint64_t task, uint64_t fence, TaskState nex
 
 static void call_assign(Fixture *f, uint64_t task, uint64_t fence)
 {
-    f->port->assign(f->port, &(Assignment){.task = task, .fence = fence, .worker = 7}, 1);
+    f->port->assign(f->port, &(Assignment){ .task = task, .fence = fence, .worker = 7 }, 1);
 }
 
 /* Answers come in the order of the calls, also over the borders of kinds; batches that end after the answer of what ended
- * them; counts once, at the end. */
+ * them; counts once, before all of them. */
 static void test_order(void)
 {
     Fixture *f = fixture_new();
@@ -93,12 +93,14 @@ static void test_order(void)
     fixture_release(f);
     fixture_drain(f);
     /* A group that takes long is cut: then there are more. */
-    if (g_get_monotonic_time() - begin < 20000)
+    if (g_get_monotonic_time() - begin < 20000) {
         g_assert_cmpuint(f->n_counts, ==, 1);
-    g_assert_true(g_str_has_prefix(f->log->str, "counts ")); /* who is answered finds them */
+        g_assert_true(g_str_has_prefix(f->log->str, "counts ")); /* who is answered finds them */
+    }
     g_string_replace(f->log, "counts ", "", 0);
-    g_assert_cmpstr(f->log->str, ==,
-                    "get-none submit-1 get-queued window-2 window-0 done done done cancel-1-0 ended-1 get-cancelled done submit-2 ");
+    g_assert_cmpstr(
+        f->log->str, ==,
+        "get-none submit-1 get-queued window-2 window-0 done done done cancel-1-0 ended-1 get-cancelled done submit-2 ");
     fixture_verify(f);
     fixture_free(f);
 }
@@ -107,7 +109,7 @@ static void test_order(void)
 static void test_only_when_dispatched(void)
 {
     Fixture *f = fixture_new();
-    struct pollfd pollfd = {.fd = store_get_fd(f->store), .events = POLLIN};
+    struct pollfd pollfd = { .fd = store_get_fd(f->store), .events = POLLIN };
 
     g_assert_cmpint(poll(&pollfd, 1, 0), ==, 0);
     f->port->set_enabled(f->port, false, note_done, f);
@@ -158,6 +160,131 @@ static void test_free_finishes(void)
     fixture_verify(f);
     fixture_free(f);
     g_assert_null(store_free(NULL));
+}
+
+static void do_submit(Fixture *f)
+{
+    f->port->submit(f->port, submission_new(1000, true), NULL, NULL);
+}
+
+static void do_assign(Fixture *f)
+{
+    call_assign(f, 1, 1);
+}
+
+static void do_assign_and_submit(Fixture *f)
+{
+    call_assign(f, 2, 1);
+    do_submit(f);
+}
+
+static void do_settle(Fixture *f)
+{
+    call_settle(f, 1, 1, TASK_SUCCEEDED);
+}
+
+static void do_cancel(Fixture *f)
+{
+    f->port->cancel(f->port, FILTER_IDS(3), UID_ANYBODY, 5, NULL, NULL);
+}
+
+static void do_add_worker(Fixture *f)
+{
+    WorkerRecord *record = worker_record_for_test(1);
+
+    f->port->add_worker(f->port, record, NULL, NULL);
+    worker_record_free(record);
+}
+
+static void do_update_worker(Fixture *f)
+{
+    WorkerRecord *record = worker_record_for_test(1);
+
+    f->port->update_worker(f->port, record);
+    worker_record_free(record);
+}
+
+static void do_set_enabled(Fixture *f)
+{
+    f->port->set_enabled(f->port, false, NULL, NULL);
+}
+
+/* What must be on disk before it is answered, and what need not. */
+static void test_durable(void)
+{
+    static const struct {
+        void (*call)(Fixture *f);
+        unsigned synchronous; /* 1: NORMAL, 2: FULL */
+    } calls[] = {
+        { do_submit, 2 }, { do_assign, 1 },     { do_settle, 2 },        { do_assign_and_submit, 2 },
+        { do_cancel, 2 }, { do_add_worker, 2 }, { do_update_worker, 1 }, { do_set_enabled, 2 },
+    };
+    Fixture *f = fixture_new();
+
+    submit_tasks(f, 3, 0);
+    for (size_t i = 0; i < G_N_ELEMENTS(calls); i++) {
+        unsigned synchronous = 0;
+        fixture_hold(f);
+        calls[i].call(f);
+        fixture_ask_synchronous(f, &synchronous);
+        fixture_release(f);
+        fixture_drain(f);
+        g_assert_cmpuint(synchronous, ==, calls[i].synchronous);
+    }
+    fixture_free(f);
+}
+
+/* What a transaction that is taken back had found is not found twice. */
+static void test_rolled_back_once(void)
+{
+    Fixture *f = fixture_new();
+    WorkerRecord *record = worker_record_for_test(1);
+
+    submit_tasks(f, 3, 0);
+    assign(f, 2, 1, 7);
+    f->port->add_worker(f->port, record, NULL, NULL);
+    fixture_drain(f);
+    fixture_hold(f);
+    f->port->cancel(f->port, filter_batch(1), UID_ANYBODY, 5, note_cancel, f);
+    call_settle(f, 2, 1, TASK_CANCELLED);
+    f->port->add_worker(f->port, record, note_done, f);
+    fixture_release(f);
+    fixture_drain(f);
+    g_assert_cmpstr(f->log->str, ==, "cancel-2-1 done ended-1 Invalid argument ");
+    fixture_verify(f);
+    worker_record_free(record);
+    fixture_free(f);
+}
+
+/* A context whose row was taken back has a number that another one may get. */
+static void test_rolled_back_context(void)
+{
+    Fixture *f = fixture_new();
+    g_autoptr(TaskContext) context = fixture_context_new(1000, "/taken/back");
+    Submission *submission;
+    g_autoptr(TaskRow) row = NULL;
+
+    for (int i = 0; i < 3; i++) {
+        submission = submission_new(1000, true);
+        TaskSpec *spec = add_task(f, submission, "");
+        if (i != 1) {
+            task_context_unref(spec->context);
+            spec->context = task_context_ref(context);
+        }
+        fixture_hold(f);
+        f->port->submit(f->port, submission, note_submitted, f);
+        fixture_set_read_only(f, i == 0);
+        fixture_release(f);
+        fixture_drain(f);
+        fixture_set_read_only(f, false);
+    }
+    while (f->failing < 0)
+        fixture_drain(f);
+    row = get_row(f, 2);
+    g_assert_nonnull(row);
+    g_assert_cmpstr(g_bytes_get_data(row->spec->context->cwd, NULL), ==, "/taken/back");
+    fixture_verify(f);
+    fixture_free(f);
 }
 
 /* ------------------------------------------------------------------ a full disk */
@@ -212,8 +339,9 @@ static void test_full_keeps(void)
     f->port->get(f->port, 1, note_row, f);
     f->port->get(f->port, 3, note_row, f);
     fixture_drain(f);
-    g_assert_cmpstr(f->log->str, ==,
-                    "failing cancel:No space left on device submit:No space left on device get-queued get-queued ");
+    g_assert_cmpstr(
+        f->log->str, ==,
+        "failing cancel:No space left on device submit:No space left on device get-queued get-queued ");
     g_assert_cmpuint(f->n_failing, ==, 1);
 
     g_string_truncate(f->log, 0);
@@ -267,6 +395,24 @@ static void test_full_probes(void)
     while (f->failing < 0)
         fixture_drain(f);
     g_assert_cmpstr(f->log->str, ==, "submit:No space left on device failing working ");
+    fixture_free(f);
+}
+
+/* The daemon is told to end after the disk has taken writes again, but before the next attempt was due. */
+static void test_stuck_at_the_end(void)
+{
+    Fixture *f = fixture_new();
+
+    submit_tasks(f, 1, 0);
+    assign(f, 1, 1, 7);
+    fixture_set_read_only(f, true);
+    for (int i = 0; i < 10; i++) { /* each attempt makes the pause longer */
+        call_settle(f, 1, 1, TASK_SUCCEEDED);
+        fixture_drain(f);
+    }
+    fixture_set_read_only(f, false);
+    fixture_verify(f);
+    g_assert_cmpint(get_state(f, 1), ==, TASK_SUCCEEDED);
     fixture_free(f);
 }
 
@@ -334,7 +480,7 @@ static void test_read_only(void)
     fixture_hold(f);
     fixture_set_read_only(f, true);
     call_assign(f, 1, 1);
-    f->port->started(f->port, &(Assignment){.task = 1, .fence = 1, .start_usec = 5}, 1);
+    f->port->started(f->port, &(Assignment){ .task = 1, .fence = 1, .start_usec = 5 }, 1);
     record->state = WORKER_RUNNING;
     f->port->update_worker(f->port, record);
     f->port->add_worker(f->port, record, note_done, f);
@@ -344,7 +490,9 @@ static void test_read_only(void)
     f->port->load_window(f->port, UID_ANYBODY, 10, note_window, f);
     fixture_release(f);
     fixture_drain(f);
-    g_assert_cmpstr(f->log->str, ==, "Read-only file system Read-only file system cancel:Read-only file system window-3 failing ");
+    g_assert_cmpstr(
+        f->log->str, ==,
+        "Read-only file system Read-only file system cancel:Read-only file system window-3 failing ");
     g_assert_cmpint(get_state(f, 1), ==, TASK_QUEUED);
     fixture_set_read_only(f, false);
     while (f->failing < 0)
@@ -366,6 +514,10 @@ int main(int argc, char **argv)
     g_test_add_func("/store/thread/only-when-dispatched", test_only_when_dispatched);
     g_test_add_func("/store/thread/calls-from-answers", test_calls_from_answers);
     g_test_add_func("/store/thread/free-finishes", test_free_finishes);
+    g_test_add_func("/store/thread/durable", test_durable);
+    g_test_add_func("/store/thread/rolled-back-once", test_rolled_back_once);
+    g_test_add_func("/store/thread/rolled-back-context", test_rolled_back_context);
+    g_test_add_func("/store/thread/stuck-at-the-end", test_stuck_at_the_end);
     g_test_add_func("/store/thread/full-refuses-one", test_full_refuses_one);
     g_test_add_func("/store/thread/full-keeps", test_full_keeps);
     g_test_add_func("/store/thread/full-is-tried-with-the-next", test_full_is_tried_with_the_next);

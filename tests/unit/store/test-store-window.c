@@ -51,11 +51,11 @@ static void test_users(void)
 {
     Fixture *f = fixture_new();
 
-    submit_of(f, 1002, 0, 1); /* 1 */
-    submit_of(f, 1000, 0, 2); /* 2 3 */
-    submit_of(f, 0, 1, 1);    /* 4 */
-    submit_of(f, 1001, 0, 1); /* 5 */
-    submit_of(f, 1000, 1, 1); /* 6 */
+    submit_of(f, 1002, 0, 1);            /* 1 */
+    submit_of(f, 1000, 0, 2);            /* 2 3 */
+    submit_of(f, 0, 1, 1);               /* 4 */
+    submit_of(f, 1001, 0, 1);            /* 5 */
+    submit_of(f, 1000, 1, 1);            /* 6 */
     submit_of(f, UID_ANYBODY - 1, 0, 2); /* 7 8 */
     assert_string(window_of(f, UID_ANYBODY, 100), "4 6 1 2 3 5 7 8");
     assert_string(window_of(f, UID_ANYBODY, 3), "4 6 1 +");
@@ -109,7 +109,7 @@ static void test_assign_many(void)
     submit_of(f, 1000, 0, 1); /* 6 */
     submit_of(f, 1000, 0, 6); /* 7 … 12 */
     for (unsigned i = 0; i < 12; i++)
-        assignments[i] = (Assignment){.task = 1 + i, .fence = 1, .worker = 3};
+        assignments[i] = (Assignment){ .task = 1 + i, .fence = 1, .worker = 3 };
     f->port->assign(f->port, assignments + 1, 3);
     assert_string(window_of(f, UID_ANYBODY, 20), "1 5 6 7 8 9 10 11 12");
     f->port->assign(f->port, assignments, 11);
