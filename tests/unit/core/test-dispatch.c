@@ -137,13 +137,15 @@ static void come_back(World *world, Worker *worker)
     GHashTableIter iter;
     gpointer value;
 
-    g_assert_cmpint(manager_worker_register(world->manager, worker->number, worker->token, PID_OF(worker->number)), ==, 0);
+    int r = manager_worker_register(world->manager, worker->number, worker->token, PID_OF(worker->number));
+    g_assert_cmpint(r, ==, 0);
     g_hash_table_iter_init(&iter, worker->tasks);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         const ActiveTask *task = value;
         g_array_append_val(held, ((HeldReport){ task->spec->id, task->spec->fence, 0 }));
     }
-    manager_worker_reports(world->manager, worker, (HeldReport *) held->data, held->len, NULL, 0, world_done, world);
+    manager_worker_reports(world->manager, worker, (HeldReport *) held->data, held->len, NULL, 0, world_done,
+                           world);
     fake_store_dispatch(&world->store);
 }
 
@@ -183,8 +185,10 @@ static void test_urgent(World *world, const void *unused)
     world_submit(world, 2);
     world_started(world, worker, 1);
     world_forget_logs(world);
-    world_submit_one(world, world_task(1000, 0));
+    world_submit_one(world, world_task(1000, 0)); /* as urgent as what it has */
     assert_log(world->link_log, "");
+    manager_cancel(world->manager, world_filter_ids(3, 3), UID_ANYBODY, world_cancelled, world);
+    fake_store_dispatch(&world->store);
     world_submit_one(world, world_task(1000, 10));
     assert_log(world->link_log, "recall w1 2");
     manager_tasks_given_back(world->manager, worker, &(uint64_t){ 2 }, 1);

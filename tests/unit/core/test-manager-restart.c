@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* A worker of two slots that runs task 1 and holds task 2, under a new daemon that has not heard of it yet. */
+/* A worker of two slots that runs task 1 and holds task 2; the new daemon has not heard of it yet. */
 static Worker *restarted(World *world)
 {
     Worker *worker = world_running_worker(world, 2);

@@ -49,7 +49,9 @@ static void test_failure(World *world, const void *unused)
 
 static void report(World *world, Worker *worker, uint64_t task, uint64_t fence)
 {
-    TaskResult result = { .task = task, .fence = fence, .outcome = OUTCOME_EXITED, .start_usec = 1, .end_usec = 2 };
+    TaskResult result = {
+        .task = task, .fence = fence, .outcome = OUTCOME_EXITED, .start_usec = 1, .end_usec = 2
+    };
 
     manager_tasks_finished(world->manager, worker, &result, 1, world_done, world);
 }
@@ -178,11 +180,16 @@ static void test_given_back(World *world, const void *unused)
     g_assert_cmpint(world_state(world, 1), ==, TASK_RUNNING); /* what runs is not given back */
 }
 
+static void spec_free(gpointer spec)
+{
+    task_spec_free(spec);
+}
+
 static int submit(World *world, uint64_t batch, uint32_t uid, bool commit)
 {
     Submission *submission = g_new0(Submission, 1);
 
-    submission->tasks = g_ptr_array_new_with_free_func((GDestroyNotify) task_spec_free);
+    submission->tasks = g_ptr_array_new_with_free_func(spec_free);
     g_ptr_array_add(submission->tasks, world_task(uid, 0));
     submission->uid = uid;
     submission->batch = batch;

@@ -21,7 +21,8 @@ static void test_stored_first(World *world, const void *unused)
     g_assert_cmpstr(world->launched->id, ==, "w1");
     g_assert_cmpuint(world->launched->slots, ==, 3);
     g_assert_true(world->launched->delegated);
-    g_assert_cmpmem(world->launched->token, LAUNCH_TOKEN_BYTES, world_worker(world, 1)->token, LAUNCH_TOKEN_BYTES);
+    g_assert_cmpmem(world->launched->token, LAUNCH_TOKEN_BYTES, world_worker(world, 1)->token,
+                    LAUNCH_TOKEN_BYTES);
     world->not_enforced = "CPUWeight is not enforced";
     world_engine_started(world, 1);
     g_assert_cmpstr(world_worker(world, 1)->not_enforced[0], ==, "CPUWeight is not enforced");
