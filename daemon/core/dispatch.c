@@ -217,6 +217,19 @@ void dispatch_recall_all(Manager *manager, Worker *worker)
         recall(manager, worker, SIZE_MAX, ANY_PRIORITY);
 }
 
+/* Ahead, and not asked for already. */
+static size_t n_recallable(const Worker *worker)
+{
+    size_t ahead = worker_n_ahead(worker), recalled = 0;
+    GHashTableIter iter;
+    gpointer task;
+
+    g_hash_table_iter_init(&iter, worker->tasks);
+    while (ahead > 0 && g_hash_table_iter_next(&iter, NULL, &task))
+        recalled += ((ActiveTask *) task)->recalled;
+    return ahead > recalled ? ahead - recalled : 0;
+}
+
 /* The queue is empty, a slot idles, and another worker has tasks ahead: it gives half of them back. */
 static void rebalance(Manager *manager)
 {
@@ -228,11 +241,11 @@ static void rebalance(Manager *manager)
         if (!worker_is_ready(worker) || task_window_size(window_for(manager, worker)) > 0)
             continue;
         idle |= g_hash_table_size(worker->tasks) < worker->spec->slots;
-        if (worker_n_ahead(worker) > 1 && (!richest || worker_n_ahead(worker) > worker_n_ahead(richest)))
+        if (n_recallable(worker) > 1 && (!richest || n_recallable(worker) > n_recallable(richest)))
             richest = worker;
     }
     if (idle && richest)
-        recall(manager, richest, worker_n_ahead(richest) / 2, ANY_PRIORITY);
+        recall(manager, richest, n_recallable(richest) / 2, ANY_PRIORITY);
 }
 
 /* Something more urgent waits than what was handed out ahead. */

@@ -430,6 +430,22 @@ static void cancel_held(Manager *manager, const GArray *held)
     }
 }
 
+/* What was handed out between the question and the answer: stored as cancelled, but with a worker. */
+static void cancel_overtaken(Manager *manager, const IdRange *range)
+{
+    g_autoptr(GArray) overtaken = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, manager->active);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const ActiveTask *task = value;
+        if (task->spec->id >= range->first && task->spec->id <= range->last)
+            g_array_append_val(overtaken, task->spec->id);
+    }
+    cancel_held(manager, overtaken);
+}
+
 static void on_cancelled(int r, GArray *cancelled, GArray *held, void *userdata)
 {
     g_autofree Cancelling *cancelling = userdata;
@@ -438,6 +454,7 @@ static void on_cancelled(int r, GArray *cancelled, GArray *held, void *userdata)
     for (guint i = 0; r >= 0 && i < cancelled->len; i++) {
         const IdRange *range = &g_array_index(cancelled, IdRange, i);
         count += range->last - range->first + 1;
+        cancel_overtaken(cancelling->manager, range);
         announced = forget_range(cancelling->manager, range, announced);
     }
     if (r >= 0) {

@@ -125,7 +125,7 @@ static void on_worker_stored(int r, void *userdata)
         return;
     }
     NOTIFY(manager, worker_added, worker);
-    if (worker->aborting) {
+    if (worker->aborting || worker->reason) { /* it was aborted, or its time was up, before it was recorded */
         manager_worker_gone(worker->number, "aborted", manager);
         return;
     }
@@ -243,7 +243,9 @@ int manager_worker_register(Manager *manager, uint32_t number, const uint8_t tok
     if (!token_equal(worker->token, token) ||
         !manager_engine(manager, worker)->owns(manager_engine(manager, worker), number, pid))
         return -EACCES;
-    if (!worker_state_is_live(worker->state) || worker->aborting)
+    if (!worker_state_is_live(worker->state) || worker->reason)
+        return -EALREADY;
+    if (worker->aborting && worker->state != WORKER_DRAINING) /* a drained one is told to exit once more */
         return -EALREADY;
     worker->connected = true;
     sign_of_life(manager, worker);
@@ -309,7 +311,8 @@ void manager_worker_gone(uint32_t number, const char *why, void *userdata)
 
     if (!worker || !worker_state_is_live(worker->state))
         return;
-    bool wanted = worker->aborting;
+    bool drained = worker->state == WORKER_DRAINING && g_hash_table_size(worker->tasks) == 0;
+    bool wanted = worker->aborting || drained;
     worker->connected = false;
     worker->process.pid = 0;
     manager->ports.link->drop(manager->ports.link, number);

@@ -42,6 +42,21 @@ static void test_running(World *world, const void *unused)
     g_assert_cmpuint(worker->tasks_failed, ==, 0);
 }
 
+/* It is handed out after the question and before the answer: stored as cancelled, it must not run on. */
+static void test_overtaken(World *world, const void *unused)
+{
+    Worker *worker = world_running_worker(world, 1);
+
+    world_submit(world, 2);
+    manager_cancel(world->manager, world_filter_ids(2, 2), UID_ANYBODY, world_cancelled, world);
+    world_finish(world, worker, 1, OUTCOME_EXITED, 0);
+    g_assert_nonnull(manager_find_active(world->manager, 2));
+    world_forget_logs(world);
+    fake_store_dispatch(&world->store);
+    assert_log(world->link_log, "cancel w1 2");
+    g_assert_cmpint(world_state(world, 2), ==, TASK_CANCELLED);
+}
+
 static void test_too_late(World *world, const void *unused)
 {
     Worker *worker = world_running_worker(world, 1);
@@ -142,6 +157,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     WORLD_TEST("/manager-cancel/queued", test_queued);
     WORLD_TEST("/manager-cancel/running", test_running);
+    WORLD_TEST("/manager-cancel/overtaken", test_overtaken);
     WORLD_TEST("/manager-cancel/too-late", test_too_late);
     WORLD_TEST("/manager-cancel/ahead", test_ahead);
     WORLD_TEST("/manager-cancel/worker-lost", test_worker_lost);
