@@ -37,7 +37,7 @@ static void report_answered(Report *report)
     if (--report->n_asked > 0)
         return;
     if (worker && worker->connected) {
-        worker->expected = false;
+        worker->expected = worker->reporting = false;
         manager_settle_reports(manager, worker, (HeldReport *) report->held->data, report->held->len,
                                (TaskResult *) report->results->data, report->results->len, report->done,
                                report->userdata);
@@ -101,6 +101,7 @@ void manager_worker_reports(Manager *manager, Worker *worker, const HeldReport *
         .done = done,
         .userdata = userdata,
     };
+    worker->reporting = true;
     g_array_set_clear_func(report->results, result_clear);
     g_array_append_vals(report->held, held, (guint) n_held);
     g_array_append_vals(report->results, results, (guint) n_results);

@@ -48,7 +48,7 @@ WorkerState worker_set_state(Worker *worker, WorkerState state)
 
 bool worker_is_ready(const Worker *worker)
 {
-    return worker->state == WORKER_RUNNING && worker->connected && !worker->aborting;
+    return worker->state == WORKER_RUNNING && worker->connected && !worker->reporting && !worker->aborting;
 }
 
 size_t worker_n_ahead(const Worker *worker)

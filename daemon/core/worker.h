@@ -20,6 +20,7 @@ struct Worker {
     bool stalled;           /* no heartbeat for too long */
     bool connected;         /* its program has registered and the connection stands */
     bool expected;               /* of an earlier daemon, and its first report has not been dealt with yet */
+    bool reporting;              /* its report is being dealt with: what it is given now would not be in it */
     bool aborting;          /* it was told to end, its end is no failure */
     char *reason;           /* why it failed; NULL */
     char **not_enforced;    /* limits that do not hold; never NULL */
