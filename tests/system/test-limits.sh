@@ -30,8 +30,9 @@ is "$(worker_property w1 State)" running "its worker lives"
 pid=$(worker_property w1 Pid)
 is "$(pctl run -- echo still here)" "still here" "and runs the next task"
 is "$(worker_property w1 Pid)" "$pid" "in the same process"
+# a task that is being killed is let past the limit (the kernel's try_charge_memcg()), by some MiB of the 200 it wanted
 peak=$(task_property 1 MemoryPeak)
-ok "its peak is on record ($peak bytes)" test "$peak" -gt $((50 << 20)) -a "$peak" -le $((65 << 20))
+ok "its peak is on record ($peak bytes)" test "$peak" -gt $((50 << 20)) -a "$peak" -le $((80 << 20))
 ok "a failed task's output is kept" pctl show 1
 
 # the limit of a task's own
