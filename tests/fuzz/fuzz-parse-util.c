@@ -32,16 +32,15 @@ const FuzzSeed fuzz_seeds[] = {
 };
 const size_t n_fuzz_seeds = G_N_ELEMENTS(fuzz_seeds);
 
-/* r < 0 exactly if nothing was written; 1 if there is a value. UNTOUCHED itself is no value any parser but
- * parse_uint64() can have. */
-static bool has_value(int r, uint64_t value)
+/* Is there one? If not, nothing was written. */
+static bool has_value(int r, const uint64_t *value)
 {
     if (r >= 0) {
         g_assert_cmpint(r, ==, 0);
         return true;
     }
     g_assert_true(r == -EINVAL || r == -ERANGE);
-    g_assert_cmpuint(value, ==, UNTOUCHED);
+    g_assert_cmpuint(*value, ==, UNTOUCHED);
     return false;
 }
 
@@ -79,14 +78,14 @@ static void check_parsers(const char *text)
 
     g_assert_cmpint(parse_boolean(text, &no), ==, r);
     g_assert_cmpint(yes == no, ==, r == 0);
-    if (has_value(parse_uint64(text, &number), number))
+    if (has_value(parse_uint64(text, &number), &number))
         for (const char *p = text; *p; p++)
             g_assert_true(g_ascii_isdigit(*p));
-    if (has_value(parse_bytes(text, &bytes), bytes))
+    if (has_value(parse_bytes(text, &bytes), &bytes))
         check_printed_bytes(bytes);
-    if (has_value(parse_timespan(text, &span), span))
+    if (has_value(parse_timespan(text, &span), &span))
         check_printed_timespan(span);
-    if (has_value(parse_cpus(text, &cpus), cpus))
+    if (has_value(parse_cpus(text, &cpus), &cpus))
         g_assert_true(cpus == UINT64_MAX || cpus <= UINT64_C(9200000000000000000));
     if (cpu_list_valid(text))
         g_assert_cmpuint(strspn(text, "0123456789,-"), ==, strlen(text));
