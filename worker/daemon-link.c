@@ -369,6 +369,7 @@ static int on_register_reply(sd_bus_message *reply, void *userdata, sd_bus_error
     link->retry_usec = RETRY_FIRST_USEC;
     (void) sd_event_source_set_enabled(link->orphan, SD_EVENT_OFF);
     start_timer(link->heartbeat, link->heartbeat_usec);
+    runner_tell_again(link->runner); /* what was given and started before this reply came */
     link->throttled = true; /* there may be more than Register could carry */
     group_delivered(link, delivery->group);
     return 0;

@@ -97,6 +97,14 @@ static void tell_started(Runner *runner)
         runner->events.started((const HeldRow *) (void *) rows->data, rows->len, runner->events.userdata);
 }
 
+void runner_tell_again(Runner *runner)
+{
+    for (uint32_t i = 0; i < runner->n_slots; i++)
+        runner->slots[i].told = false;
+    if (has_untold(runner))
+        arm(runner->tick, TICK_USEC, &runner->tick_armed);
+}
+
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
     Runner *runner = userdata;

@@ -43,6 +43,9 @@ void runner_drop_ahead(Runner *runner);
  * gone. */
 void runner_stop(Runner *runner);
 
+/* The daemon may not have heard which tasks have started: they are told of again. */
+void runner_tell_again(Runner *runner);
+
 uint32_t runner_n_running(const Runner *runner);
 uint32_t runner_n_ahead(const Runner *runner);
 GArray *runner_held(const Runner *runner); /* of HeldRow */

@@ -257,6 +257,7 @@ def main():
     runner = Runner(options)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, runner.interrupted)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # a shell ignores it for what it starts in the background
     for level in options.levels:
         jobs = [job for job in LEVELS[level](level, options) if job.carries or chosen(job.name, options)]
         if level in refused:
