@@ -31,6 +31,7 @@ typedef struct Client {
     sd_bus *bus; /* NULL until connection_open() */
     sd_event *event;
     int failure; /* ExitCode of what went wrong last; a function that sets it returns a negative errno, too */
+    int words_behind;     /* how many of the verb's last arguments stood behind "--" */
     int agent_pid;        /* of pkttyagent; 0: none */
     uint64_t warned_usec; /* CLOCK_MONOTONIC: when it was last said that nothing runs; 0: not yet */
 } Client;

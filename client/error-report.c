@@ -33,6 +33,8 @@ static const ErrorKind error_kinds[] = {
     { PAREXEC_ERROR_NO_SUCH_TASK, PARCTL_FAILED, N_("To see the tasks: parctl tasks --all") },
     { PAREXEC_ERROR_NO_SUCH_BATCH, PARCTL_FAILED,
       N_("To see the tasks and their batches: parctl tasks --all") },
+    { PAREXEC_ERROR_NO_SUCH_QUEUE, PARCTL_FAILED,
+      N_("To see the queues: parctl queue; to make one: parctl queue add NAME") },
     { PAREXEC_ERROR_WORKER_START_FAILED, PARCTL_FAILED,
       N_("The journal may say more: journalctl -u parexecd.service -n 20") },
     { BUS_ERROR "ServiceUnknown", PARCTL_UNREACHABLE, NULL },

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "client/json-check.h"
 #include "client/output.h"
 #include "util/parse-util.h"
 
@@ -21,10 +22,12 @@ static const char *const property_keys[][2] = {
     { "FinishTimestamp", "finished" },    { "LastHeartbeat", "heartbeat" },
     { "MemoryCurrent", "memory" },        { "StartTimestamp", "started" },
     { "SubmitTimestamp", "submitted" },   { "TasksDone", "done" },
-    { "TasksFailed", "failed" },          { "WorkingDirectory", "cwd" },
+    { "TasksFailed", "failed" },          { "WorkerClass", "class" },
+    { "WorkingDirectory", "cwd" },
 };
 
-static const char *const time_keys[] = { "added", "finished", "heartbeat", "started", "submitted" };
+static const char *const time_keys[] = { "added",      "finished", "heartbeat",
+                                         "not-before", "started",  "submitted" };
 
 JsonOutput *json_output_new(void)
 {
@@ -97,6 +100,17 @@ static void add_bytes(JsonOutput *json, const char *value, size_t size)
 void json_output_string(JsonOutput *json, const char *value)
 {
     add_bytes(json, value, strlen(value));
+}
+
+void json_output_json_or_string(JsonOutput *json, const char *text)
+{
+    g_autoptr(JsonParser) parser = json_parser_new();
+    g_autofree char *why = NULL;
+
+    if (json_check(text, strlen(text), "", &why) >= 0 && json_parser_load_from_data(parser, text, -1, NULL))
+        json_builder_add_value(json->builder, json_parser_steal_root(parser));
+    else
+        json_output_string(json, text);
 }
 
 static bool is_time(const char *key)

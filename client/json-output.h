@@ -21,6 +21,9 @@ void json_output_key(JsonOutput *json, const char *key);
 void json_output_uint64(JsonOutput *json, uint64_t value);
 void json_output_string(JsonOutput *json, const char *value); /* any bytes */
 
+/* As the value that it is, if it is JSON; else as a string. */
+void json_output_json_or_string(JsonOutput *json, const char *text);
+
 /* One complete value at the message's position, whatever it is. */
 int json_output_message(JsonOutput *json, sd_bus_message *m) _warn_unused_;
 

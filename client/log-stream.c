@@ -11,6 +11,7 @@
 #include "client/connection.h"
 #include "client/error-report.h"
 #include "client/output.h"
+#include "client/sparse-read.h"
 #include "dbus/parexec-dbus.h"
 
 #define COPY_BYTES 65536U
@@ -116,20 +117,38 @@ static int write_tagged(LogStream *stream, const char *data, size_t size)
     return 0;
 }
 
+static int put(LogStream *stream, const char *data, size_t size)
+{
+    if (size == 0)
+        return 0;
+    stream->within_line = data[size - 1] != '\n';
+    return stream->tagged ? write_tagged(stream, data, size) : write_out(stream, data, size);
+}
+
+/* On a line of its own. */
+static int put_note(LogStream *stream, uint64_t dropped)
+{
+    g_autofree char *note = sparse_note(dropped);
+    int r = stream->within_line ? put(stream, "\n", 1) : 0;
+
+    return r < 0 ? r : put(stream, note, strlen(note));
+}
+
 int log_stream_copy(LogStream *stream)
 {
     char buffer[COPY_BYTES];
+    uint64_t dropped;
 
     while (stream->fd >= 0) {
-        ssize_t n = read(stream->fd, buffer, sizeof buffer);
+        ssize_t n = sparse_read(stream->fd, buffer, sizeof buffer, &dropped);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return output_failure(stream->client, errno, _("cannot read the output: %s"), g_strerror(errno));
-        if (n == 0)
-            return 0;
-        int r =
-            stream->tagged ? write_tagged(stream, buffer, (size_t) n) : write_out(stream, buffer, (size_t) n);
+        int r = dropped > 0 ? put_note(stream, dropped) : 0;
+        if (r < 0 || n == 0)
+            return r;
+        r = put(stream, buffer, (size_t) n);
         if (r < 0)
             return r;
     }
@@ -141,6 +160,7 @@ int log_stream_end(LogStream *stream)
     int r = 0;
 
     stream->fd = close_fd(stream->fd);
+    stream->within_line = false;
     if (stream->line->len > 0) {
         g_string_append_c(stream->line, '\n');
         r = write_line(stream);

@@ -10,6 +10,7 @@ typedef struct LogStream {
     const char *name; /* "stdout" or "stderr" */
     int target;       /* our own descriptor */
     int fd;           /* -EBADF: not open */
+    bool within_line; /* the last byte printed ended no line */
     bool tagged;      /* "[17] " in front of each line; lines are then printed whole */
     GString *line;    /* the beginning of a line that is not printed yet */
 } LogStream;

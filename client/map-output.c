@@ -16,6 +16,7 @@
 #include "client/connection.h"
 #include "client/error-report.h"
 #include "client/output.h"
+#include "client/sparse-read.h"
 #include "dbus/parexec-dbus.h"
 
 #define FETCHES_MAX 32U /* two calls each: the system bus allows 128 unanswered ones */
@@ -35,6 +36,7 @@ typedef struct Stream {
 struct Fetch {
     MapOutput *output;
     uint64_t task;
+    char *tag;           /* in front of each line; NULL: none */
     unsigned generation; /* of the daemon that was asked */
     Stream streams[2];
 };
@@ -46,7 +48,8 @@ struct MapOutput {
     const MapOutputHandler *handler;
     void *userdata;
     bool ordered, stopped;
-    GArray *queue; /* uint64_t: tasks in the order of printing; 0: has not ended yet */
+    GArray *queue;    /* uint64_t: tasks in the order of printing; 0: has not ended yet */
+    GHashTable *tags; /* task (uint64_t) → tag, of those whose printing has not begun */
     guint first, next;
     GQueue fetches; /* of the tasks between first and next */
     uint64_t unread;
@@ -63,6 +66,7 @@ static void fetch_free(void *data)
         close_fd(fetch->streams[i].fd);
         sd_bus_slot_unref(fetch->streams[i].slot);
     }
+    g_free(fetch->tag);
     g_free(fetch);
 }
 
@@ -72,6 +76,7 @@ MapOutput *map_output_new(Client *client, bool ordered, const MapOutputHandler *
 
     *output = (MapOutput){ .client = client, .ordered = ordered, .handler = handler, .userdata = userdata };
     output->queue = g_array_new(FALSE, /* clear= */ TRUE, sizeof(uint64_t));
+    output->tags = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
     output->buffer = g_malloc(COPY_BYTES);
     g_queue_init(&output->fetches);
     return output;
@@ -83,6 +88,7 @@ MapOutput *map_output_free(MapOutput *output)
         return NULL;
     g_queue_clear_full(&output->fetches, fetch_free);
     g_array_unref(output->queue);
+    g_hash_table_unref(output->tags);
     g_free(output->buffer);
     g_free(output);
     return NULL;
@@ -113,15 +119,52 @@ void map_output_stop(MapOutput *output)
     output->stopped = true;
 }
 
-static int copy_to(MapOutput *output, int from, int to)
+/* Whole lines that begin with the item's tag; a last line without its end gets one. */
+static int put(MapOutput *output, const Stream *stream, const char *data, size_t size, bool *within_line)
 {
+    const char *tag = stream->fetch->tag;
+
+    while (tag && size > 0) {
+        const char *end = memchr(data, '\n', size);
+        size_t n = end ? (size_t) (end - data) + 1 : size;
+        int r = *within_line ? 0 : output_write_all(stream->target, tag, strlen(tag));
+        if (r >= 0)
+            r = output_write_all(stream->target, data, n);
+        if (r < 0)
+            return r;
+        *within_line = !end;
+        data += n;
+        size -= n;
+    }
+    if (size > 0)
+        *within_line = data[size - 1] != '\n';
+    return size > 0 ? output_write_all(stream->target, data, size) : 0;
+}
+
+static int put_note(MapOutput *output, const Stream *stream, uint64_t dropped, bool *within_line)
+{
+    g_autofree char *note = sparse_note(dropped);
+    int r = *within_line ? put(output, stream, "\n", 1, within_line) : 0;
+
+    return r < 0 ? r : put(output, stream, note, strlen(note), within_line);
+}
+
+static int copy(MapOutput *output, const Stream *stream)
+{
+    bool within_line = false;
+    uint64_t dropped;
+
     for (;;) {
-        ssize_t n = read(from, output->buffer, COPY_BYTES);
+        ssize_t n = sparse_read(stream->fd, output->buffer, COPY_BYTES, &dropped);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n <= 0)
-            return n < 0 ? -errno : 0;
-        int r = output_write_all(to, output->buffer, (size_t) n);
+        if (n < 0)
+            return -errno;
+        int r = dropped > 0 ? put_note(output, stream, dropped, &within_line) : 0;
+        if (r >= 0 && n == 0)
+            return stream->fetch->tag && within_line ? put(output, stream, "\n", 1, &within_line) : 0;
+        if (r >= 0)
+            r = put(output, stream, output->buffer, (size_t) n, &within_line);
         if (r < 0)
             return r;
     }
@@ -135,7 +178,7 @@ static int print_fetch(MapOutput *output, Fetch *fetch)
             continue;
         if (output_is_terminal(stream->target))
             progress_clear(output->progress);
-        int r = copy_to(output, stream->fd, stream->target);
+        int r = copy(output, stream);
         if (r < 0)
             return r;
     }
@@ -228,6 +271,8 @@ static int fetch_begin(MapOutput *output, uint64_t task)
 
     fetch->output = output;
     fetch->task = task;
+    fetch->tag = g_strdup(g_hash_table_lookup(output->tags, &task));
+    g_hash_table_remove(output->tags, &task);
     g_queue_push_tail(&output->fetches, fetch);
     for (size_t i = 0; i < G_N_ELEMENTS(fetch->streams); i++)
         fetch->streams[i] = (Stream){
@@ -252,8 +297,10 @@ static void pump(MapOutput *output)
     }
 }
 
-void map_output_add(MapOutput *output, uint64_t item, uint64_t task)
+void map_output_add(MapOutput *output, uint64_t item, uint64_t task, const char *tag)
 {
+    if (tag)
+        g_hash_table_insert(output->tags, g_memdup2(&task, sizeof task), g_strdup(tag));
     if (!output->ordered)
         g_array_append_val(output->queue, task);
     else {

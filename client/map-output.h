@@ -20,8 +20,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(MapOutput, map_output_free)
 void map_output_set_watch(MapOutput *output, const Watch *watch);    /* not owned */
 void map_output_set_progress(MapOutput *output, Progress *progress); /* not owned; NULL: none */
 
-/* The task of this item (counted from 0) has ended. */
-void map_output_add(MapOutput *output, uint64_t item, uint64_t task);
+/* The task of this item (counted from 0) has ended. tag: in front of each of its lines; NULL: nothing. */
+void map_output_add(MapOutput *output, uint64_t item, uint64_t task, const char *tag);
 /* The daemon is back: asks again for what it did not answer. */
 void map_output_retry(MapOutput *output);
 /* Prints nothing any more. */

@@ -13,9 +13,10 @@
 #include "parexec-config.h"
 
 static const Verb *const verbs[] = {
-    &verb_status, &verb_workers, &verb_add_worker, &verb_drain,   &verb_abort, &verb_submit,
-    &verb_run,    &verb_map,     &verb_tasks,      &verb_show,    &verb_logs,  &verb_wait,
-    &verb_cancel, &verb_events,  &verb_enable,     &verb_disable, NULL,
+    &verb_status, &verb_workers, &verb_add_worker, &verb_drain,  &verb_abort,    &verb_submit,
+    &verb_run,    &verb_map,     &verb_tasks,      &verb_show,   &verb_logs,     &verb_wait,
+    &verb_cancel, &verb_hold,    &verb_release,    &verb_retry,  &verb_priority, &verb_edit,
+    &verb_why,    &verb_queue,   &verb_events,     &verb_enable, &verb_disable,  NULL,
 };
 
 const Verb *const *verb_list(void)
@@ -78,10 +79,20 @@ static int check_arguments(Client *client, const Verb *verb, int n)
     return r;
 }
 
+/* How many words stand behind "--": getopt(3) takes the mark away. */
+static int count_words_behind(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--") == 0)
+            return argc - i - 1;
+    return 0;
+}
+
 /* argv[0] is the verb. */
 static int run_verb(Client *client, const Verb *verb, int argc, char **argv, CommonOptions *common)
 {
     void *settings = g_malloc0(MAX(verb->settings_size, (size_t) 1));
+    client->words_behind = count_words_behind(argc, argv);
     int first = verb_parse_options(client, verb, argc, argv, common, settings);
     int r = first;
 

@@ -36,6 +36,7 @@ static const DictField worker_fields[] = {
     DICT_FIELD("forced", "b", WorkerInfo, forced),
     DICT_FIELD("not-enforced", "as", WorkerInfo, not_enforced),
     DICT_FIELD("reason", "s", WorkerInfo, reason),
+    DICT_FIELD("class", "s", WorkerInfo, class),
 };
 
 /* The same, as properties of Worker1. */
@@ -50,6 +51,8 @@ static const DictField worker_properties[] = {
     DICT_FIELD("ControlGroup", "s", WorkerInfo, control_group),
     DICT_FIELD("Engine", "s", WorkerInfo, engine),
     DICT_FIELD("User", "u", WorkerInfo, user),
+    DICT_FIELD("WorkerClass", "s", WorkerInfo, class),
+    DICT_FIELD("Exec", "as", WorkerInfo, exec),
     DICT_FIELD("MemoryMax", "t", WorkerInfo, memory_max_bytes),
     DICT_FIELD("CPUQuota", "t", WorkerInfo, cpu_quota_usec_per_sec),
     DICT_FIELD("NotEnforced", "as", WorkerInfo, not_enforced),
@@ -67,6 +70,7 @@ void worker_info_free(WorkerInfo *worker)
     if (!worker)
         return;
     dict_clear(worker_fields, G_N_ELEMENTS(worker_fields), worker);
+    g_strfreev(worker->exec);
     g_free(worker);
 }
 

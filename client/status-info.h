@@ -17,6 +17,8 @@ typedef struct WorkerInfo {
     GArray *tasks;      /* uint64_t: running */
     uint64_t done, failed, added_usec, heartbeat_usec;
     char **not_enforced;
+    char *class; /* NULL or "": it runs commands */
+    char **exec; /* the program that does the tasks of that class; only of the object */
 } WorkerInfo;
 
 typedef struct StatusInfo {

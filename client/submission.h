@@ -6,12 +6,14 @@
 /* Submitting: messages that stay below what the bus and the daemon's loop can bear, as many as it takes,
  * in one batch. */
 
-#define SUBMIT_MESSAGE_BYTES_MAX (UINT64_C(24) << 20) /* the system bus cuts a sender off at 32 MiB */
+#define SUBMIT_MESSAGE_BYTES_MAX                                                                             \
+    (UINT64_C(16) << 20) /* the system bus cuts a sender off at 32 MiB, and others wait meanwhile */
 
 /* A Submit message that is being filled. */
 typedef struct SubmitMessage {
     sd_bus_message *m; /* NULL: not begun */
-    uint32_t tasks;
+    uint32_t tasks;    /* an array is one */
+    uint64_t elements; /* an array is as many as it has */
     size_t bytes;
 } SubmitMessage;
 
@@ -24,7 +26,7 @@ typedef struct SubmitReply {
 bool submit_message_has_room(const SubmitMessage *message, size_t task_bytes);
 /* Begins the message if it is the first. Reports a task that no message can carry. */
 int submit_message_add(SubmitMessage *message, Client *client, const TaskTemplate *template,
-                       char *const *argv);
+                       const TaskEntry *entry);
 /* Completes it; batch 0: a new one. */
 int submit_message_finish(SubmitMessage *message, Client *client, const TaskTemplate *template,
                           uint64_t batch, bool commit);
@@ -39,12 +41,16 @@ typedef struct Submitter {
     const TaskTemplate *template;
     SubmitMessage message;
     uint64_t batch, first, last,
-        count; /* count: tasks on disk so far; others' may lie between first and last */
+        count;       /* count: tasks on disk so far; others' may lie between first and last */
+    bool known;      /* the template's key was: this is the batch of then */
+    GArray *replies; /* SubmitReply, one for each call */
 } Submitter;
 
 void submitter_init(Submitter *submitter, Client *client, const TaskTemplate *template);
 void submitter_done(Submitter *submitter);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Submitter, submitter_done)
-int submitter_add(Submitter *submitter, char *const *argv);
+int submitter_add(Submitter *submitter, const TaskEntry *entry);
 /* Sends the rest and lets the batch run. */
 int submitter_commit(Submitter *submitter);
+/* The id of the task at this position of the batch, counted from 0; 0: it is not there. */
+uint64_t submitter_id(const Submitter *submitter, uint64_t position);

@@ -48,72 +48,123 @@ static char *basename_without_extension(const char *item)
     return without_extension(basename_of(item));
 }
 
+/* What stands between the braces, behind a number that there may be. */
+static const struct {
+    const char *word;
+    char *(*value)(const char *item);
+} operations[] = {
+    { "//}", directory_only },
+    { "/.}", basename_without_extension },
+    { "/}", basename_only },
+    { ".}", without_extension },
+    { "}", whole },
+};
+
 typedef struct Mark {
-    const char *mark;
+    size_t length;                    /* 0: no mark */
+    unsigned source;                  /* from 1; 0: all */
     char *(*value)(const char *item); /* NULL: the number */
 } Mark;
 
-static const Mark marks[] = {
-    { "{}", whole },
-    { "{.}", without_extension },
-    { "{/}", basename_only },
-    { "{//}", directory_only },
-    { "{/.}", basename_without_extension },
-    { "{#}", NULL },
-};
-
-static const Mark *mark_at(const char *s)
+/* sources: how many values there are */
+static Mark mark_at(const char *s, guint sources)
 {
-    for (size_t i = 0; *s == '{' && i < G_N_ELEMENTS(marks); i++)
-        if (strncmp(s, marks[i].mark, strlen(marks[i].mark)) == 0)
-            return &marks[i];
-    return NULL;
+    const char *p = s + 1;
+    unsigned source = 0;
+
+    if (*s != '{')
+        return (Mark){};
+    if (strncmp(p, "#}", 2) == 0)
+        return (Mark){ .length = 3 };
+    for (; g_ascii_isdigit(*p) && source < 1000; p++)
+        source = source * 10 + (unsigned) (*p - '0');
+    if ((p > s + 1 && source == 0) || source > sources)
+        return (Mark){};
+    for (size_t i = 0; i < G_N_ELEMENTS(operations); i++) {
+        size_t n = strlen(operations[i].word);
+        if (strncmp(p, operations[i].word, n) == 0)
+            return (Mark){ (size_t) (p - s) + n, source, operations[i].value };
+    }
+    return (Mark){};
 }
 
-bool substitution_wanted(char *const *argv)
+static bool marks_wanted(char *const *argv, guint sources)
 {
     for (size_t i = 0; argv[i]; i++)
         for (const char *p = strchr(argv[i], '{'); p; p = strchr(p + 1, '{')) {
-            const Mark *mark = mark_at(p);
-            if (mark && mark->value)
+            Mark mark = mark_at(p, sources);
+            if (mark.length > 0 && mark.value)
                 return true;
         }
     return false;
 }
 
-char *substitute_word(const char *word, const char *item, uint64_t number, bool quoted)
+bool substitution_wanted(char *const *argv)
 {
+    return marks_wanted(argv, 1);
+}
+
+static void append_value(GString *out, const Mark *mark, const char *item, bool quoted)
+{
+    g_autofree char *value = mark->value(item);
+    g_autofree char *safe = quoted ? text_sh_quote(value) : NULL;
+
+    g_string_append(out, safe ?: value);
+}
+
+static void append_mark(GString *out, const Mark *mark, char *const *values, uint64_t number, bool quoted)
+{
+    if (!mark->value)
+        g_string_append_printf(out, "%" PRIu64, number);
+    else if (mark->source > 0)
+        append_value(out, mark, values[mark->source - 1], quoted);
+    for (size_t i = 0; mark->value && mark->source == 0 && values[i]; i++) {
+        if (i > 0)
+            g_string_append_c(out, ' ');
+        append_value(out, mark, values[i], quoted);
+    }
+}
+
+static char *substitute_in_word(const char *word, char *const *values, uint64_t number, bool quoted)
+{
+    guint sources = g_strv_length((char **) values);
     GString *out = g_string_new(NULL);
 
     while (*word) {
-        const Mark *mark = mark_at(word);
-        if (!mark) {
+        Mark mark = mark_at(word, sources);
+        if (mark.length == 0) {
             g_string_append_c(out, *word++);
             continue;
         }
-        g_autofree char *value = mark->value ? mark->value(item) : g_strdup_printf("%" PRIu64, number);
-        g_autofree char *safe = quoted ? text_sh_quote(value) : NULL;
-        g_string_append(out, safe ?: value);
-        word += strlen(mark->mark);
+        append_mark(out, &mark, values, number, quoted);
+        word += mark.length;
     }
     return g_string_free(out, FALSE);
 }
 
-static char **substitute(char *const *argv, const char *item, uint64_t number, bool quoted)
+char *substitute_word(const char *word, const char *item, uint64_t number, bool quoted)
+{
+    char *values[] = { (char *) item, NULL };
+
+    return substitute_in_word(word, values, number, quoted);
+}
+
+static char **substitute(char *const *argv, char *const *values, uint64_t number, bool quoted)
 {
     g_autoptr(GPtrArray) words = g_ptr_array_new();
+    bool wanted = marks_wanted(argv, g_strv_length((char **) values));
 
     for (size_t i = 0; argv[i]; i++)
-        g_ptr_array_add(words, substitute_word(argv[i], item, number, quoted));
-    if (!substitution_wanted(argv))
-        g_ptr_array_add(words, quoted ? text_sh_quote(item) : g_strdup(item));
+        g_ptr_array_add(words, substitute_in_word(argv[i], values, number, quoted));
+    for (size_t i = 0; !wanted && values[i]; i++)
+        g_ptr_array_add(words, quoted ? text_sh_quote(values[i]) : g_strdup(values[i]));
     g_ptr_array_add(words, NULL);
     return (char **) g_ptr_array_free(g_steal_pointer(&words), FALSE);
 }
 
-char **substitute_argv(char *const *argv, const char *item, uint64_t number)
+char **substitute_values(char *const *argv, char *const *values, uint64_t number)
 {
-    return substitute(argv, item, number, /* quoted= */ false);
+    return substitute(argv, values, number, /* quoted= */ false);
 }
 
 char **shell_argv(char *const *argv)
@@ -126,9 +177,23 @@ char **shell_argv(char *const *argv)
     return words;
 }
 
-char **substitute_shell(char *const *argv, const char *item, uint64_t number)
+char **substitute_values_shell(char *const *argv, char *const *values, uint64_t number)
 {
-    g_auto(GStrv) words = substitute(argv, item, number, /* quoted= */ true);
+    g_auto(GStrv) words = substitute(argv, values, number, /* quoted= */ true);
 
     return shell_argv(words);
+}
+
+char **substitute_argv(char *const *argv, const char *item, uint64_t number)
+{
+    char *values[] = { (char *) item, NULL };
+
+    return substitute_values(argv, values, number);
+}
+
+char **substitute_shell(char *const *argv, const char *item, uint64_t number)
+{
+    char *values[] = { (char *) item, NULL };
+
+    return substitute_values_shell(argv, values, number);
 }

@@ -4,8 +4,9 @@
 #include "util/macro.h"
 
 /* The marks that an item takes the place of, as in GNU parallel: {} the item, {.} without its last
- * extension, {/} its basename, {//} its directory, {/.} its basename without the extension, {#} its
- * number. Bytes, not characters. */
+ * extension, {/} its basename, {//} its directory, {/.} its basename without the extension, {#} its number.
+ * Of items with several values, one from each list, {1}, {2.} and so on are one of them, and {} is all,
+ * with blanks between them. Bytes, not characters. */
 
 /* Is there a mark in the words? {#} alone does not count: then the item is still wanted. */
 bool substitution_wanted(char *const *argv);
@@ -21,3 +22,7 @@ char **substitute_shell(char *const *argv, const char *item, uint64_t number);
 
 /* /bin/sh -c "the words joined by blanks" */
 char **shell_argv(char *const *argv);
+
+/* The same two for an item of several values. */
+char **substitute_values(char *const *argv, char *const *values, uint64_t number);
+char **substitute_values_shell(char *const *argv, char *const *values, uint64_t number);

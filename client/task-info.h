@@ -23,7 +23,13 @@ typedef struct TaskInfo {
     uint64_t memory_peak_bytes; /* UINT64_MAX: not known */
     char **tags;
     char *reason;
-    char **argv; /* NULL: not ours to see */
+    char *queue, *class;      /* NULL or "": none */
+    uint64_t not_before_usec; /* 0: it does not wait for a time */
+    uint32_t retries_spent;
+    char *note; /* what went wrong beside the outcome */
+    uint64_t stdout_dropped, stderr_dropped;
+    char *stderr_tail, *result; /* NULL: none, or not ours to see */
+    char **argv;                /* NULL: not ours to see */
     char *cwd;
     char *state_word, *outcome_word; /* as they came */
 } TaskInfo;

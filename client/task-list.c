@@ -3,8 +3,41 @@
 
 #include "client/task-list.h"
 
+#include <string.h>
+
 #include "client/bus-dict.h"
 #include "client/connection.h"
+#include "client/output.h"
+
+static int add_state(const char *word, uint32_t *states)
+{
+    int state = task_state_from_string(word);
+
+    if (state >= 0)
+        *states |= 1U << state;
+    else if (strcmp(word, "unfinished") == 0)
+        *states |= TASK_STATES_UNFINISHED;
+    else if (strcmp(word, "finished") == 0)
+        *states |= TASK_STATES_ENDED;
+    else
+        return -EINVAL;
+    return 0;
+}
+
+int task_states_parse(Client *client, const GPtrArray *given, uint32_t otherwise, uint32_t *ret)
+{
+    uint32_t states = 0;
+
+    for (guint i = 0; given && i < given->len; i++) {
+        g_auto(GStrv) words = g_strsplit(given->pdata[i], ",", -1);
+        for (size_t w = 0; words[w]; w++)
+            if (add_state(words[w], &states) < 0)
+                return output_usage_error(
+                    client, _("\"%s\" is no state of a task: parctl tasks --help names them"), words[w]);
+    }
+    *ret = states > 0 ? states : otherwise;
+    return 0;
+}
 
 static int append_states(sd_bus_message *m, uint32_t states)
 {

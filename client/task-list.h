@@ -12,6 +12,10 @@
 #define TASK_STATES_ALL ((1U << _TASK_STATE_MAX) - 1)
 #define TASK_STATES_UNFINISHED (TASK_STATES_ALL & ~TASK_STATES_ENDED)
 
+/* "failed,cancelled", "unfinished", …, given several times, as bits 1 << TaskState; none: otherwise.
+ * Reports. */
+int task_states_parse(Client *client, const GPtrArray *words, uint32_t otherwise, uint32_t *ret);
+
 /* Appends the filter as an a{sv}; paging: with limit, cursor and reverse. */
 int task_filter_append(const TaskFilter *filter, bool paging, sd_bus_message *m) _warn_unused_;
 

@@ -39,6 +39,12 @@ static const VerbOption add_worker_options[] = {
     WORKER("user-only", 0, OPTION_STRING, user, N_("USER"), N_("run this user's tasks only")),
     WORKER("env", 'e', OPTION_STRINGS, env, N_("NAME=VALUE"),
            N_("add to the environment of its tasks; may be repeated")),
+    WORKER("exec", 0, OPTION_STRING, exec, N_("COMMAND"),
+           N_("start this program, which does tasks as lines of JSON: parexec-program(7)")),
+    WORKER("worker-class", 0, OPTION_STRING, class, N_("NAME"), N_("with --exec: the tasks that it does")),
+    WORKER("recycle", 0, OPTION_UINT, recycle, N_("N"), N_("with --exec: replace it after so many tasks")),
+    WORKER("recycle-memory", 0, OPTION_BYTES, recycle_memory, N_("SIZE"),
+           N_("with --exec: replace it when it takes more")),
     VERB_OPTION("force", 'f', OPTION_FLAG, AddWorkerSettings, force, NULL,
                 N_("even if the memory does not suffice")),
     {},
@@ -154,6 +160,8 @@ static const char *const add_worker_examples[] = {
     N_("one worker with limits"),
     "parctl add-worker --count 4 --memory 2G",
     N_("four of them"),
+    "parctl add-worker --exec 'python3 infer.py' --worker-class infer",
+    N_("a program that stays: parctl submit --worker-class infer"),
     NULL,
 };
 

@@ -135,8 +135,10 @@ const Verb verb_cancel = {
     .options = cancel_options,
     .settings_size = sizeof(CancelSettings),
     .run = run_cancel,
-    .summary = N_("Cancel tasks: what waits does not start, what runs is killed."),
+    .summary = N_("Cancel tasks: what waits does not start, what runs is stopped."),
     .details = N_(
-        "A running task is killed with all processes it has started. What has ended already stays as it is."),
+        "A running task gets its signal (--signal, default TERM), and is killed with all processes that it "
+        "has started "
+        "when its grace (--grace, default 10s) is over. What has ended already stays as it is."),
     .examples = cancel_examples,
 };

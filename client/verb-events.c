@@ -68,6 +68,14 @@ static void json_number(JsonOutput *json, const char *key, uint64_t value)
     json_output_uint64(json, value);
 }
 
+static void json_time(JsonOutput *json, const char *key, uint64_t usec)
+{
+    g_autofree char *time = usec > 0 ? format_timestamp(usec) : NULL;
+
+    if (time)
+        json_text(json, key, time);
+}
+
 static void json_end(Events *events, JsonOutput *json)
 {
     json_output_end_object(json);
@@ -98,6 +106,8 @@ static void on_task_changed(const TaskInfo *change, void *userdata)
         json_text(json, "worker", change->worker);
         if (change->attempt > 0)
             json_number(json, "attempt", change->attempt);
+        json_time(json, "started", change->started_usec);
+        json_time(json, "finished", change->finished_usec);
         json_how(json, change);
         json_end(events, json);
         return;

@@ -21,7 +21,8 @@
 
 typedef struct LogsSettings {
     bool follow, only_stdout, only_stderr;
-    Given attempt;
+    Given attempt, batch;
+    bool no_tag;
 } LogsSettings;
 
 static const VerbOption logs_options[] = {
@@ -31,14 +32,20 @@ static const VerbOption logs_options[] = {
     VERB_OPTION("stderr", 'e', OPTION_FLAG, LogsSettings, only_stderr, NULL, N_("only what went to stderr")),
     VERB_OPTION("attempt", 'n', OPTION_UINT, LogsSettings, attempt, N_("N"),
                 N_("of this attempt (default: the latest)")),
+    VERB_OPTION("batch", 'b', OPTION_NUMBER, LogsSettings, batch, N_("N"),
+                N_("of all tasks of this batch, as batch:N")),
+    VERB_OPTION("no-tag", 0, OPTION_FLAG, LogsSettings, no_tag, NULL,
+                N_("lines do not begin with the numbers of their tasks")),
     {},
 };
 
 /* A task that is followed. */
 typedef struct LogTask {
+    Client *client;
     uint64_t id;
     TaskState state;
     uint32_t attempt; /* whose files are open; 0: none yet */
+    uint32_t printed; /* the latest whose printing has ended; 0: none */
     uint32_t newest;  /* that the daemon told of */
     bool done;
     unsigned looks; /* since the attempt began */
@@ -67,6 +74,7 @@ static LogTask *log_task_new(Client *client, const LogsSettings *settings, const
     bool both = settings->only_stdout == settings->only_stderr;
     LogTask *task = g_new0(LogTask, 1);
 
+    task->client = client;
     task->id = info->id;
     task->state = info->state;
     task->newest = info->attempt;
@@ -144,26 +152,48 @@ static int look_at_streams(LogTask *task, bool over)
     return r;
 }
 
+/* The attempt that is to be printed now: one after the other, from the one that is the newest when it
+ * begins. */
+static uint32_t wanted_attempt(const LogsSettings *settings, const LogTask *task)
+{
+    if (settings->attempt.given)
+        return (uint32_t) settings->attempt.value;
+    if (task->attempt == 0)
+        return task->printed > 0 ? task->printed + 1 : task->newest;
+    return task->attempt;
+}
+
+static void begin_attempt(const LogsSettings *settings, LogTask *task, uint32_t wanted)
+{
+    if (task->printed > 0 && !settings->attempt.given)
+        output_note(task->client, _("task %" PRIu64 ": attempt %u has ended, attempt %u follows"), task->id,
+                    task->printed, wanted);
+    task->attempt = wanted;
+}
+
 /* Brings one task up to date: a new attempt ends the printing of the one before, the end of the task that
  * of all. */
 static int look_at_task(const LogsSettings *settings, LogTask *task)
 {
-    uint32_t wanted = settings->attempt.given ? (uint32_t) settings->attempt.value : task->newest;
-    bool over = task_state_is_end(task->state) || (settings->attempt.given && task->newest > wanted);
+    bool ended = task_state_is_end(task->state);
     int r = 0;
 
-    if (task->done || wanted == 0 || wanted > task->newest) {
-        task->done = task->done || over;
-        return 0;
-    }
-    if (task->attempt > 0 && task->attempt != wanted)
-        r = end_attempt(task);
-    task->attempt = wanted;
-    if (r >= 0)
+    while (r >= 0 && !task->done) {
+        uint32_t wanted = wanted_attempt(settings, task);
+        bool over = ended || task->newest > wanted;
+        bool last = settings->attempt.given ? over : ended && task->newest <= wanted;
+        if (wanted == 0 || wanted > task->newest) {
+            task->done = ended;
+            return 0;
+        }
+        if (task->attempt == 0)
+            begin_attempt(settings, task, wanted);
         r = look_at_streams(task, over);
-    if (r >= 0 && over) {
+        if (r < 0 || !over)
+            return r;
         r = end_attempt(task);
-        task->done = true;
+        task->printed = wanted;
+        task->done = last;
     }
     return r;
 }
@@ -253,13 +283,14 @@ static int follow(Logs *logs)
 static int select_tasks(Logs *logs, TaskSelector *selector)
 {
     g_autoptr(GPtrArray) rows = task_rows_new();
+    bool mixed = (logs->settings->follow || selector->batches->len > 0) && !logs->settings->no_tag;
     int r = task_selector_resolve(selector, logs->client);
 
     if (r >= 0)
         r = task_selector_list(selector, logs->client, rows);
     for (guint i = 0; r >= 0 && i < rows->len; i++)
         g_ptr_array_add(logs->tasks, log_task_new(logs->client, logs->settings, rows->pdata[i],
-                                                  /* tagged= */ logs->settings->follow && rows->len > 1));
+                                                  /* tagged= */ mixed && rows->len > 1));
     return r;
 }
 
@@ -267,11 +298,15 @@ static int run_logs(Client *client, const void *s, char **argv)
 {
     g_autoptr(GPtrArray) tasks = g_ptr_array_new_with_free_func(log_task_free);
     Logs logs = { .client = client, .settings = s, .tasks = tasks };
-    g_auto(TaskSelector) selector;
+    g_auto(TaskSelector) selector = {};
     g_autoptr(Watch) watch = NULL;
     int r;
 
+    if (!argv[0] && !logs.settings->batch.given)
+        return output_usage_error(client, _("which tasks? Name them, or give --batch"));
     task_selector_init(&selector);
+    if (logs.settings->batch.given)
+        g_array_append_val(selector.batches, logs.settings->batch.value);
     r = task_selector_parse(&selector, client, argv);
     if (r < 0)
         return r;
@@ -295,13 +330,17 @@ static const char *const logs_examples[] = {
 
 const Verb verb_logs = {
     .name = "logs",
-    .arguments = N_("ID | A-B | batch:N | last..."),
-    .min = 1,
+    .arguments = N_("[ID | A-B | batch:N | last]..."),
     .max = -1,
     .options = logs_options,
     .settings_size = sizeof(LogsSettings),
     .run = run_logs,
     .summary = N_("Print what tasks printed."),
-    .details = N_("With -f and more than one task each line begins with the number of its task."),
+    .details = N_(
+        "Of a batch, and with -f of more than one task, each line begins with the number of its task. With "
+        "-f the attempts of "
+        "a task that is tried again follow one another, and a line on stderr says so. Where output was "
+        "dropped "
+        "since it was over --output-max, a line says how much."),
     .examples = logs_examples,
 };

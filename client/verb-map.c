@@ -14,16 +14,20 @@
 #include "client/bus-dict.h"
 #include "client/connection.h"
 #include "client/error-report.h"
+#include "client/joblog.h"
 #include "client/map-batches.h"
 #include "client/map-input.h"
+#include "client/map-items.h"
 #include "client/map-output.h"
 #include "client/output.h"
 #include "client/status-info.h"
 #include "client/submission.h"
 #include "client/substitution.h"
+#include "client/task-list.h"
 #include "client/tracker.h"
 #include "client/worker-adding.h"
 #include "dbus/parexec-dbus.h"
+#include "util/parse-util.h"
 
 #define PENDING_MAX 20000U /* items read ahead of their submission */
 #define FAILED_MAX 101     /* as GNU parallel: the exit code counts up to 100 failures */
@@ -31,7 +35,9 @@
 typedef struct MapSettings {
     TaskOptions task;
     Given jobs, workers, cpus;
-    bool unordered, keep_order, progress, no_progress;
+    bool unordered, keep_order, progress, no_progress, tag, resume, resume_failed;
+    BatchOptions batch;
+    const char *joblog, *delay;
 } MapSettings;
 
 static const VerbOption map_options[] = {
@@ -47,6 +53,17 @@ static const VerbOption map_options[] = {
     VERB_OPTION("progress", 0, OPTION_FLAG, MapSettings, progress, NULL,
                 N_("tell the progress where stderr is no terminal, too")),
     VERB_OPTION("no-progress", 0, OPTION_FLAG, MapSettings, no_progress, NULL, N_("show no progress")),
+    VERB_OPTION("tag-lines", 0, OPTION_FLAG, MapSettings, tag, NULL,
+                N_("begin each line of output with the item")),
+    VERB_OPTION("delay", 0, OPTION_STRING, MapSettings, delay, N_("SPAN"),
+                N_("between the starts of two tasks, at least")),
+    VERB_OPTION("joblog", 0, OPTION_STRING, MapSettings, joblog, N_("FILE"),
+                N_("a line for each task that has run, as GNU parallel writes it")),
+    VERB_OPTION("resume", 0, OPTION_FLAG, MapSettings, resume, NULL,
+                N_("pass over the items that are in the job log")),
+    VERB_OPTION("resume-failed", 0, OPTION_FLAG, MapSettings, resume_failed, NULL,
+                N_("the same, but run those again that failed")),
+    BATCH_OPTIONS(MapSettings, batch),
     TASK_OPTIONS(MapSettings, task),
     {},
 };
@@ -61,13 +78,16 @@ typedef struct Map {
     MapOutput *output;
     Tracker *tracker;
     MapBatches batches;
-    GQueue pending;      /* char *: items not submitted yet */
-    uint64_t items;      /* read so far */
-    uint64_t submitted;  /* items that were sent */
-    uint64_t unanswered; /* of them, in calls on their way */
-    unsigned calls;      /* Submit calls on their way */
+    Joblog *joblog; /* NULL: none */
+    MapItems items;
+    BatchLimits limits;
+    uint64_t delay_usec, next_usec; /* between starts; CLOCK_MONOTONIC of the next one */
+    uint64_t submitted;             /* items that were sent */
+    uint64_t unanswered;            /* of them, in calls on their way */
+    unsigned calls;                 /* Submit calls on their way */
     bool input_ended;
     bool warned; /* about there being no worker */
+    bool halted; /* the limits are reached: nothing new starts */
     int stop;    /* exit code of what ended it early; 0: nothing did */
 } Map;
 
@@ -82,11 +102,15 @@ static void submit_pending(Map *map);
 static void check_end(Map *map)
 {
     const TrackerCounts *counts = tracker_counts(map->tracker);
-    uint64_t bad = counts->ended - counts->succeeded + map_output_unread(map->output);
+    uint64_t bad =
+        (map->halted ? counts->failed : counts->ended - counts->succeeded) + map_output_unread(map->output);
 
-    if (!map->input_ended || map->calls > 0 || map->pending.length > 0 || !tracker_all_ended(map->tracker) ||
-        !map_output_is_idle(map->output))
+    if (!map->input_ended || map->calls > 0 || map->items.pending.length > 0 ||
+        !tracker_all_ended(map->tracker) || !map_output_is_idle(map->output) ||
+        (map->joblog && !joblog_is_idle(map->joblog)))
         return;
+    if (map->halted && counts->succeeded >= map->limits.max_successes)
+        bad = 0;
     (void) sd_event_exit(map->client->event, map->stop > 0 ? map->stop : (int) MIN(bad, FAILED_MAX));
 }
 
@@ -101,14 +125,19 @@ static int on_cancelled(sd_bus_message *m, void *userdata, sd_bus_error *error)
     return 0;
 }
 
+/* All of it or, to let go on what runs, what waits. */
 static int cancel_batch(Map *map, uint64_t batch)
 {
+    g_autoptr(TaskFilter) filter = task_filter_new();
     g_autoptr(sd_bus_message) call = NULL;
     int r = connection_new_call(map->client, "Cancel", &call);
 
     if (r < 0)
         return r;
-    r = sd_bus_message_append(call, "a{sv}", 1, "batch", "t", batch);
+    filter->batch = batch;
+    if (map->halted && !map->limits.now && map->stop == 0)
+        filter->states = TASK_STATES_UNFINISHED & ~(1U << TASK_RUNNING);
+    r = task_filter_append(filter, /* paging= */ false, call);
     return r < 0 ? connection_report_message(map->client, r)
                  : connection_call_async(map->client, call, on_cancelled, map, NULL);
 }
@@ -131,9 +160,26 @@ static void stop(Map *map, int code)
     if (map->input)
         map_input_enable(map->input, false);
     map_output_stop(map->output);
-    g_queue_clear_full(&map->pending, g_free);
+    map_items_clear(&map->items);
     cancel_open(map);
     check_end(map);
+}
+
+/* Enough have failed, or succeeded. What has been printed so far, and what still ends, is printed. */
+static void halt_if_reached(Map *map)
+{
+    const TrackerCounts *counts = tracker_counts(map->tracker);
+
+    if (map->halted || map->stop > 0 ||
+        !batch_limits_reached(&map->limits, counts->failed, counts->succeeded,
+                              map->input_ended ? map->items.taken : 0))
+        return;
+    map->halted = true;
+    map->input_ended = true;
+    if (map->input)
+        map_input_enable(map->input, false);
+    map_items_clear(&map->items);
+    cancel_open(map);
 }
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
@@ -151,16 +197,16 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 static void on_item(const char *item, void *userdata)
 {
     Map *map = userdata;
+    char *values[] = { (char *) item, NULL };
 
-    g_queue_push_tail(&map->pending, g_strdup(item));
-    map->items++;
+    map_items_add(&map->items, values);
 }
 
 static void on_input_pause(void *userdata)
 {
     Map *map = userdata;
 
-    if (map->pending.length >= PENDING_MAX)
+    if (map->items.pending.length >= PENDING_MAX)
         map_input_enable(map->input, false);
     submit_pending(map);
 }
@@ -202,7 +248,7 @@ static int on_submitted(sd_bus_message *m, void *userdata, sd_bus_error *ret_err
     }
     map_batches_add(&map->batches, reply.batch, reply.first, reply.count, call->first_item);
     tracker_add_new(map->tracker, reply.first, reply.count, reply.batch);
-    if (map->stop > 0)
+    if (map->stop > 0 || map->halted)
         return cancel_batch(map, reply.batch);
     if (!map->warned)
         status_warn_if_nothing_runs(map->client);
@@ -211,24 +257,37 @@ static int on_submitted(sd_bus_message *m, void *userdata, sd_bus_error *ret_err
     return 0;
 }
 
-static char **item_argv(const Map *map, const char *item, uint64_t number)
+static char **item_argv(const Map *map, const MapItem *item)
 {
-    return map->settings->task.shell ? substitute_shell(map->argv, item, number)
-                                     : substitute_argv(map->argv, item, number);
+    return map->settings->task.shell ? substitute_values_shell(map->argv, item->values, item->number)
+                                     : substitute_values(map->argv, item->values, item->number);
+}
+
+/* From now to the start of the next task, with --delay between any two. */
+static uint64_t take_delay(Map *map)
+{
+    uint64_t now = (uint64_t) g_get_monotonic_time(), at = MAX(map->next_usec, now);
+
+    if (map->delay_usec == 0)
+        return 0;
+    map->next_usec = usec_add(at, map->delay_usec);
+    return at - now;
 }
 
 /* Moves up to max pending items into the message. */
 static int fill_message(Map *map, SubmitMessage *message, uint64_t max)
 {
-    while (map->pending.length > 0 && message->tasks < max) {
-        g_auto(GStrv) argv =
-            item_argv(map, g_queue_peek_head(&map->pending), map->submitted + message->tasks + 1);
-        if (message->tasks > 0 && !submit_message_has_room(message, task_template_task_bytes(argv)))
+    while (map->items.pending.length > 0 && message->tasks < max) {
+        g_auto(GStrv) argv = item_argv(map, g_queue_peek_head(&map->items.pending));
+        TaskEntry entry = { .argv = argv };
+        if (message->tasks > 0 &&
+            !submit_message_has_room(message, task_template_task_bytes(&map->template, &entry)))
             return 0;
-        int r = submit_message_add(message, map->client, &map->template, argv);
+        entry.delay_usec = take_delay(map);
+        int r = submit_message_add(message, map->client, &map->template, &entry);
         if (r < 0)
             return r;
-        g_free(g_queue_pop_head(&map->pending));
+        map_item_free(g_queue_pop_head(&map->items.pending));
     }
     return 0;
 }
@@ -260,12 +319,12 @@ static void submit_pending(Map *map)
     uint64_t jobs = map->settings->jobs.given ? map->settings->jobs.value : 0;
     int r = 0;
 
-    while (r >= 0 && map->stop == 0 && map->pending.length > 0 &&
+    while (r >= 0 && map->stop == 0 && map->items.pending.length > 0 &&
            (jobs > 0 ? map->batches.open + map->unanswered < jobs : map->calls == 0))
         r = submit_call(map, jobs > 0 ? 1 : PAREXEC_TASKS_PER_CALL_MAX);
     if (r < 0)
         stop(map, client_exit_code(map->client, r));
-    else if (map->input && !map->input_ended && map->pending.length < PENDING_MAX)
+    else if (map->input && !map->input_ended && map->items.pending.length < PENDING_MAX)
         map_input_enable(map->input, true);
 }
 
@@ -276,7 +335,10 @@ static void on_ended(const TaskInfo *info, void *userdata)
 
     if (map_batches_end(&map->batches, info->id, &item) < 0)
         return;
-    map_output_add(map->output, item, info->id);
+    map_output_add(map->output, item, info->id, map->items.texts ? map->items.texts->pdata[item] : NULL);
+    if (map->joblog)
+        joblog_add(map->joblog, g_array_index(map->items.numbers, uint64_t, item), info->id);
+    halt_if_reached(map);
     submit_pending(map);
     check_end(map);
 }
@@ -286,7 +348,9 @@ static void on_daemon_back(void *userdata)
     Map *map = userdata;
 
     map_output_retry(map->output);
-    if (map->stop > 0)
+    if (map->joblog)
+        joblog_retry(map->joblog);
+    if (map->stop > 0 || map->halted)
         cancel_open(map);
 }
 
@@ -312,7 +376,7 @@ static void facts(ProgressFacts *ret, void *userdata)
     const TrackerCounts *counts = tracker_counts(map->tracker);
 
     *ret = (ProgressFacts){
-        .total = map->items,
+        .total = map->items.taken,
         .done = counts->ended,
         .failed = counts->ended - counts->succeeded,
         .running = counts->running,
@@ -321,17 +385,6 @@ static void facts(ProgressFacts *ret, void *userdata)
 }
 
 /* ---- setting up */
-
-/* Ends the command at ":::"; the items follow. NULL: they come from stdin. */
-static char **split_items(char **argv)
-{
-    for (size_t i = 0; argv[i]; i++)
-        if (strcmp(argv[i], ":::") == 0) {
-            argv[i] = NULL;
-            return argv + i + 1;
-        }
-    return NULL;
-}
 
 static int add_signals(Map *map)
 {
@@ -349,18 +402,17 @@ static int add_signals(Map *map)
     return r < 0 ? output_failure(map->client, r, _("cannot set up the event loop: %s"), g_strerror(-r)) : 0;
 }
 
-static int begin_input(Map *map, char **items)
+static int begin_input(Map *map, const GPtrArray *lists)
 {
-    if (!items) {
+    if (!lists) {
         if (output_is_terminal(STDIN_FILENO))
             output_note(map->client, _("reading items from this terminal, one a line; Ctrl-D ends them"));
         return map_input_new(map->client, &input_handler, map, &map->input);
     }
-    for (size_t i = 0; items[i]; i++)
-        on_item(items[i], map);
+    map_items_add_combinations(&map->items, lists);
     map->input_ended = true;
     submit_pending(map);
-    if (map->items == 0)
+    if (map->items.taken == 0)
         (void) sd_event_exit(map->client->event, PARCTL_OK);
     return 0;
 }
@@ -376,14 +428,14 @@ static int add_workers(Map *map, WorkerLease *lease)
     return worker_lease_add(lease, &options, settings->workers.value);
 }
 
-static int map_loop(Map *map, char **items)
+static int map_loop(Map *map, const GPtrArray *lists)
 {
     g_autoptr(Progress) progress = NULL;
     const MapSettings *settings = map->settings;
     ProgressMode mode = settings->no_progress ? PROGRESS_OFF
                         : settings->progress  ? PROGRESS_ON
                                               : PROGRESS_AUTO;
-    int r = begin_input(map, items);
+    int r = begin_input(map, lists);
 
     if (r >= 0)
         r = progress_new(map->client, mode, facts, map, &progress);
@@ -401,50 +453,108 @@ static void map_done(Map *map)
     map->output = map_output_free(map->output);
     map->tracker = tracker_free(map->tracker);
     map_batches_done(&map->batches);
-    g_queue_clear_full(&map->pending, g_free);
+    map->joblog = joblog_free(map->joblog);
+    map_items_done(&map->items);
     task_template_done(&map->template);
 }
 
-static int check_usage(Client *client, const MapSettings *settings, char **argv, char **items)
+static int check_usage(Client *client, const MapSettings *settings, char **argv)
 {
     if (!argv[0])
         return output_usage_error(client, _("map needs a command in front of \":::\""));
-    for (size_t i = 0; items && items[i]; i++)
-        if (strcmp(items[i], ":::") == 0)
-            return output_usage_error(client, _("map takes only one list of items behind \":::\""));
     if (settings->cpus.given && !settings->workers.given)
         return output_usage_error(client, _("--cpus is of the workers that --workers adds"));
+    if ((settings->resume || settings->resume_failed) && !settings->joblog)
+        return output_usage_error(client, _("--resume and --resume-failed need --joblog"));
     return 0;
+}
+
+static void on_logged(void *userdata)
+{
+    check_end(userdata);
+}
+
+/* What is in the log of an earlier call is not run again. */
+static int read_joblog(Map *map)
+{
+    const char *path = map->settings->joblog;
+
+    map->items.done = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    int r = joblog_read(path, !map->settings->resume_failed, map->items.done);
+    if (r == -ENOENT)
+        return 0;
+    if (r == -EBADMSG)
+        return output_failure(map->client, r, _("%s is no job log: a line is not Seq, Host, Starttime, …"),
+                              path);
+    return r < 0 ? output_failure(map->client, r, _("cannot read %s: %s"), path, g_strerror(-r)) : 0;
+}
+
+static int open_joblog(Map *map)
+{
+    bool resume = map->settings->resume || map->settings->resume_failed;
+    int r = resume ? read_joblog(map) : 0;
+
+    if (r < 0 || !map->settings->joblog)
+        return r;
+    return joblog_open(map->client, map->settings->joblog, resume, on_logged, map, &map->joblog);
+}
+
+/* The limits are of all batches together, so they are ours to keep. */
+static int take_options(Map *map)
+{
+    int r = task_template_init(&map->template, map->client, &map->task);
+
+    if (r >= 0)
+        r = task_template_set_limits(&map->template, map->client, &map->settings->batch);
+    if (r < 0)
+        return r;
+    map->limits = map->template.limits;
+    batch_limits_init(&map->template.limits);
+    if (map->settings->delay &&
+        (parse_timespan(map->settings->delay, &map->delay_usec) < 0 || map->delay_usec == UINT64_MAX))
+        return output_usage_error(map->client, _("--delay takes %s, not \"%s\""), task_term_form(TERM_DELAY),
+                                  map->settings->delay);
+    if (map->settings->tag)
+        map->items.texts = g_ptr_array_new_with_free_func(g_free);
+    return 0;
+}
+
+static int set_up(Map *map)
+{
+    int r = take_options(map);
+
+    if (r >= 0)
+        r = tracker_new(map->client, on_ended, map, &map->tracker);
+    if (r >= 0)
+        r = open_joblog(map);
+    if (r < 0)
+        return r;
+    map_output_set_watch(map->output, tracker_watch(map->tracker));
+    tracker_on_daemon_back(map->tracker, on_daemon_back);
+    return add_signals(map);
 }
 
 static int run_map(Client *client, const void *s, char **argv)
 {
     Map map = { .client = client, .settings = s, .argv = argv };
+    g_autoptr(GPtrArray) lists = map_lists_split(argv);
     g_auto(WorkerLease) lease = {};
-    char **items = split_items(argv);
-    int r = check_usage(client, s, argv, items);
+    int r = check_usage(client, s, argv);
 
     if (r < 0)
         return r;
-    g_queue_init(&map.pending);
+    map_items_init(&map.items);
     map_batches_init(&map.batches);
     worker_lease_init(&lease, client);
     map.output = map_output_new(client, !map.settings->unordered, &output_handler, &map);
     map.task = map.settings->task;
     if (map.settings->workers.given)
         map.task.memory.given = false;
-    r = task_template_init(&map.template, client, &map.task);
-    if (r >= 0)
-        r = tracker_new(client, on_ended, &map, &map.tracker);
-    if (r >= 0) {
-        map_output_set_watch(map.output, tracker_watch(map.tracker));
-        tracker_on_daemon_back(map.tracker, on_daemon_back);
-        r = add_signals(&map);
-    }
+    r = set_up(&map);
     if (r >= 0)
         r = add_workers(&map, &lease);
     if (r >= 0)
-        r = map_loop(&map, items);
+        r = map_loop(&map, lists);
     map_done(&map);
     return r;
 }
@@ -461,7 +571,7 @@ static const char *const map_examples[] = {
 
 const Verb verb_map = {
     .name = "map",
-    .arguments = N_("[--] COMMAND [ARGUMENTS...] [::: ITEM...]"),
+    .arguments = N_("[--] COMMAND [ARGUMENTS...] [::: ITEM...]..."),
     .min = 1,
     .max = -1,
     .takes_command = true,
@@ -473,7 +583,8 @@ const Verb verb_map = {
         "Items are the arguments behind \":::\", or the lines of stdin. In the command {} is replaced by "
         "the item, {.} by the item without its extension, {/} by its basename, {//} by its directory, {/.} "
         "by its basename without the extension and {#} by its number; without any of them the item is the "
-        "last argument. With --shell the item is quoted for the shell.\n"
+        "last argument. With several lists of items every combination is run; {1} and {2} are its parts. "
+        "With --shell the item is quoted for the shell.\n"
         "Ctrl-C cancels what is left. Exits with 0 if all succeeded, else with the number of failed tasks: "
         "101 stands for more than 100."),
     .examples = map_examples,

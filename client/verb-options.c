@@ -10,7 +10,7 @@
 #include "client/verb.h"
 #include "util/parse-util.h"
 
-#define OPTIONS_MAX 40
+#define OPTIONS_MAX 64
 #define FIRST_VERB_OPTION 1000 /* getopt's values: 1000 + the index in the verb's table */
 
 enum {

@@ -25,6 +25,7 @@ typedef struct RunSettings {
 
 static const VerbOption run_options[] = {
     TASK_OPTIONS(RunSettings, task),
+    TASK_DELAY_OPTION(RunSettings, task),
     {},
 };
 
@@ -128,7 +129,8 @@ static int on_submitted(sd_bus_message *m, void *userdata, sd_bus_error *error)
     return sd_event_add_time_relative(run->client->event, NULL, CLOCK_MONOTONIC, LATE_USEC, 0, on_late, run);
 }
 
-/* In the background of a terminal the shell reads from it, and nobody would keep the task from doing so, too. */
+/* In the background of a terminal the shell reads from it, and nobody would keep the task from doing so,
+ * too. */
 static bool is_others_terminal(int fd)
 {
     pid_t foreground = tcgetpgrp(fd);
@@ -180,7 +182,7 @@ static int submit(Run *run, const RunSettings *settings, char **argv)
     if (r >= 0)
         r = take_streams(run->client, &template, &null);
     if (r >= 0)
-        r = submit_message_add(&message, run->client, &template, joined ?: argv);
+        r = submit_message_add(&message, run->client, &template, &(TaskEntry){ .argv = joined ?: argv });
     if (r >= 0)
         r = submit_message_finish(&message, run->client, &template, /* batch= */ 0, /* commit= */ true);
     return r < 0 ? r : connection_call_async(run->client, message.m, on_submitted, run, NULL);

@@ -9,6 +9,7 @@
 #include "client/error-report.h"
 #include "client/json-output.h"
 #include "client/output.h"
+#include "client/policy-words.h"
 #include "client/status-info.h"
 #include "client/task-list.h"
 #include "client/task-selector.h"
@@ -72,7 +73,8 @@ static void print_cpu_time(uint64_t nsec)
 typedef struct TaskDetails {
     TaskInfo info;
     char **environment;
-    uint64_t memory_max_bytes;
+    uint64_t memory_max_bytes, not_before_usec;
+    char *after, *queue, *class, *policy, *stderr_tail, *result;
     GPtrArray *attempts; /* TaskInfo */
 } TaskDetails;
 
@@ -89,6 +91,10 @@ static int read_attempt(sd_bus_message *m, void *userdata)
         DICT_FIELD("errno", "i", TaskInfo, error),
         DICT_FIELD("cpu-usage-nsec", "t", TaskInfo, cpu_usage_nsec),
         DICT_FIELD("memory-peak", "t", TaskInfo, memory_peak_bytes),
+        DICT_FIELD("note", "s", TaskInfo, note),
+        DICT_FIELD("stdout-dropped", "t", TaskInfo, stdout_dropped),
+        DICT_FIELD("stderr-dropped", "t", TaskInfo, stderr_dropped),
+        DICT_FIELD("stderr-tail", "ay", TaskInfo, stderr_tail),
     };
     g_autoptr(TaskInfo) attempt = task_info_new();
     int r = dict_read(m, fields, G_N_ELEMENTS(fields), attempt);
@@ -111,6 +117,13 @@ static int read_attempts(sd_bus_message *m, void *field)
 static const DictField task_properties[] = {
     DICT_FIELD("Environment", "aay", TaskDetails, environment),
     DICT_FIELD("MemoryMax", "t", TaskDetails, memory_max_bytes),
+    DICT_FIELD("After", "s", TaskDetails, after),
+    DICT_FIELD("NotBefore", "t", TaskDetails, not_before_usec),
+    DICT_FIELD("Queue", "s", TaskDetails, queue),
+    DICT_FIELD("WorkerClass", "s", TaskDetails, class),
+    DICT_FIELD("Policy", "s", TaskDetails, policy),
+    DICT_FIELD("StderrTail", "ay", TaskDetails, stderr_tail),
+    DICT_FIELD("Result", "ay", TaskDetails, result),
     DICT_FIELD_BY("Attempts", "aa{sv}", TaskDetails, attempts, read_attempts),
 };
 
@@ -138,6 +151,64 @@ static void print_attempt(const TaskInfo *attempt)
         g_strdup_printf(_("%s on %s, %s, took %s"), how, attempt->worker ?: "?", started, took);
 
     print_field(label, value);
+}
+
+/* A text of several lines, each below the other in the column of values. */
+static void print_lines(const char *label, const char *text)
+{
+    g_auto(GStrv) lines = g_strsplit(text ?: "", "\n", -1);
+    bool first = true;
+
+    for (size_t i = 0; lines[i]; i++) {
+        if (!*lines[i])
+            continue;
+        g_autofree char *shown = text_printable(lines[i]);
+        print_field(first ? label : "", shown);
+        first = false;
+    }
+}
+
+static void print_dropped(const char *label, uint64_t bytes)
+{
+    g_autofree char *size = format_bytes(bytes);
+    g_autofree char *value = bytes > 0 ? g_strdup_printf(_("%s were over output-max"), size) : NULL;
+
+    print_field(label, value);
+}
+
+static void print_flaws(const TaskInfo *info)
+{
+    print_text(_("note"), info->note);
+    print_dropped(_("stdout dropped"), info->stdout_dropped);
+    print_dropped(_("stderr dropped"), info->stderr_dropped);
+}
+
+static void print_attempts(const TaskDetails *task)
+{
+    const TaskInfo *info = &task->info;
+
+    if (task->attempts->len < 2) {
+        print_flaws(info);
+        print_lines(_("stderr"), task->stderr_tail);
+        return;
+    }
+    for (guint i = 0; i < task->attempts->len; i++) {
+        const TaskInfo *attempt = task->attempts->pdata[i];
+        print_attempt(attempt);
+        print_flaws(attempt);
+        print_lines(_("stderr"), attempt->stderr_tail);
+    }
+}
+
+static void print_terms(const TaskDetails *task)
+{
+    g_autofree char *policy = policy_in_words(task->policy ?: "");
+
+    print_text(_("queue"), task->queue);
+    print_text(_("worker class"), task->class);
+    print_text(_("after"), task->after);
+    print_time(_("not before"), task->not_before_usec);
+    print_text(_("policy"), policy);
 }
 
 static void print_environment(char *const *environment)
@@ -190,16 +261,17 @@ static void print_task(const TaskDetails *task)
         task_state_is_end(info->state) && info->state != TASK_SUCCEEDED ? task_info_describe_end(info) : NULL;
 
     print_task_identity(info);
+    print_terms(task);
     print_field(_("state"), info->state_word);
-    print_text(_("result"), how);
+    print_text(_("ended"), how);
     print_text(_("reason"), info->reason);
     print_text(_("worker"), info->worker);
     print_times(info);
     print_cpu_time(info->cpu_usage_nsec);
     print_bytes(_("memory peak"), info->memory_peak_bytes);
     print_bytes(_("memory limit"), task->memory_max_bytes);
-    for (guint i = 0; i < task->attempts->len && task->attempts->len > 1; i++)
-        print_attempt(task->attempts->pdata[i]);
+    print_attempts(task);
+    print_lines(_("result"), task->result);
     print_environment(task->environment);
     if (info->started_usec > 0) {
         g_autofree char *logs = g_strdup_printf("parctl logs %" PRIu64, info->id);
@@ -278,6 +350,14 @@ static int show_tasks(Client *client, const TaskSelector *selector, JsonOutput *
 
 /* ---- a worker */
 
+static void print_program(const WorkerInfo *worker)
+{
+    g_autofree char *command = worker->exec ? text_command_line(worker->exec) : NULL;
+
+    print_text(_("class"), worker->class);
+    print_field(_("program"), command);
+}
+
 static void print_worker(const WorkerInfo *worker)
 {
     g_autofree char *quota =
@@ -300,6 +380,7 @@ static void print_worker(const WorkerInfo *worker)
     print_text(_("unit"), worker->unit);
     print_text(_("control group"), worker->control_group);
     print_field(_("only user"), user);
+    print_program(worker);
     print_number(_("slots"), worker->slots);
     print_bytes(_("memory limit"), worker->memory_max_bytes);
     print_bytes(_("memory"), worker->memory_bytes);

@@ -40,36 +40,6 @@ static const VerbOption tasks_options[] = {
     {},
 };
 
-static int add_state(const char *word, uint32_t *states)
-{
-    int state = task_state_from_string(word);
-
-    if (state >= 0)
-        *states |= 1U << state;
-    else if (strcmp(word, "unfinished") == 0)
-        *states |= TASK_STATES_UNFINISHED;
-    else if (strcmp(word, "finished") == 0)
-        *states |= TASK_STATES_ENDED;
-    else
-        return -EINVAL;
-    return 0;
-}
-
-static int parse_states(Client *client, const GPtrArray *given, uint32_t *ret)
-{
-    uint32_t states = 0;
-
-    for (guint i = 0; given && i < given->len; i++) {
-        g_auto(GStrv) words = g_strsplit(given->pdata[i], ",", -1);
-        for (size_t w = 0; words[w]; w++)
-            if (add_state(words[w], &states) < 0)
-                return output_usage_error(
-                    client, _("\"%s\" is no state of a task: parctl tasks --help names them"), words[w]);
-    }
-    *ret = states > 0 ? states : TASK_STATES_ALL;
-    return 0;
-}
-
 static TaskFilter *filter_new(const TasksSettings *settings, uint32_t states)
 {
     TaskFilter *filter = task_filter_new();
@@ -238,7 +208,7 @@ static int run_tasks(Client *client, const void *s, char **argv)
     g_autoptr(GPtrArray) rows = task_rows_new();
     uint32_t states = 0;
     bool more = false;
-    int r = parse_states(client, settings->states, &states);
+    int r = task_states_parse(client, settings->states, TASK_STATES_ALL, &states);
 
     if (r < 0)
         return r;

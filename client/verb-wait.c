@@ -10,12 +10,15 @@
 
 typedef struct WaitSettings {
     bool progress, no_progress;
+    const char *joblog;
 } WaitSettings;
 
 static const VerbOption wait_options[] = {
     VERB_OPTION("progress", 0, OPTION_FLAG, WaitSettings, progress, NULL,
                 N_("tell the progress where stderr is no terminal, too")),
     VERB_OPTION("no-progress", 0, OPTION_FLAG, WaitSettings, no_progress, NULL, N_("show no progress")),
+    VERB_OPTION("joblog", 0, OPTION_STRING, WaitSettings, joblog, N_("FILE"),
+                N_("a line for each task that has run, as GNU parallel writes it")),
     {},
 };
 
@@ -42,6 +45,8 @@ static int run_wait(Client *client, const void *s, char **argv)
     r = task_selector_parse(&selector, client, argv[0] ? argv : everything);
     if (r >= 0) /* subscribed before it is listed: nothing ends in between */
         r = waiting_new(client, mode, &waiting);
+    if (r >= 0 && settings->joblog)
+        r = waiting_set_joblog(waiting, settings->joblog);
     if (r >= 0)
         r = select_rows(client, &selector, rows);
     if (r < 0)

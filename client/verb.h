@@ -41,7 +41,8 @@ typedef struct Verb {
     bool takes_command;        /* the first argument that is no option ends the options */
     const VerbOption *options; /* NULL: none but the common ones */
     size_t settings_size;      /* of the verb's struct */
-    /* Ends with an exit code, or a negative errno after it was reported. argv holds the arguments and a NULL. */
+    /* Ends with an exit code, or a negative errno after it was reported. argv holds the arguments and a
+     * NULL. */
     int (*run)(Client *client, const void *settings, char **argv);
     const char *summary;         /* one line, N_() */
     const char *details;         /* paragraphs below the usage, separated by newlines; N_(); NULL: none */
@@ -54,9 +55,9 @@ typedef struct Verb {
         .argument = argument_, .help = help_                                                                 \
     }
 
-extern const Verb verb_abort, verb_add_worker, verb_cancel, verb_disable, verb_drain, verb_enable,
-    verb_events, verb_logs, verb_map, verb_run, verb_show, verb_status, verb_submit, verb_tasks, verb_wait,
-    verb_workers;
+extern const Verb verb_abort, verb_add_worker, verb_cancel, verb_disable, verb_drain, verb_enable, verb_edit,
+    verb_events, verb_hold, verb_logs, verb_map, verb_priority, verb_queue, verb_release, verb_retry,
+    verb_run, verb_show, verb_status, verb_submit, verb_tasks, verb_wait, verb_why, verb_workers;
 
 const Verb *const *verb_list(void); /* closed by NULL */
 const Verb *verb_find(const char *name);

@@ -6,16 +6,22 @@
 
 #include <inttypes.h>
 
+#include "client/joblog.h"
 #include "client/json-output.h"
 #include "client/output.h"
 #include "client/task-list.h"
 
+#define RESULTS_MAX (TASK_PAGE_MAX + 1)
+
 struct Waiting {
     Client *client;
     Tracker *tracker;
+    Joblog *joblog; /* NULL: none */
     ProgressMode mode;
     uint64_t failed_id; /* the lowest one that did not succeed; 0: none */
     int failed_code;
+    GPtrArray *rows; /* TaskInfo: of all tasks when they have ended; NULL: not asked for */
+    GArray *ended;   /* uint64_t: ids, while they are few enough for their results to be told */
     char *failed_how;
     bool
         running; /* the rows that are added before say that tasks have ended, too: the loop is not to leave for them */
@@ -25,15 +31,64 @@ Waiting *waiting_free(Waiting *waiting)
 {
     if (!waiting)
         return NULL;
+    waiting->joblog = joblog_free(waiting->joblog);
     waiting->tracker = tracker_free(waiting->tracker);
+    g_clear_pointer(&waiting->ended, g_array_unref);
+    g_clear_pointer(&waiting->rows, g_ptr_array_unref);
     g_free(waiting->failed_how);
     g_free(waiting);
     return NULL;
 }
 
+static bool is_over(const Waiting *waiting)
+{
+    return tracker_all_ended(waiting->tracker) && (!waiting->joblog || joblog_is_idle(waiting->joblog));
+}
+
+/* The results of all tasks, where they are not too many: asked for while there is a connection, which the
+ * event loop closes when it ends. */
+static void fetch_results(Waiting *waiting)
+{
+    g_autoptr(TaskFilter) filter = task_filter_new();
+    uint64_t cursor;
+
+    if (!waiting->client->json || waiting->rows || waiting->ended->len == 0 ||
+        waiting->ended->len >= RESULTS_MAX)
+        return;
+    filter->ids = g_array_ref(waiting->ended);
+    waiting->rows = task_rows_new();
+    (void) task_list_page(waiting->client, filter, waiting->rows, &cursor);
+}
+
+static void on_logged(void *userdata)
+{
+    Waiting *waiting = userdata;
+
+    if (!waiting->running || !is_over(waiting))
+        return;
+    fetch_results(waiting);
+    (void) sd_event_exit(waiting->client->event, PARCTL_OK);
+}
+
+static void on_daemon_back(void *userdata)
+{
+    joblog_retry(((const Waiting *) userdata)->joblog);
+}
+
+int waiting_set_joblog(Waiting *waiting, const char *path)
+{
+    tracker_on_daemon_back(waiting->tracker, on_daemon_back);
+    return joblog_open(waiting->client, path, /* append= */ false, on_logged, waiting, &waiting->joblog);
+}
+
 static void on_ended(const TaskInfo *info, void *userdata)
 {
     Waiting *waiting = userdata;
+
+    if (waiting->ended->len < RESULTS_MAX)
+        g_array_append_val(waiting->ended, info->id);
+    if (waiting->joblog)
+        joblog_add(waiting->joblog, info->id, info->id);
 
     if (info->state != TASK_SUCCEEDED && (waiting->failed_id == 0 || info->id < waiting->failed_id)) {
         waiting->failed_id = info->id;
@@ -41,8 +96,7 @@ static void on_ended(const TaskInfo *info, void *userdata)
         g_free(waiting->failed_how);
         waiting->failed_how = task_info_describe_end(info);
     }
-    if (waiting->running && tracker_all_ended(waiting->tracker))
-        (void) sd_event_exit(waiting->client->event, PARCTL_OK);
+    on_logged(waiting);
 }
 
 int waiting_new(Client *client, ProgressMode progress, Waiting **ret)
@@ -51,6 +105,7 @@ int waiting_new(Client *client, ProgressMode progress, Waiting **ret)
 
     waiting->client = client;
     waiting->mode = progress;
+    waiting->ended = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     int r = tracker_new(client, on_ended, waiting, &waiting->tracker);
     if (r < 0)
         return r;
@@ -99,7 +154,24 @@ static void facts(ProgressFacts *ret, void *userdata)
     };
 }
 
-static void print_json(const TrackerCounts *counts, int code)
+static void add_results(const Waiting *waiting, JsonOutput *json)
+{
+    if (!waiting->rows)
+        return;
+    json_output_key(json, "results");
+    json_output_begin_object(json);
+    for (guint i = 0; i < waiting->rows->len; i++) {
+        const TaskInfo *info = waiting->rows->pdata[i];
+        if (!info->result || !*info->result)
+            continue;
+        g_autofree char *id = g_strdup_printf("%" PRIu64, info->id);
+        json_output_key(json, id);
+        json_output_json_or_string(json, info->result);
+    }
+    json_output_end_object(json);
+}
+
+static void print_json(const Waiting *waiting, const TrackerCounts *counts, int code)
 {
     g_autoptr(JsonOutput) json = json_output_new();
     const struct {
@@ -116,6 +188,7 @@ static void print_json(const TrackerCounts *counts, int code)
         json_output_key(json, members[i].key);
         json_output_uint64(json, members[i].value);
     }
+    add_results(waiting, json);
     json_output_end_object(json);
     json_output_print(json);
 }
@@ -126,7 +199,7 @@ static void print_result(const Waiting *waiting)
     uint64_t bad = counts->ended - counts->succeeded;
 
     if (waiting->client->json)
-        print_json(counts, waiting->failed_code);
+        print_json(waiting, counts, waiting->failed_code);
     if (bad == 0)
         return;
     if (counts->total == 1)
@@ -146,7 +219,9 @@ int waiting_run(Waiting *waiting)
     int r = 0;
 
     waiting->running = true;
-    if (!tracker_all_ended(waiting->tracker)) {
+    if (is_over(waiting))
+        fetch_results(waiting);
+    else {
         r = progress_new(waiting->client, waiting->mode, facts, waiting, &progress);
         if (r >= 0)
             r = sd_event_loop(waiting->client->event);

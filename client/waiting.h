@@ -13,6 +13,9 @@ int waiting_new(Client *client, ProgressMode progress, Waiting **ret);
 Waiting *waiting_free(Waiting *waiting);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Waiting, waiting_free)
 
+/* Logs each task that has ended into this file. Before tasks are added. Reports. */
+int waiting_set_joblog(Waiting *waiting, const char *path);
+
 void waiting_add_rows(Waiting *waiting, const GPtrArray *rows);
 /* The tasks of a batch that was just submitted. Reports. */
 int waiting_add_submitted(Waiting *waiting, uint64_t batch, uint64_t first, uint64_t last, uint64_t count);

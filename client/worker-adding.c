@@ -12,6 +12,7 @@
 #include "client/output.h"
 #include "client/status-info.h"
 #include "dbus/parexec-dbus.h"
+#include "model/ids.h"
 
 #define GONE_USEC (3 * USEC_PER_SEC) /* an idle worker ends within milliseconds */
 
@@ -23,7 +24,7 @@ static int append_quantities(const WorkerOptions *options, sd_bus_message *m)
     } quantities[] = {
         { "memory-max", &options->memory },   { "memory-high", &options->memory_high },
         { "cpu-quota", &options->cpus },      { "cpu-weight", &options->cpu_weight },
-        { "tasks-max", &options->tasks_max },
+        { "tasks-max", &options->tasks_max }, { "recycle-memory", &options->recycle_memory },
     };
     int r = 0;
 
@@ -32,6 +33,8 @@ static int append_quantities(const WorkerOptions *options, sd_bus_message *m)
             r = dict_append(m, quantities[i].key, "t", quantities[i].given->value);
     if (r >= 0 && options->slots.given)
         r = dict_append(m, "slots", "u", (uint32_t) options->slots.value);
+    if (r >= 0 && options->recycle.given)
+        r = dict_append(m, "recycle", "u", (uint32_t) options->recycle.value);
     return r;
 }
 
@@ -40,10 +43,8 @@ static int append_words(const WorkerOptions *options, sd_bus_message *m)
     const struct {
         const char *key, *value;
     } words[] = {
-        { "name", options->name },
-        { "allowed-cpus", options->allowed_cpus },
-        { "engine", options->engine },
-        { "user", options->user },
+        { "name", options->name }, { "allowed-cpus", options->allowed_cpus }, { "engine", options->engine },
+        { "user", options->user }, { "worker-class", options->class },
     };
     int r = 0;
 
@@ -56,6 +57,38 @@ static int append_words(const WorkerOptions *options, sd_bus_message *m)
         r = dict_append_strings(m, "env", (char **) env->pdata);
     }
     return r;
+}
+
+/* The program's words, as a shell would have them. */
+static int append_exec(const WorkerOptions *options, sd_bus_message *m)
+{
+    g_auto(GStrv) argv = NULL;
+
+    if (!options->exec)
+        return 0;
+    if (!g_shell_parse_argv(options->exec, NULL, &argv, NULL))
+        return -EINVAL;
+    return dict_append_strings(m, "exec", argv);
+}
+
+static int check_program(Client *client, const WorkerOptions *options)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(GStrv) argv = NULL;
+
+    if (!options->exec && (options->class || options->recycle.given || options->recycle_memory.given))
+        return output_usage_error(
+            client, _("--worker-class, --recycle and --recycle-memory are of the program of --exec"));
+    if (!options->exec)
+        return 0;
+    if (!options->class || !*options->class || !name_is_valid(options->class))
+        return output_usage_error(client,
+                                  _("--exec needs --worker-class: a name of 1 to 255 bytes of UTF-8"));
+    if (!g_utf8_validate(options->exec, -1, NULL))
+        return output_usage_error(client, _("--exec takes UTF-8"));
+    if (!g_shell_parse_argv(options->exec, NULL, &argv, &error))
+        return output_usage_error(client, _("--exec: %s"), error->message);
+    return 0;
 }
 
 /* The bus takes UTF-8 only for what is no path and no argument. */
@@ -71,7 +104,7 @@ static int check_words(Client *client, const WorkerOptions *options)
         if (!g_utf8_validate(variable, -1, NULL) || !strchr(variable, '=') || *variable == '=')
             return output_usage_error(client, _("--env takes NAME=VALUE in UTF-8 here"));
     }
-    return 0;
+    return check_program(client, options);
 }
 
 int worker_add(Client *client, const WorkerOptions *options, bool force, sd_bus_error *ret_error,
@@ -90,6 +123,8 @@ int worker_add(Client *client, const WorkerOptions *options, bool force, sd_bus_
         r = append_quantities(options, call);
     if (r >= 0)
         r = append_words(options, call);
+    if (r >= 0)
+        r = append_exec(options, call);
     if (r >= 0 && force)
         r = dict_append(call, "force", "b", 1);
     if (r >= 0)

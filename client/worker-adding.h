@@ -9,7 +9,10 @@ typedef struct WorkerOptions {
     const char *name;
     Given memory, memory_high, cpus, cpu_weight, tasks_max, slots;
     const char *allowed_cpus, *engine, *user;
-    GPtrArray *env; /* "NAME=VALUE" */
+    GPtrArray *env;   /* "NAME=VALUE" */
+    const char *exec; /* a command line, quoted as for a shell; NULL: it runs commands */
+    const char *class;
+    Given recycle, recycle_memory;
 } WorkerOptions;
 
 /* One call of AddWorker: the path of the worker's object, or the error for those who look at it. -EINVAL

@@ -21,6 +21,7 @@
 #include "journal/worker-journal.h"
 #include "link/link.h"
 #include "link/spool-reader.h"
+#include "output/output-keeper.h"
 #include "parexec-config.h"
 #include "store/store.h"
 #include "util/log.h"
@@ -28,7 +29,7 @@
 
 typedef struct Clock {
     ClockPort port; /* first */
-    sd_event_source *alarm;
+    sd_event_source *alarm, *boot_alarm, *wall_alarm;
 } Clock;
 
 typedef struct Daemon {
@@ -40,6 +41,7 @@ typedef struct Daemon {
     Clock clock;
     Manager *manager;
     Store *store;
+    OutputKeeper *keeper;
     EnginePort *systemd, *cgroup;
     HostPort *host;
     Link *link;
@@ -67,13 +69,34 @@ static uint64_t clock_realtime_usec(ClockPort *clock)
     return now_of(CLOCK_REALTIME);
 }
 
+static void set_timer(sd_event_source *timer, uint64_t usec)
+{
+    (void) sd_event_source_set_time(timer, usec);
+    (void) sd_event_source_set_enabled(timer, usec == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+}
+
 static void clock_set_alarm(ClockPort *port, uint64_t monotonic_usec)
+{
+    set_timer(((Clock *) port)->alarm, monotonic_usec);
+}
+
+static uint64_t clock_boot_usec(ClockPort *clock)
+{
+    return now_of(CLOCK_BOOTTIME);
+}
+
+static void clock_set_wake(ClockPort *port, uint64_t boot_usec, uint64_t realtime_usec)
 {
     Clock *clock = (Clock *) port;
 
-    (void) sd_event_source_set_time(clock->alarm, monotonic_usec);
-    (void) sd_event_source_set_enabled(clock->alarm,
-                                       monotonic_usec == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+    set_timer(clock->boot_alarm, boot_usec);
+    set_timer(clock->wall_alarm, realtime_usec);
+}
+
+static int on_wake(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    manager_wake(((Daemon *) userdata)->manager);
+    return 0;
 }
 
 static int on_alarm(sd_event_source *source, uint64_t usec, void *userdata)
@@ -82,12 +105,26 @@ static int on_alarm(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
+static int add_timer(Daemon *daemon, sd_event_source **ret, clockid_t clock, sd_event_time_handler_t handler)
+{
+    int r = sd_event_add_time(daemon->event, ret, clock, UINT64_MAX, 10 * USEC_PER_MSEC, handler, daemon);
+
+    return r < 0 ? r : sd_event_source_set_enabled(*ret, SD_EVENT_OFF);
+}
+
 static int clock_init(Daemon *daemon)
 {
-    daemon->clock.port = (ClockPort){ clock_monotonic_usec, clock_realtime_usec, clock_set_alarm };
-    int r = sd_event_add_time(daemon->event, &daemon->clock.alarm, CLOCK_MONOTONIC, UINT64_MAX,
-                              10 * USEC_PER_MSEC, on_alarm, daemon);
-    return r < 0 ? r : sd_event_source_set_enabled(daemon->clock.alarm, SD_EVENT_OFF);
+    Clock *clock = &daemon->clock;
+
+    clock->port = (ClockPort){ .monotonic_usec = clock_monotonic_usec,
+                               .realtime_usec = clock_realtime_usec,
+                               .boot_usec = clock_boot_usec,
+                               .set_alarm = clock_set_alarm,
+                               .set_wake = clock_set_wake };
+    int r = add_timer(daemon, &clock->alarm, CLOCK_MONOTONIC, on_alarm);
+    if (r >= 0)
+        r = add_timer(daemon, &clock->boot_alarm, CLOCK_BOOTTIME, on_wake);
+    return r < 0 ? r : add_timer(daemon, &clock->wall_alarm, CLOCK_REALTIME, on_wake);
 }
 
 /* ---- directories */
@@ -102,9 +139,9 @@ static char *directory_of(const char *variable, const char *of_system, const cha
     return user_mode ? g_build_filename(of_user, "parexec", NULL) : g_strdup(of_system);
 }
 
-static int make_directory(const char *path)
+static int make_directory(const char *path, int mode)
 {
-    if (g_mkdir_with_parents(path, 0700) < 0)
+    if (g_mkdir_with_parents(path, mode) < 0)
         return log_error_errno(errno, "Cannot make the directory %s: %m", path);
     return 0;
 }
@@ -121,10 +158,12 @@ static int directories_init(Daemon *daemon)
     daemon->socket_path = g_build_filename(daemon->runtime_directory, "worker.sock", NULL);
     daemon->output_directory = g_build_filename(daemon->state_directory, "output", NULL);
     daemon->spool_directory = g_build_filename(daemon->state_directory, "spool", NULL);
-    int r = make_directory(daemon->output_directory);
+    int r = make_directory(daemon->state_directory, 0711); /* tasks find their own folders below it */
     if (r >= 0)
-        r = make_directory(daemon->spool_directory);
-    return r < 0 ? r : make_directory(daemon->runtime_directory);
+        r = make_directory(daemon->output_directory, 0700);
+    if (r >= 0)
+        r = make_directory(daemon->spool_directory, 0700);
+    return r < 0 ? r : make_directory(daemon->runtime_directory, 0700);
 }
 
 /* ---- the parts */
@@ -143,6 +182,27 @@ static int store_init(Daemon *daemon, StoreSnapshot **ret)
     return r < 0
                ? r
                : sd_event_add_io(daemon->event, NULL, store_get_fd(daemon->store), EPOLLIN, on_store, daemon);
+}
+
+static GArray *on_output_active(void *userdata)
+{
+    return manager_active_tasks(((Daemon *) userdata)->manager);
+}
+
+static void keeper_set_limits(Daemon *daemon)
+{
+    output_keeper_set_limits(daemon->keeper, daemon->settings.keep_output_usec,
+                             daemon->settings.output_quota_bytes);
+}
+
+static int keeper_init(Daemon *daemon)
+{
+    int r = output_keeper_new(daemon->event, daemon->output_directory, on_output_active, daemon, &daemon->keeper);
+
+    if (r < 0)
+        return log_error_errno(r, "Cannot look after the output of tasks: %m");
+    keeper_set_limits(daemon);
+    return 0;
 }
 
 static int open_bus(Daemon *daemon)
@@ -221,6 +281,7 @@ static void on_reload(void *userdata)
     if (!daemon->systemd)
         daemon->settings.engine = ENGINE_CGROUP;
     manager_reload(daemon->manager, &daemon->settings);
+    keeper_set_limits(daemon);
     log_info("The configuration has been read again.");
 }
 
@@ -270,6 +331,8 @@ static int daemon_init(Daemon *daemon)
     if (r >= 0)
         r = store_init(daemon, &snapshot);
     if (r >= 0)
+        r = keeper_init(daemon);
+    if (r >= 0)
         r = link_init(daemon);
     if (r >= 0)
         r = bus_init(daemon);
@@ -291,11 +354,14 @@ static void daemon_done(Daemon *daemon)
     daemon->store = store_free(daemon->store);
     engine_systemd_free(daemon->systemd);
     engine_cgroup_free(daemon->cgroup);
+    daemon->keeper = output_keeper_free(daemon->keeper);
     manager_free(daemon->manager);
     worker_journal_free(daemon->journal);
     host_free(daemon->host);
     settings_done(&daemon->settings);
     sd_event_source_disable_unref(daemon->clock.alarm);
+    sd_event_source_disable_unref(daemon->clock.boot_alarm);
+    sd_event_source_disable_unref(daemon->clock.wall_alarm);
     sd_bus_flush_close_unref(daemon->bus_connection);
     sd_event_unref(daemon->event);
     g_free(daemon->state_directory);

@@ -19,11 +19,11 @@
 #define PAREXEC_RUNNER_INTERFACE "org.parexec.Worker.Runner1" /* the worker's end */
 
 /* Signatures of the worker protocol; the fields are named in org.parexec.Worker.Link1.xml. */
-#define PAREXEC_LINK_CONTEXT "(tuuauayayayayayt)"
-#define PAREXEC_LINK_TASK "(ttutttay)"
+#define PAREXEC_LINK_CONTEXT "(tuuauayayayayaytays)"
+#define PAREXEC_LINK_TASK "(ttutttaya(say))"
 #define PAREXEC_LINK_TASK_FD "(tuh)"
 #define PAREXEC_LINK_HELD "(ttt)"
-#define PAREXEC_LINK_RESULT "(ttsiiittttay)"
+#define PAREXEC_LINK_RESULT "(ttsiiittttaya{sv})"
 
 /* polkit actions */
 #define PAREXEC_ACTION_SUBMIT "org.parexec.submit"
@@ -39,6 +39,8 @@
 #define PAREXEC_ERROR_NO_SUCH_TASK "org.parexec.Error.NoSuchTask"
 #define PAREXEC_ERROR_NO_SUCH_BATCH "org.parexec.Error.NoSuchBatch"
 #define PAREXEC_ERROR_NO_SUCH_USER "org.parexec.Error.NoSuchUser"
+#define PAREXEC_ERROR_NO_SUCH_QUEUE "org.parexec.Error.NoSuchQueue"
+#define PAREXEC_ERROR_INVALID_DEPENDENCY "org.parexec.Error.InvalidDependency"
 #define PAREXEC_ERROR_NO_OUTPUT "org.parexec.Error.NoOutput"
 #define PAREXEC_ERROR_TOO_LARGE "org.parexec.Error.TooLarge"
 #define PAREXEC_ERROR_TOO_MANY_WORKERS "org.parexec.Error.TooManyWorkers"
@@ -54,4 +56,6 @@
 #define PAREXEC_ARGV_BYTES_MAX (2U * 1024 * 1024)  /* execve(2) would refuse more: a quarter of an 8 MiB stack */
 #define PAREXEC_NAME_BYTES_MAX 255U
 #define PAREXEC_TAGS_MAX 64U
+#define PAREXEC_KEY_BYTES_MAX 255U
+#define PAREXEC_CREDENTIALS_MAX 64U
 #define PAREXEC_ARRAY_TASKS_MAX 100000000U

@@ -283,16 +283,23 @@ static int runner_method_recall(sd_bus_message *message, void *userdata, sd_bus_
     return r < 0 ? r : 1;
 }
 
-static int runner_method_cancel(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static int runner_method_stop(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
     DaemonLink *link = userdata;
     const uint64_t *ids = NULL;
+    const char *word;
     size_t n = 0;
+    int outcome;
 
-    if (read_ids(message, &ids, &n) < 0)
+    if (read_ids(message, &ids, &n) < 0 || sd_bus_message_read(message, "s", &word) < 0)
         return 1;
+    outcome = outcome_from_string(word);
+    if (outcome != OUTCOME_ABORTED && outcome != OUTCOME_TIMEOUT) {
+        log_error("The daemon wants tasks stopped as '%s', ignoring.", word);
+        return 1;
+    }
     for (size_t i = 0; i < n; i++)
-        runner_cancel(link->runner, ids[i]);
+        runner_stop_task(link->runner, ids[i], (Outcome) outcome);
     return 1;
 }
 
@@ -313,7 +320,8 @@ static const sd_bus_vtable runner_vtable[] = {
                             SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_METHOD_NO_REPLY),
     SD_BUS_METHOD_WITH_ARGS("Recall", SD_BUS_ARGS("at", tasks), SD_BUS_RESULT("at", given_back),
                             runner_method_recall, SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_ARGS("at", tasks), SD_BUS_NO_RESULT, runner_method_cancel,
+    SD_BUS_METHOD_WITH_ARGS("Stop", SD_BUS_ARGS("at", tasks, "s", outcome), SD_BUS_NO_RESULT,
+                            runner_method_stop,
                             SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_METHOD_NO_REPLY),
     SD_BUS_METHOD_WITH_ARGS("Exit", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, runner_method_exit,
                             SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_METHOD_NO_REPLY),
@@ -380,13 +388,13 @@ static int on_register_reply(sd_bus_message *reply, void *userdata, sd_bus_error
 static GArray *rows_to_present(DaemonLink *link)
 {
     GArray *rows = runner_held(link->runner);
-    unsigned n = 0;
+    unsigned n = 0, n_sent = runner_message_portion(runner_results(link->runner));
 
     for (const GList *item = result_queue_unsent(runner_results(link->runner)); item; item = item->next) {
         const TaskResult *result = item->data;
         HeldRow row = { result->task, result->fence, result->start_usec };
 
-        if (n++ >= RESULT_GROUP_MAX)
+        if (n++ >= n_sent)
             g_array_append_val(rows, row);
     }
     return rows;

@@ -294,20 +294,31 @@ const int *leaf_cgroup_join_fds(const LeafCgroup *leaf, size_t *ret_n)
     return leaf->joins;
 }
 
-static void leaf_kill_one_by_one(const LeafCgroup *leaf)
+GArray *leaf_cgroup_members(const LeafCgroup *leaf)
 {
+    GArray *members = g_array_new(FALSE, FALSE, sizeof(pid_t));
     g_autofree char *text = NULL;
-    g_auto(GStrv) words = NULL;
+    const char *at;
+    char *end;
 
     if (kernel_file_read(leaf_member_directory(leaf), "cgroup.procs", &text) < 0)
-        return;
-    words = g_strsplit(text, "\n", -1);
-    for (char **word = words; *word; word++) {
-        uint64_t pid = g_ascii_strtoull(*word, NULL, 10);
+        return members;
+    for (at = text; *at; at = *end ? end + 1 : end) {
+        uint64_t number = g_ascii_strtoull(at, &end, 10);
+        pid_t pid = (pid_t) number;
 
-        if (pid > 1 && pid != (uint64_t) getpid() && pid < INT32_MAX)
-            (void) kill((pid_t) pid, SIGKILL);
+        if (number > 1 && pid != getpid() && number < INT32_MAX)
+            g_array_append_val(members, pid);
     }
+    return members;
+}
+
+static void leaf_kill_one_by_one(const LeafCgroup *leaf)
+{
+    g_autoptr(GArray) members = leaf_cgroup_members(leaf);
+
+    for (guint i = 0; i < members->len; i++)
+        (void) kill(g_array_index(members, pid_t, i), SIGKILL);
 }
 
 void leaf_cgroup_kill(LeafCgroup *leaf)

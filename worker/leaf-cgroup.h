@@ -32,6 +32,9 @@ const int *leaf_cgroup_join_fds(const LeafCgroup *leaf, size_t *ret_n);
 void leaf_cgroup_kill(LeafCgroup *leaf);
 bool leaf_cgroup_is_empty(const LeafCgroup *leaf);
 
+/* The processes in it (of pid_t), as they were a moment ago. */
+GArray *leaf_cgroup_members(const LeafCgroup *leaf);
+
 /* What was used since prepare. */
 void leaf_cgroup_usage(LeafCgroup *leaf, LeafUsage *ret);
 

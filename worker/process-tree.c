@@ -143,6 +143,25 @@ static void process_kill(int proc, const Process *process)
         (void) kill(process->pid, SIGKILL);
 }
 
+GArray *process_tree_members(const ProcessOwner *owner)
+{
+    GArray *members = g_array_new(FALSE, FALSE, sizeof(pid_t));
+    _cleanup_close_ int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    g_autoptr(GArray) processes = NULL;
+
+    if (proc < 0)
+        return members;
+    processes = snapshot(proc);
+    mark_members(proc, processes, owner);
+    for (guint i = 0; i < processes->len; i++) {
+        const Process *process = &g_array_index(processes, Process, i);
+
+        if ((process->marks & MARK_MEMBER) && !process->zombie)
+            g_array_append_val(members, process->pid);
+    }
+    return members;
+}
+
 int process_tree_kill(const ProcessOwner *owner)
 {
     _cleanup_close_ int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -21,6 +21,9 @@ typedef struct ProcessOwner {
 /* Has the caller children other than these? One read where the kernel lists children; true if it does not. */
 bool process_tree_has_strays(const pid_t *known, size_t n_known);
 
+/* The task's processes (of pid_t) that live, as they were a moment ago. */
+GArray *process_tree_members(const ProcessOwner *owner);
+
 /* Kills the task's processes once, through pidfds. Returns how many there were; 0: nothing of the task
  * lives. */
 int process_tree_kill(const ProcessOwner *owner);

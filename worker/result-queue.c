@@ -44,7 +44,8 @@ void result_queue_push(ResultQueue *queue, TaskResult *result)
     QueuedResult *queued = g_new0(QueuedResult, 1);
 
     queued->result = *result;
-    result->stderr_tail = NULL;
+    result->stderr_tail = result->data = NULL;
+    result->note = NULL;
     g_queue_push_tail(&queue->unsent, queued);
 }
 

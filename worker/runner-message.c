@@ -4,9 +4,11 @@
 #include "worker/runner-message.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 
 #include "dbus/parexec-dbus.h"
+#include "model/spool.h"
 #include "util/strv-blob.h"
 
 int runner_message_append_held(sd_bus_message *message, const HeldRow *rows, size_t n)
@@ -20,13 +22,67 @@ int runner_message_append_held(sd_bus_message *message, const HeldRow *rows, siz
     return r < 0 ? r : sd_bus_message_close_container(message);
 }
 
+static int append_data(sd_bus_message *message, GBytes *data)
+{
+    int r;
+
+    if ((r = sd_bus_message_open_container(message, 'e', "sv")) < 0 ||
+        (r = sd_bus_message_append(message, "s", "data")) < 0 ||
+        (r = sd_bus_message_open_container(message, 'v', "ay")) < 0)
+        return r;
+    r = sd_bus_message_append_array(message, 'y', g_bytes_get_data(data, NULL), g_bytes_get_size(data));
+    if (r < 0)
+        return r;
+    r = sd_bus_message_close_container(message);
+    return r < 0 ? r : sd_bus_message_close_container(message);
+}
+
+/* As the daemon takes it: what a program said may be in it. */
+static int append_note(sd_bus_message *message, const char *text)
+{
+    g_autofree char *note = g_utf8_make_valid(text, -1);
+
+    for (char *at = note; *at; at = g_utf8_next_char(at))
+        if (g_ascii_iscntrl(*at))
+            *at = ' ';
+        else if (g_unichar_iscntrl(g_utf8_get_char(at)))
+            at[0] = at[1] = '?'; /* the C1 controls, of two bytes */
+    if (strlen(note) > NOTE_BYTES_MAX)
+        *g_utf8_find_prev_char(note, note + NOTE_BYTES_MAX + 1) = '\0';
+    return sd_bus_message_append(message, "{sv}", "note", "s", note);
+}
+
+static int append_pair(sd_bus_message *message, const char *key, uint64_t a, uint64_t b)
+{
+    return sd_bus_message_append(message, "{sv}", key, "(tt)", a, b);
+}
+
+static int append_further(sd_bus_message *message, const TaskResult *result)
+{
+    const uint64_t *dropped = result->dropped_bytes;
+    int r;
+
+    r = sd_bus_message_open_container(message, 'a', "{sv}");
+    if (r >= 0 && result->data)
+        r = append_data(message, result->data);
+    if (r >= 0 && result->note)
+        r = append_note(message, result->note);
+    if (r >= 0 && (dropped[STREAM_STDOUT] > 0 || dropped[STREAM_STDERR] > 0))
+        r = append_pair(message, "dropped", dropped[STREAM_STDOUT], dropped[STREAM_STDERR]);
+    for (StdStream i = STREAM_STDOUT; i <= STREAM_STDERR && r >= 0; i++)
+        if (result->places[i].packed)
+            r = append_pair(message, std_stream_to_string(i), result->places[i].offset,
+                            result->places[i].size);
+    return r < 0 ? r : sd_bus_message_close_container(message);
+}
+
 static int append_result(sd_bus_message *message, const TaskResult *result)
 {
     gsize size = 0;
     const void *tail = result->stderr_tail ? g_bytes_get_data(result->stderr_tail, &size) : NULL;
     int r;
 
-    r = sd_bus_message_open_container(message, 'r', "ttsiiittttay");
+    r = sd_bus_message_open_container(message, 'r', "ttsiiittttaya{sv}");
     if (r < 0)
         return r;
     r = sd_bus_message_append(message, "ttsiiitttt", result->task, result->fence,
@@ -36,17 +92,33 @@ static int append_result(sd_bus_message *message, const TaskResult *result)
     if (r < 0)
         return r;
     r = sd_bus_message_append_array(message, 'y', tail, size);
+    if (r >= 0)
+        r = append_further(message, result);
     return r < 0 ? r : sd_bus_message_close_container(message);
+}
+
+unsigned runner_message_portion(const ResultQueue *queue)
+{
+    uint64_t size = 0;
+    unsigned n = 0;
+
+    for (const GList *link = result_queue_unsent(queue);
+         link && n < RESULT_GROUP_MAX && size < RESULT_GROUP_BYTES; link = link->next, n++) {
+        const TaskResult *result = link->data;
+
+        size += result->data ? g_bytes_get_size(result->data) : 0;
+    }
+    return n;
 }
 
 int runner_message_append_results(sd_bus_message *message, const ResultQueue *queue)
 {
-    unsigned n = 0;
+    unsigned n = runner_message_portion(queue);
+    const GList *link = result_queue_unsent(queue);
     int r;
 
     r = sd_bus_message_open_container(message, 'a', PAREXEC_LINK_RESULT);
-    for (const GList *link = result_queue_unsent(queue); link && n < RESULT_GROUP_MAX && r >= 0;
-         link = link->next, n++)
+    for (unsigned i = 0; i < n && r >= 0; i++, link = link->next)
         r = append_result(message, link->data);
     if (r >= 0)
         r = sd_bus_message_close_container(message);
@@ -107,6 +179,45 @@ static int read_groups(sd_bus_message *message, TaskContext *context)
     return 0;
 }
 
+static bool is_file_name(const char *name, size_t size)
+{
+    return size > 0 && size <= NAME_MAX && !memchr(name, '/', size) && strncmp(name, ".", size) != 0 &&
+           !(size == 2 && memcmp(name, "..", 2) == 0);
+}
+
+/* NAME=/PATH each, at most so many as a submission may have. */
+static int read_credentials(sd_bus_message *message, TaskContext *context)
+{
+    g_autoptr(GBytes) blob = NULL;
+    const char *cursor = NULL;
+    size_t size, n = 0;
+    int r;
+
+    r = read_blob(message, &blob);
+    if (r < 0)
+        return r;
+    size = g_bytes_get_size(blob);
+    while (strv_blob_next(g_bytes_get_data(blob, NULL), size, &cursor)) {
+        const char *equals = strchr(cursor, '=');
+
+        if (!equals || equals[1] != '/' || !is_file_name(cursor, (size_t) (equals - cursor)) ||
+            ++n > PAREXEC_CREDENTIALS_MAX)
+            return -EBADMSG;
+    }
+    if (size > 0)
+        context->credentials = g_steal_pointer(&blob);
+    return 0;
+}
+
+static int read_policy(sd_bus_message *message, TaskContext *context)
+{
+    const char *text;
+    int r;
+
+    r = sd_bus_message_read(message, "s", &text);
+    return r < 0 ? r : task_policy_from_text(text, &context->policy);
+}
+
 static int read_context_fields(sd_bus_message *message, TaskContext *context)
 {
     int r;
@@ -123,7 +234,11 @@ static int read_context_fields(sd_bus_message *message, TaskContext *context)
     r = read_blob(message, &context->environment);
     for (int i = 0; i < _STREAM_MAX && r >= 0; i++)
         r = read_string(message, &context->streams[i]);
-    return r < 0 ? r : sd_bus_message_read(message, "t", &context->memory_max_bytes);
+    if (r >= 0)
+        r = sd_bus_message_read(message, "t", &context->memory_max_bytes);
+    if (r >= 0)
+        r = read_credentials(message, context);
+    return r < 0 ? r : read_policy(message, context);
 }
 
 static int read_contexts(sd_bus_message *message, GPtrArray *contexts)
@@ -133,7 +248,7 @@ static int read_contexts(sd_bus_message *message, GPtrArray *contexts)
     r = sd_bus_message_enter_container(message, 'a', PAREXEC_LINK_CONTEXT);
     if (r < 0)
         return r;
-    while ((r = sd_bus_message_enter_container(message, 'r', "tuuauayayayayayt")) > 0) {
+    while ((r = sd_bus_message_enter_container(message, 'r', "tuuauayayayayaytays")) > 0) {
         TaskContext *context = task_context_new();
 
         g_ptr_array_add(contexts, context);
@@ -148,6 +263,48 @@ static int read_contexts(sd_bus_message *message, GPtrArray *contexts)
     return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
+static int read_input(sd_bus_message *message, RunnerTask *task, uint64_t *total)
+{
+    TaskInput *input;
+    const char *name;
+    const void *data;
+    size_t size;
+    int r;
+
+    r = sd_bus_message_read(message, "s", &name);
+    if (r >= 0)
+        r = sd_bus_message_read_array(message, 'y', &data, &size);
+    if (r < 0)
+        return r;
+    *total += size;
+    if (!is_file_name(name, strlen(name)) || *total > INPUTS_BYTES_MAX)
+        return -EBADMSG;
+    if (!task->inputs)
+        task->inputs = task_inputs_new();
+    input = g_new(TaskInput, 1);
+    *input = (TaskInput) { g_strdup(name), g_bytes_new(data, size) };
+    g_ptr_array_add(task->inputs, input);
+    return 0;
+}
+
+static int read_inputs(sd_bus_message *message, RunnerTask *task)
+{
+    uint64_t total = 0;
+    int r;
+
+    r = sd_bus_message_enter_container(message, 'a', "(say)");
+    if (r < 0)
+        return r;
+    while ((r = sd_bus_message_enter_container(message, 'r', "say")) > 0) {
+        r = read_input(message, task, &total);
+        if (r >= 0)
+            r = sd_bus_message_exit_container(message);
+        if (r < 0)
+            return r;
+    }
+    return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
 static int read_tasks(sd_bus_message *message, GPtrArray *tasks)
 {
     int r;
@@ -155,7 +312,7 @@ static int read_tasks(sd_bus_message *message, GPtrArray *tasks)
     r = sd_bus_message_enter_container(message, 'a', PAREXEC_LINK_TASK);
     if (r < 0)
         return r;
-    while ((r = sd_bus_message_enter_container(message, 'r', "ttutttay")) > 0) {
+    while ((r = sd_bus_message_enter_container(message, 'r', "ttutttaya(say)")) > 0) {
         RunnerTask *task = runner_task_new();
 
         g_ptr_array_add(tasks, task);
@@ -164,6 +321,8 @@ static int read_tasks(sd_bus_message *message, GPtrArray *tasks)
         if (r < 0)
             return r;
         r = read_blob(message, &task->argv);
+        if (r >= 0)
+            r = read_inputs(message, task);
         if (r < 0)
             return r;
         r = sd_bus_message_exit_container(message);

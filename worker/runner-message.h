@@ -7,10 +7,14 @@
 /* The worker protocol's types on the wire; see dbus/org.parexec.Worker.Link1.xml. */
 
 #define RESULT_GROUP_MAX 1000U /* results in one message */
+#define RESULT_GROUP_BYTES (UINT64_C(8) << 20)
 
 int runner_message_append_held(sd_bus_message *message, const HeldRow *rows, size_t n) _warn_unused_;
 
-/* The oldest unsent results, at most RESULT_GROUP_MAX. Returns how many. */
+/* How many of the unsent results go with the next message: at most RESULT_GROUP_MAX, and about
+ * RESULT_GROUP_BYTES. */
+unsigned runner_message_portion(const ResultQueue *queue);
+/* The oldest unsent results, as many as that. Returns how many. */
 int runner_message_append_results(sd_bus_message *message, const ResultQueue *queue) _warn_unused_;
 
 /* What came with Run. */

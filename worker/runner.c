@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The tasks of a worker. Owned by main. Tasks ahead stand in a list, in the order they came; a slot that
  * falls free takes the next at once. Every child is reaped in one place (on_child), whether it was ours or
- * an orphan we are the subreaper of. Three things happen later than they could, each by one timer for all
+ * an orphan we are the subreaper of. Five things happen later than they could, each by one source for all
  * slots:
  *
+ *   time   what slot-time.h has to do next in any slot; set when a slot is earlier than it, so that it costs
+ *          nothing where no task has a timeout, and little where all have
  *   tick   results are handed over in groups, at most 5 ms old; a start is told of if the task still runs
  *   sweep  slots whose processes would not die at once are looked at again, less and less often
  *   more   a loop iteration starts a few tasks at most, the rest in the next one
+ *   tidy   what tasks have left in their folders, when there is nothing else to do
  */
 #include "worker/runner.h"
 
@@ -17,6 +20,8 @@
 
 #include "util/log.h"
 #include "util/sd-bus-util.h"
+#include "worker/program.h"
+#include "worker/slot-time.h"
 
 #define TICK_USEC (5 * USEC_PER_MSEC)
 #define SWEEP_FIRST_USEC USEC_PER_MSEC
@@ -34,8 +39,9 @@ struct Runner {
     GHashTable *tasks;      /* id → RunnerTask, running or ahead */
     GHashTable *contexts;   /* id → Surroundings */
     ResultQueue *results;
-    sd_event_source *child, *tick, *sweep, *more;
+    sd_event_source *child, *tick, *sweep, *time, *more, *tidy;
     bool tick_armed, sweep_armed;
+    uint64_t time_usec;     /* CLOCK_MONOTONIC: when the timer will ring; UINT64_MAX: it will not */
     uint64_t sweep_usec;    /* until the next look */
     bool stopping;
 };
@@ -58,10 +64,7 @@ static void arm(sd_event_source *timer, uint64_t usec, bool *armed)
 
 static bool has_untold(const Runner *runner)
 {
-    for (uint32_t i = 0; i < runner->n_slots; i++)
-        if (runner->slots[i].state == SLOT_RUNNING && !runner->slots[i].told)
-            return true;
-    return false;
+    return held_rows_has_untold(runner->slots, runner->n_slots);
 }
 
 /* Sends results at once if a slot has nothing to do, since the daemon may have something for it; else
@@ -80,19 +83,9 @@ static void runner_report(Runner *runner)
 
 static void tell_started(Runner *runner)
 {
-    uint64_t now = (uint64_t) g_get_monotonic_time();
-    g_autoptr(GArray) rows = g_array_new(FALSE, FALSE, sizeof(HeldRow));
+    uint64_t since = (uint64_t) g_get_monotonic_time() - TICK_USEC;
+    g_autoptr(GArray) rows = held_rows_tell_started(runner->slots, runner->n_slots, since);
 
-    for (uint32_t i = 0; i < runner->n_slots; i++) {
-        Slot *slot = &runner->slots[i];
-        HeldRow row;
-
-        if (slot->state != SLOT_RUNNING || slot->told || now - slot->start_monotonic_usec < TICK_USEC)
-            continue;
-        row = (HeldRow) { slot->task->id, slot->task->fence, slot->start_usec };
-        g_array_append_val(rows, row);
-        slot->told = true;
-    }
     if (rows->len > 0)
         runner->events.started((const HeldRow *) (void *) rows->data, rows->len, runner->events.userdata);
 }
@@ -126,6 +119,8 @@ static void runner_finish(Runner *runner, Slot *slot)
 
     g_hash_table_remove(runner->tasks, &slot->task->id);
     slot_collect(slot, &result);
+    if (file_site_is_pending(runner->site->files))
+        (void) sd_event_source_set_enabled(runner->tidy, SD_EVENT_ONESHOT);
     runner->n_running--;
     if (!runner->stopping)
         result_queue_push(runner->results, &result);
@@ -186,8 +181,8 @@ static bool runner_clear(Runner *runner, Slot *slot)
     return true;
 }
 
-/* Looks at the slots that are clearing, and kills on where a cancelled task still runs; true: there is
- * something to come back for. */
+/* Looks at the slots that are clearing, and kills on where a task that is to be killed still runs; true:
+ * there is something to come back for. */
 static bool runner_sweep(Runner *runner)
 {
     bool again = false;
@@ -195,10 +190,15 @@ static bool runner_sweep(Runner *runner)
     for (uint32_t i = 0; i < runner->n_slots; i++) {
         Slot *slot = &runner->slots[i];
 
+        if (slot->state == SLOT_RUNNING && slot->program && program_is_dying(slot->program) &&
+            runner_kill(runner, slot))
+            slot_ask_again(slot);
         if (slot->state == SLOT_CLEARING)
             again |= !runner_clear(runner, slot);
-        else if (slot->state == SLOT_RUNNING && slot->cancelled)
+        else if (slot->state == SLOT_RUNNING && slot->killing)
             again |= !runner_kill(runner, slot) || slot->pid > 0;
+        else if (slot->program && program_is_dying(slot->program))
+            again |= !runner_kill(runner, slot);
     }
     return again;
 }
@@ -216,12 +216,64 @@ static int on_sweep(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
+/* ------------------------------------------------------------------ time */
+
+static void runner_watch_time(Runner *runner, const Slot *slot)
+{
+    uint64_t next = slot_time_next(slot);
+
+    if (next >= runner->time_usec)
+        return;
+    if (sd_event_source_set_time(runner->time, next) >= 0 &&
+        sd_event_source_set_enabled(runner->time, SD_EVENT_ONESHOT) >= 0)
+        runner->time_usec = next;
+}
+
+static void runner_kill_on(Runner *runner, Slot *slot)
+{
+    (void) runner_kill(runner, slot);
+    runner_sweep_soon(runner);
+}
+
+static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    Runner *runner = userdata;
+    uint64_t now = (uint64_t) g_get_monotonic_time();
+
+    runner->time_usec = UINT64_MAX;
+    for (uint32_t i = 0; i < runner->n_slots; i++) {
+        if (slot_time_pass(&runner->slots[i], now, runner->n_running == 1))
+            runner_kill_on(runner, &runner->slots[i]);
+        runner_watch_time(runner, &runner->slots[i]);
+    }
+    return 0;
+}
+
+/* ------------------------------------------------------------------ what has ended */
+
 static Slot *slot_of_process(Runner *runner, pid_t pid)
 {
     for (uint32_t i = 0; i < runner->n_slots; i++)
         if (runner->slots[i].state == SLOT_RUNNING && runner->slots[i].pid == pid)
             return &runner->slots[i];
     return NULL;
+}
+
+/* A program may die when it does no task. */
+static void runner_reap_program(Runner *runner, pid_t pid)
+{
+    for (uint32_t i = 0; i < runner->n_slots; i++)
+        if (runner->slots[i].program && program_reaped(runner->slots[i].program, pid))
+            return;
+}
+
+static void on_attention(void *userdata)
+{
+    Runner *runner = userdata;
+
+    if (runner_sweep(runner))
+        runner_sweep_soon(runner);
+    runner_dispatch(runner);
 }
 
 static int on_child(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
@@ -236,10 +288,10 @@ static int on_child(sd_event_source *source, const struct signalfd_siginfo *info
 
         if (slot)
             slot_ended(slot, status, &usage);
+        else
+            runner_reap_program(runner, pid);
     }
-    if (runner_sweep(runner))
-        runner_sweep_soon(runner);
-    runner_dispatch(runner);
+    on_attention(runner);
     return 0;
 }
 
@@ -248,7 +300,7 @@ static int on_child(sd_event_source *source, const struct signalfd_siginfo *info
 static Slot *free_slot(Runner *runner)
 {
     for (uint32_t i = 0; i < runner->n_slots && runner->n_running < runner->n_slots; i++)
-        if (runner->slots[i].state == SLOT_FREE)
+        if (slot_is_ready(&runner->slots[i]))
             return &runner->slots[i];
     return NULL;
 }
@@ -260,6 +312,7 @@ static void runner_start(Runner *runner, Slot *slot)
     task->link = NULL;
     runner->n_running++;
     slot_start(slot, task);
+    runner_watch_time(runner, slot);
     if (slot->state == SLOT_CLEARING && !runner_clear(runner, slot))
         runner_sweep_soon(runner);
 }
@@ -283,6 +336,15 @@ void runner_dispatch(Runner *runner)
     if (g_hash_table_size(runner->contexts) > CONTEXTS_KEPT)
         g_hash_table_foreach_remove(runner->contexts, is_unused_context, NULL);
     runner_report(runner);
+}
+
+static int on_tidy(sd_event_source *source, void *userdata)
+{
+    Runner *runner = userdata;
+
+    if (file_site_remove_some(runner->site->files))
+        (void) sd_event_source_set_enabled(runner->tidy, SD_EVENT_ONESHOT);
+    return 0;
 }
 
 static int on_more(sd_event_source *source, void *userdata)
@@ -352,23 +414,21 @@ bool runner_recall(Runner *runner, uint64_t id)
     return true;
 }
 
-void runner_cancel(Runner *runner, uint64_t id)
+void runner_stop_task(Runner *runner, uint64_t id, Outcome outcome)
 {
     RunnerTask *task = g_hash_table_lookup(runner->tasks, &id);
 
     if (!task)
         return;
     if (!task->slot) {
-        runner_refuse(runner, task, OUTCOME_ABORTED);
+        runner_refuse(runner, task, outcome);
         runner_forget_ahead(runner, task);
         runner_report(runner);
         return;
     }
-    if (task->slot->state != SLOT_RUNNING)
-        return;
-    task->slot->cancelled = true;
-    (void) runner_kill(runner, task->slot);
-    runner_sweep_soon(runner);
+    if (slot_time_stop(task->slot, outcome, runner->n_running == 1))
+        runner_kill_on(runner, task->slot);
+    runner_watch_time(runner, task->slot);
 }
 
 void runner_drop_ahead(Runner *runner)
@@ -383,8 +443,10 @@ void runner_stop(Runner *runner)
     runner_drop_ahead(runner);
     for (uint32_t i = 0; i < runner->n_slots; i++)
         if (runner->slots[i].state == SLOT_RUNNING) {
-            runner->slots[i].cancelled = true;
+            runner->slots[i].killing = true;
             (void) runner_kill(runner, &runner->slots[i]);
+        } else if (runner->slots[i].program) {
+            program_stop(runner->slots[i].program);
         }
     runner_sweep_soon(runner);
 }
@@ -424,23 +486,20 @@ ResultQueue *runner_results(Runner *runner)
 
 static int runner_add_sources(Runner *runner, sd_event *event)
 {
+    sd_event_source **const sources[] = { &runner->tick, &runner->sweep, &runner->time, &runner->more,
+                                          &runner->tidy };
     int r;
 
-    r = sd_event_add_signal(event, &runner->child, SIGCHLD, on_child, runner);
-    if (r < 0)
+    if ((r = sd_event_add_signal(event, &runner->child, SIGCHLD, on_child, runner)) < 0 ||
+        (r = sd_event_add_time(event, &runner->tick, CLOCK_MONOTONIC, 0, 1, on_tick, runner)) < 0 ||
+        (r = sd_event_add_time(event, &runner->sweep, CLOCK_MONOTONIC, 0, 1, on_sweep, runner)) < 0 ||
+        (r = sd_event_add_time(event, &runner->time, CLOCK_MONOTONIC, 0, 1, on_time, runner)) < 0 ||
+        (r = sd_event_add_defer(event, &runner->more, on_more, runner)) < 0 ||
+        (r = sd_event_add_defer(event, &runner->tidy, on_tidy, runner)) < 0)
         return r;
-    r = sd_event_add_time_relative(event, &runner->tick, CLOCK_MONOTONIC, 0, 1, on_tick, runner);
-    if (r < 0)
-        return r;
-    r = sd_event_add_time_relative(event, &runner->sweep, CLOCK_MONOTONIC, 0, 1, on_sweep, runner);
-    if (r < 0)
-        return r;
-    r = sd_event_add_defer(event, &runner->more, on_more, runner);
-    if (r < 0)
-        return r;
-    (void) sd_event_source_set_enabled(runner->tick, SD_EVENT_OFF);
-    (void) sd_event_source_set_enabled(runner->sweep, SD_EVENT_OFF);
-    return sd_event_source_set_enabled(runner->more, SD_EVENT_OFF);
+    for (size_t i = 0; i < G_N_ELEMENTS(sources) && r >= 0; i++)
+        r = sd_event_source_set_enabled(*sources[i], SD_EVENT_OFF);
+    return r < 0 ? r : sd_event_source_set_priority(runner->tidy, SD_EVENT_PRIORITY_IDLE);
 }
 
 /* All slots have a leaf, or none has. */
@@ -482,7 +541,11 @@ int runner_new(sd_event *event, SlotSite *site, const RunnerEvents *events, Runn
     runner->events = *events;
     runner->site = site;
     runner->n_slots = site->record->slots;
+    runner->time_usec = UINT64_MAX;
     runner->slots = g_new0(Slot, runner->n_slots);
+    site->event = event;
+    site->attention = on_attention;
+    site->attention_userdata = runner;
     g_queue_init(&runner->ahead);
     runner->tasks = g_hash_table_new(g_int64_hash, g_int64_equal);
     runner->contexts =
@@ -506,7 +569,9 @@ Runner *runner_free(Runner *runner)
     sd_event_source_disable_unref(runner->child);
     sd_event_source_disable_unref(runner->tick);
     sd_event_source_disable_unref(runner->sweep);
+    sd_event_source_disable_unref(runner->time);
     sd_event_source_disable_unref(runner->more);
+    sd_event_source_disable_unref(runner->tidy);
     for (uint32_t i = 0; i < runner->n_slots; i++)
         slot_done(&runner->slots[i]);
     g_free(runner->slots);

@@ -3,17 +3,12 @@
 
 #include <systemd/sd-event.h>
 
+#include "worker/held-row.h"
 #include "worker/result-queue.h"
 #include "worker/slot.h"
 
 /* The tasks of a worker: those that run in its slots and those ahead. */
 typedef struct Runner Runner;
-
-/* A task the runner holds, as the protocol tells it. */
-typedef struct HeldRow {
-    uint64_t task, fence;
-    uint64_t start_usec; /* 0: ahead */
-} HeldRow;
 
 typedef struct RunnerEvents {
     void (*started)(const HeldRow *rows, size_t n, void *userdata); /* these have been running for a while */
@@ -35,8 +30,8 @@ void runner_dispatch(Runner *runner);              /* after adding: starts what 
 
 /* Gives a task back that has not started: true. */
 bool runner_recall(Runner *runner, uint64_t task);
-/* Ends a task; its result follows. Unknown ones are ignored. */
-void runner_cancel(Runner *runner, uint64_t task);
+/* Ends a task, as its policy says; its result with that outcome follows. Unknown ones are ignored. */
+void runner_stop_task(Runner *runner, uint64_t task, Outcome outcome);
 /* Forgets what is ahead. */
 void runner_drop_ahead(Runner *runner);
 /* Ends for good: kills what runs, forgets what is ahead, makes no results. events.idle tells when all is

@@ -10,12 +10,15 @@
 #include "worker/slot.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #include "model/limits.h"
 #include "util/log.h"
 #include "util/strv-blob.h"
+#include "worker/program.h"
+#include "worker/slot-time.h"
 
 #define HELD_UP_USEC (60 * (int64_t) USEC_PER_SEC)
 
@@ -36,6 +39,7 @@ RunnerTask *runner_task_free(RunnerTask *task)
         close_fd(task->fds[i]);
     surroundings_unref(task->surroundings);
     g_clear_pointer(&task->argv, g_bytes_unref);
+    g_clear_pointer(&task->inputs, g_ptr_array_unref);
     g_free(task);
     return NULL;
 }
@@ -45,6 +49,8 @@ void slot_init(Slot *slot, const SlotSite *site, uint32_t index)
     *slot = (Slot) {
         .site = site, .index = index, .state = SLOT_FREE, .outputs = { -EBADF, -EBADF, -EBADF }
     };
+    slot->files = task_files_new(site->files, index);
+    slot->program = site->record->exec ? program_new(slot) : NULL;
 }
 
 int slot_make_leaf(Slot *slot)
@@ -56,8 +62,13 @@ void slot_done(Slot *slot)
 {
     for (int i = 0; i < _STREAM_MAX; i++)
         slot->outputs[i] = close_fd(slot->outputs[i]);
+    if (slot->program)
+        (void) slot_kill(slot, NULL, 0, /* alone= */ false);
+    slot->program = program_free(slot->program);
     slot->task = runner_task_free(slot->task);
     slot->leaf = leaf_cgroup_free(slot->leaf);
+    slot->files = task_files_free(slot->files);
+    g_clear_pointer(&slot->trouble, g_free);
 }
 
 static OutputName slot_output_name(const Slot *slot, StdStream stream)
@@ -74,9 +85,14 @@ static int slot_open_outputs(Slot *slot)
     for (int i = STREAM_STDOUT; i <= STREAM_STDERR && r >= 0; i++) {
         OutputName name = slot_output_name(slot, (StdStream) i);
 
+        if (i == STREAM_STDERR && task->surroundings->context->policy.merge)
+            continue;
         if (task->fds[i] < 0 && !task->surroundings->streams[i])
             r = output_store_open(slot->site->output, &name, task->surroundings->context->uid,
                                   task->surroundings->context->gid, &slot->outputs[i]);
+        if (slot->outputs[i] >= 0)
+            output_store_limit(slot->site->output, slot->outputs[i],
+                               task->surroundings->context->policy.output_max_bytes);
     }
     if (r < 0)
         (void) log_error_errno(r, "Cannot make the output files of task %" PRIu64 " in %s: %m", task->id,
@@ -99,6 +115,9 @@ static void slot_request(const Slot *slot, char *const *argv, char *const *envp,
         .gid = context->gid,
         .groups = context->groups,
         .n_groups = context->n_groups,
+        .merge = context->policy.merge,
+        .credentials = surroundings->credentials,
+        .n_credentials = surroundings->n_credentials,
         .cgroup_fd = slot->leaf ? leaf_cgroup_birth_fd(slot->leaf) : -EBADF,
         .reset_oom_score = slot->site->reset_oom_score,
         .reset_open_files = slot->site->reset_open_files,
@@ -130,34 +149,64 @@ static void slot_note_holdup(const Slot *slot, uint32_t uid)
     g_hash_table_insert(slot->site->held_up, GUINT_TO_POINTER(uid), g_memdup2(&now, sizeof now));
 }
 
-/* Opening what a user named may take for ever (a FIFO without a reader): then the copying way, which waits
- * for nobody. */
+/* Opening what a user named may take for ever (a FIFO without a reader, a dead file server): then the
+ * copying way, which waits for nobody. */
 static SpawnMode slot_spawn_mode(const Slot *slot, const SpawnRequest *request)
 {
     for (int i = 0; i < _STREAM_MAX; i++)
         if (request->paths[i])
             return SPAWN_FORK;
+    if (request->n_credentials > 0)
+        return SPAWN_FORK;
     return slot_is_held_up(slot, request->uid) ? SPAWN_FORK : SPAWN_SHARED;
 }
 
-static int slot_spawn_once(Slot *slot, char *const *argv, char *const *envp)
+static int slot_spawn_once(Slot *slot, char *const *argv, char *const *envp, const int *credential_fds)
 {
     SpawnRequest request;
     bool held_up;
     int r;
 
     slot_request(slot, argv, envp, &request);
+    request.credential_fds = credential_fds;
     r = spawn_process(&request, slot_spawn_mode(slot, &request), &slot->pid, &held_up);
     if (r >= 0 && held_up)
         slot_note_holdup(slot, request.uid);
     return r;
 }
 
+/* The task's files, and their names for its environment. */
+static int slot_prepare_files(Slot *slot, TaskIdentity *identity, const int **ret_credential_fds)
+{
+    const Surroundings *surroundings = slot->task->surroundings;
+    TaskFileNames names;
+    int r;
+
+    r = task_files_prepare(slot->files, surroundings->context, slot->task->inputs, &slot->trouble);
+    if (r < 0 && slot->trouble)
+        return r;
+    if (surroundings->n_credentials > 0) {
+        r = task_files_make_credentials(slot->files, surroundings->context,
+                                        (const char *const *) surroundings->credential_names,
+                                        surroundings->n_credentials, ret_credential_fds);
+        if (r < 0) {
+            slot->trouble = g_strdup_printf("cannot make a folder for its credentials: %s", g_strerror(-r));
+            return r;
+        }
+    }
+    names = task_files_names(slot->files);
+    identity->result = names.result;
+    identity->inputs = names.inputs;
+    identity->credentials = names.credentials;
+    return 0;
+}
+
 static int slot_spawn(Slot *slot)
 {
     const RunnerTask *task = slot->task;
-    const TaskIdentity identity = { .task = task->id, .batch = task->batch, .array_index = task->array_index,
-                                    .attempt = task->attempt, .worker = slot->site->record->id };
+    TaskIdentity identity = { .task = task->id, .batch = task->batch, .array_index = task->array_index,
+                              .attempt = task->attempt, .worker = slot->site->record->id };
+    const int *credential_fds = NULL;
     gsize size;
     const void *data = g_bytes_get_data(task->argv, &size);
     g_autofree char **argv = strv_blob_pointers(data, size), **envp = NULL;
@@ -168,14 +217,18 @@ static int slot_spawn(Slot *slot)
         return -EINVAL;
     if (geteuid() != 0 && task->surroundings->context->uid != geteuid())
         return -EPERM;
+    r = slot_prepare_files(slot, &identity, &credential_fds);
+    if (r < 0)
+        return r;
     envp = surroundings_environment(task->surroundings, &identity, &added);
-    r = slot_spawn_once(slot, argv, envp);
+    r = slot_spawn_once(slot, argv, envp, credential_fds);
     /* an earlier task, as root, has spoilt the leaf, or somebody has removed it while it was empty */
     if (slot->leaf && (r == -EBUSY || r == -ENODEV || r == -ENOENT)) {
         r = leaf_cgroup_replace(slot->leaf);
         if (r >= 0)
-            r = slot_spawn_once(slot, argv, envp);
+            r = slot_spawn_once(slot, argv, envp, credential_fds);
     }
+    task_files_close_credentials(slot->files);
     return r;
 }
 
@@ -206,6 +259,12 @@ static void slot_enter(Slot *slot, SlotState state)
     }
 }
 
+/* Where the task's stderr goes, if that is a file of ours; -EBADF. */
+static int slot_error_fd(const Slot *slot)
+{
+    return slot->outputs[slot->task->surroundings->context->policy.merge ? STREAM_STDOUT : STREAM_STDERR];
+}
+
 /* Tells the user where he looks first. */
 static void slot_tell_failure(const Slot *slot, SpawnStage stage, int error)
 {
@@ -216,13 +275,13 @@ static void slot_tell_failure(const Slot *slot, SpawnStage stage, int error)
     gsize size;
     const void *data = g_bytes_get_data(slot->task->argv, &size);
 
-    if (slot->outputs[STREAM_STDERR] < 0)
+    if (slot_error_fd(slot) < 0)
         return;
     argv = strv_blob_pointers(data, size);
     slot_request(slot, argv[0] ? argv : none, NULL, &request);
-    why = spawn_describe_failure(&request, stage, error);
+    why = slot->trouble ? g_strdup(slot->trouble) : spawn_describe_failure(&request, stage, error);
     line = g_strdup_printf("parexec: %s\n", why);
-    (void) !write(slot->outputs[STREAM_STDERR], line, strlen(line));
+    (void) !write(slot_error_fd(slot), line, strlen(line));
 }
 
 void slot_start(Slot *slot, RunnerTask *task)
@@ -233,15 +292,17 @@ void slot_start(Slot *slot, RunnerTask *task)
     task->slot = slot;
     slot->pid = 0;
     slot->error = 0;
-    slot->told = slot->cancelled = false;
+    slot->told = false;
+    g_clear_pointer(&slot->trouble, g_free);
     slot->start_usec = (uint64_t) g_get_real_time();
     slot->start_monotonic_usec = (uint64_t) g_get_monotonic_time();
+    slot_time_begin(slot);
     slot_enter(slot, SLOT_RUNNING);
-    r = slot_prepare_leaf(slot);
+    r = slot->program ? 0 : slot_prepare_leaf(slot);
     if (r >= 0)
         r = slot_open_outputs(slot);
     if (r >= 0)
-        r = slot_spawn(slot);
+        r = slot->program ? program_ask(slot->program) : slot_spawn(slot);
     if (r >= 0) {
         /* the child has its own copies */
         for (int i = 0; i < _STREAM_MAX; i++)
@@ -259,6 +320,10 @@ void slot_ended(Slot *slot, int status, const struct rusage *usage)
 
     slot->status = status;
     slot->usage = *usage;
+    if (slot->program && program_ended(slot->program)) {
+        slot->pid = 0;
+        return;
+    }
     slot_enter(slot, SLOT_CLEARING);
     if (report->error) {
         slot->error = report->error;
@@ -266,12 +331,41 @@ void slot_ended(Slot *slot, int status, const struct rusage *usage)
     }
 }
 
+void slot_answered(Slot *slot, int exit_status)
+{
+    slot->status = exit_status << 8; /* as wait(2) would give it */
+    slot->usage = (struct rusage) { 0 };
+    slot_enter(slot, SLOT_CLEARING);
+}
+
+void slot_ask_again(Slot *slot)
+{
+    int r;
+
+    if (slot->ending != OUTCOME_NONE || slot->killing) {
+        slot->status = SIGKILL; /* as wait(2) would give it */
+        slot_enter(slot, SLOT_CLEARING);
+        return;
+    }
+    r = program_ask(slot->program);
+    if (r >= 0)
+        return;
+    slot->error = -r;
+    slot_tell_failure(slot, SPAWN_STAGE_NONE, slot->error);
+    slot_enter(slot, SLOT_CLEARING);
+}
+
+bool slot_is_ready(const Slot *slot)
+{
+    return slot->state == SLOT_FREE && (!slot->program || program_is_ready(slot->program));
+}
+
 static Outcome slot_outcome(const Slot *slot, uint64_t oom_kills)
 {
     if (slot->error)
         return OUTCOME_SPAWN_FAILED;
-    if (slot->cancelled)
-        return OUTCOME_ABORTED;
+    if (slot->ending != OUTCOME_NONE)
+        return slot->ending;
     if (oom_kills > 0 && slot->status != 0)
         return OUTCOME_OOM;
     return WIFSIGNALED(slot->status) ? OUTCOME_SIGNALLED : OUTCOME_EXITED;
@@ -286,14 +380,15 @@ static uint64_t rusage_cpu_nsec(const struct rusage *usage)
            NSEC_PER_USEC;
 }
 
-static void slot_settle_outputs(Slot *slot)
+static void slot_settle_outputs(Slot *slot, TaskResult *result)
 {
     for (int i = 0; i < _STREAM_MAX; i++) {
         OutputName name = slot_output_name(slot, (StdStream) i);
 
         if (slot->outputs[i] < 0)
             continue;
-        output_store_settle(slot->site->output, &name, slot->outputs[i]);
+        output_store_settle(slot->site->output, &name, slot->outputs[i], &result->places[i],
+                            &result->dropped_bytes[i]);
         slot->outputs[i] = close_fd(slot->outputs[i]);
     }
 }
@@ -307,6 +402,8 @@ void slot_collect(Slot *slot, TaskResult *ret)
 
     if (slot->leaf && born)
         leaf_cgroup_usage(slot->leaf, &usage);
+    if (slot->program)
+        program_subtract_usage(slot->program, &usage);
     result.outcome = slot_outcome(slot, usage.oom_kills);
     if (born && !slot->error) {
         result.exit_status = WIFEXITED(slot->status) ? WEXITSTATUS(slot->status) : 0;
@@ -315,26 +412,53 @@ void slot_collect(Slot *slot, TaskResult *ret)
     if (born)
         result.cpu_nsec = usage.cpu_nsec != UINT64_MAX ? usage.cpu_nsec : rusage_cpu_nsec(&slot->usage);
     result.memory_peak_bytes = usage.memory_peak_bytes;
-    if (!task_result_is_success(&result) && slot->outputs[STREAM_STDERR] >= 0)
-        result.stderr_tail = output_tail(slot->outputs[STREAM_STDERR]);
-    slot_settle_outputs(slot);
+    if (!task_result_is_success(&result) && slot_error_fd(slot) >= 0)
+        result.stderr_tail = output_tail(slot_error_fd(slot));
+    task_files_collect(slot->files, &result);
+    if (slot->program)
+        program_collect(slot->program, &result);
+    slot_settle_outputs(slot, &result);
     slot->task = runner_task_free(slot->task);
     slot->pid = 0;
     slot_enter(slot, SLOT_FREE);
     *ret = result;
 }
 
+static bool slot_kill_leaf(const Slot *slot)
+{
+    if (leaf_cgroup_is_empty(slot->leaf))
+        return true;
+    leaf_cgroup_kill(slot->leaf);
+    return leaf_cgroup_is_empty(slot->leaf);
+}
+
+/* The program of the slot, which may have no task. */
+static bool slot_kill_program(Slot *slot)
+{
+    const ProcessOwner owner = { .first = program_pid(slot->program) };
+    bool gone = true;
+
+    if (slot->state == SLOT_CLEARING && program_is_kept(slot->program))
+        return true;
+    if (slot->leaf)
+        gone = slot_kill_leaf(slot);
+    else if (owner.first > 0)
+        gone = process_tree_kill(&owner) == 0;
+    if (gone)
+        program_gone(slot->program);
+    return gone;
+}
+
 bool slot_kill(Slot *slot, const pid_t *known, size_t n_known, bool alone)
 {
-    const ProcessOwner owner = { .task = slot->task->id, .first = slot->pid, .alone = alone };
+    ProcessOwner owner;
 
-    if (slot->leaf) {
-        if (leaf_cgroup_is_empty(slot->leaf))
-            return true;
-        leaf_cgroup_kill(slot->leaf);
-        return leaf_cgroup_is_empty(slot->leaf);
-    }
+    if (slot->program)
+        return slot_kill_program(slot);
+    if (slot->leaf)
+        return slot_kill_leaf(slot);
     if (slot->state == SLOT_CLEARING && !process_tree_has_strays(known, n_known))
         return true;
+    owner = (ProcessOwner) { .task = slot->task->id, .first = slot->pid, .alone = alone };
     return process_tree_kill(&owner) == 0;
 }

@@ -8,6 +8,7 @@
 #include "worker/process-tree.h"
 #include "worker/spawn.h"
 #include "worker/surroundings.h"
+#include "worker/task-files.h"
 #include "worker/task-output.h"
 
 /* One attempt of a task, as the daemon gave it. */
@@ -15,6 +16,7 @@ typedef struct RunnerTask {
     uint64_t id, fence, batch, array_index, context;
     uint32_t attempt;
     GBytes *argv;               /* strv-blob, not empty */
+    GPtrArray *inputs;          /* TaskInput; NULL: none */
     int fds[_STREAM_MAX];       /* -EBADF: not given */
     Surroundings *surroundings; /* filled in by the runner */
     struct Slot *slot;          /* NULL: ahead */
@@ -34,7 +36,11 @@ typedef enum SlotState {
 /* What all slots of a worker share. */
 typedef struct SlotSite {
     const LaunchRecord *record;
+    sd_event *event;
+    void (*attention)(void *userdata); /* called from the loop: a slot has become another by itself */
+    void *attention_userdata;
     OutputStore *output;
+    FileSite *files;
     const LeafTree *tree;   /* NULL: no cgroups, process-tree.h must do */
     SpawnReport *reports;   /* one for each slot, in memory shared with the children */
     GHashTable *held_up;    /* uid → when (int64_t, CLOCK_MONOTONIC) SPAWN_SHARED took too long */
@@ -47,15 +53,20 @@ typedef struct Slot {
     SlotState state;
     RunnerTask *task;       /* NULL if free */
     LeafCgroup *leaf;       /* NULL: none */
+    struct Program *program; /* that does the tasks; NULL: they are commands */
+    TaskFiles *files;
     pid_t pid;              /* 0: was never born */
     int outputs[_STREAM_MAX]; /* our files; -EBADF: it goes elsewhere */
-    int error;              /* it was never born: why */
+    int error;              /* it was never born: why, */
+    char *trouble;          /* and as a sentence; NULL: the errno says it */
     int status;             /* as wait(2) gave it */
     struct rusage usage;
     uint64_t start_usec, end_usec;   /* CLOCK_REALTIME */
     uint64_t start_monotonic_usec, clearing_since_usec; /* CLOCK_MONOTONIC */
     bool told;              /* the daemon knows that it started */
-    bool cancelled;
+    Outcome ending;         /* what it was told to stop as; OUTCOME_NONE: nothing */
+    bool killing;           /* its processes are being killed, whatever they are doing */
+    uint64_t warn_at_usec, stop_at_usec, kill_at_usec; /* CLOCK_MONOTONIC, of slot-time.h; UINT64_MAX: not */
 } Slot;
 
 void slot_init(Slot *slot, const SlotSite *site, uint32_t index);
@@ -66,8 +77,16 @@ void slot_done(Slot *slot);
 void slot_start(Slot *slot, RunnerTask *task);
 /* running → clearing: its first process was reaped. */
 void slot_ended(Slot *slot, int status, const struct rusage *usage);
+/* running → clearing: its program has answered. */
+void slot_answered(Slot *slot, int exit_status);
+/* Of a running one, whose program was replaced before it had read the task: asks the next; → clearing, if
+ * the task is to stop, or that could not be started. */
+void slot_ask_again(Slot *slot);
 /* clearing → free: what became of the task. */
 void slot_collect(Slot *slot, TaskResult *ret);
+
+/* Of a free slot: may a task be started in it? Not while its program is being replaced. */
+bool slot_is_ready(const Slot *slot);
 
 /* Kills every process of the task, once. known: first processes of all slots, alone: no other slot is in
  * use; both are looked at where there are no cgroups. True: none is left. */

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -27,6 +28,7 @@
 
 #define OPEN_FILES_SOFT 1024
 #define KERNEL_SIGSET_BYTES 8
+#define COPY_CHUNK_BYTES 4096
 
 child_code __attribute__((noreturn)) static void child_fail(const SpawnChild *child, SpawnStage stage,
                                                             int error)
@@ -90,6 +92,48 @@ child_code static void child_change_identity(const SpawnChild *child)
         syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 }
 
+/* Of a file that the user may read, whatever it may be: nothing here waits for a writer. */
+child_code static long child_open_credential(const SpawnChild *child, const char *path)
+{
+    struct statx facts;
+    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+    if (fd < 0 || syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE, &facts) < 0)
+        child_fail(child, SPAWN_STAGE_CREDENTIAL_READ, errno);
+    if (!S_ISREG(facts.stx_mode))
+        child_fail(child, SPAWN_STAGE_CREDENTIAL_READ, EINVAL);
+    return fd;
+}
+
+child_code static void child_copy_credential(const SpawnChild *child, const char *path, int to)
+{
+    char chunk[COPY_CHUNK_BYTES];
+    uint64_t total = 0;
+    long n, from = child_open_credential(child, path);
+
+    while ((n = syscall(SYS_read, from, chunk, sizeof chunk)) > 0) {
+        total += (uint64_t) n;
+        if (total > CREDENTIAL_BYTES_MAX)
+            child_fail(child, SPAWN_STAGE_CREDENTIAL_READ, EFBIG);
+        errno = ENOSPC; /* as a short write would mean */
+        if (syscall(SYS_write, to, chunk, n) != n)
+            child_fail(child, SPAWN_STAGE_CREDENTIAL_KEEP, errno);
+    }
+    if (n < 0)
+        child_fail(child, SPAWN_STAGE_CREDENTIAL_READ, errno);
+    syscall(SYS_close, from);
+}
+
+child_code static void child_copy_credentials(const SpawnChild *child)
+{
+    const SpawnRequest *request = child->request;
+
+    for (size_t i = 0; i < request->n_credentials; i++) {
+        request->report->credential = (int) i;
+        child_copy_credential(child, request->credentials[i].path, request->credential_fds[i]);
+    }
+}
+
 child_code static void child_open_streams(const SpawnChild *child)
 {
     const SpawnRequest *request = child->request;
@@ -98,8 +142,10 @@ child_code static void child_open_streams(const SpawnChild *child)
         int flags = i == STREAM_STDIN ? O_RDONLY : O_WRONLY | O_CREAT | O_TRUNC | O_APPEND;
         long fd = request->fds[i];
 
+        if (i == STREAM_STDERR && request->merge)
+            fd = STREAM_STDOUT;
         /* O_NOCTTY: the child leads a session, and a terminal would become its */
-        if (request->paths[i])
+        else if (request->paths[i])
             fd = syscall(SYS_openat, AT_FDCWD, request->paths[i], flags | O_NOCTTY | O_CLOEXEC, 0666);
         else if (fd < 0)
             continue;
@@ -139,6 +185,7 @@ child_code void spawn_child_run(void *userdata)
     syscall(SYS_setsid);
     child_reset_limits(child->request);
     child_change_identity(child);
+    child_copy_credentials(child);
     if (syscall(SYS_chdir, child->request->cwd) < 0)
         child_fail(child, SPAWN_STAGE_CHDIR, errno);
     child_open_streams(child);

@@ -186,6 +186,17 @@ int spawn_process(const SpawnRequest *request, SpawnMode mode, pid_t *ret_pid, b
     return 0;
 }
 
+static char *describe_credential(const SpawnCredential *credential, SpawnStage stage, int error)
+{
+    if (stage == SPAWN_STAGE_CREDENTIAL_KEEP)
+        return g_strdup_printf("cannot keep credential '%s' for the task: %s", credential->name,
+                               g_strerror(error));
+    return g_strdup_printf("cannot read credential '%s' from %s: %s", credential->name, credential->path,
+                           error == EFBIG  ? "it is over 1M" :
+                           error == EINVAL ? "not a regular file" :
+                                             g_strerror(error));
+}
+
 char *spawn_describe_failure(const SpawnRequest *request, SpawnStage stage, int error)
 {
     static const char *const streams[] = { "stdin", "stdout", "stderr" };
@@ -198,6 +209,9 @@ char *spawn_describe_failure(const SpawnRequest *request, SpawnStage stage, int 
         return g_strdup_printf("cannot enter the task's cgroup: %s", why);
     case SPAWN_STAGE_IDENTITY:
         return g_strdup_printf("cannot become user %u: %s", request->uid, why);
+    case SPAWN_STAGE_CREDENTIAL_READ:
+    case SPAWN_STAGE_CREDENTIAL_KEEP:
+        return describe_credential(&request->credentials[request->report->credential], stage, error);
     case SPAWN_STAGE_CHDIR:
         return g_strdup_printf("cannot change to directory '%s': %s", request->cwd, why);
     case SPAWN_STAGE_STDIN:

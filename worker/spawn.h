@@ -11,6 +11,8 @@ typedef enum SpawnStage { /* how far the child came */
     SPAWN_STAGE_NONE,
     SPAWN_STAGE_JOIN,
     SPAWN_STAGE_IDENTITY,
+    SPAWN_STAGE_CREDENTIAL_READ,
+    SPAWN_STAGE_CREDENTIAL_KEEP,
     SPAWN_STAGE_CHDIR,
     SPAWN_STAGE_STDIN,
     SPAWN_STAGE_STDOUT,
@@ -21,7 +23,15 @@ typedef enum SpawnStage { /* how far the child came */
 /* What the child tells, in memory that both share. error stays 0 if the program was executed. */
 typedef struct SpawnReport {
     volatile int stage, error;
+    volatile int credential; /* of the stages that deal with one: which */
 } SpawnReport;
+
+/* A file of the user's, a copy of which the program finds under that name. */
+typedef struct SpawnCredential {
+    const char *name, *path;
+} SpawnCredential;
+
+#define CREDENTIAL_BYTES_MAX (UINT64_C(1) << 20)
 
 typedef struct SpawnRequest {
     char *const *argv;
@@ -30,6 +40,7 @@ typedef struct SpawnRequest {
     const char *cwd;
     const char *paths[_STREAM_MAX];  /* opened with the rights of the task; NULL: none */
     int fds[_STREAM_MAX];            /* over 2; -EBADF: the caller's own, or a path */
+    bool merge;                      /* stderr is what stdout is, whatever the two above say */
     bool change_identity;            /* to these; else the caller's stays */
     uint32_t uid, gid;
     const uint32_t *groups;
@@ -37,6 +48,9 @@ typedef struct SpawnRequest {
     int cgroup_fd;                   /* v2 cgroup to be born in; -EBADF: the caller's */
     const int *join_fds;             /* v1 "tasks" files */
     size_t n_joins;
+    const SpawnCredential *credentials; /* with SPAWN_FORK only */
+    size_t n_credentials;
+    const int *credential_fds;       /* the files they are copied to */
     bool reset_oom_score;            /* to 0: the caller protects itself */
     bool reset_open_files;           /* soft limit of open files back to 1024: the caller raised it */
     bool die_with_parent;            /* no cgroup holds it if the caller dies */

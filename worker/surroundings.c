@@ -13,8 +13,9 @@
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
 
 /* Named by the worker for each task: never taken from outside. */
-static const char *const reserved[] = { "PAREXEC_TASK_ID", "PAREXEC_ATTEMPT", "PAREXEC_BATCH_ID",
-                                        "PAREXEC_WORKER_ID", "PAREXEC_ARRAY_INDEX" };
+static const char *const reserved[] = { "PAREXEC_TASK_ID",   "PAREXEC_ATTEMPT",     "PAREXEC_BATCH_ID",
+                                        "PAREXEC_WORKER_ID", "PAREXEC_ARRAY_INDEX", "PAREXEC_RESULT",
+                                        "PAREXEC_INPUTS",    "CREDENTIALS_DIRECTORY" };
 
 /* Which variable is it? The length of its name; an element without "=" names none. */
 static size_t name_length(const char *variable)
@@ -114,6 +115,24 @@ static void add_defaults(Surroundings *surroundings)
         g_ptr_array_add(environment, added->pdata[i]);
 }
 
+/* From NAME=/PATH each. */
+static void take_credentials(Surroundings *surroundings, GBytes *blob)
+{
+    size_t size = 0, n = 0;
+    const char *data = blob ? g_bytes_get_data(blob, &size) : NULL, *cursor = NULL;
+
+    surroundings->n_credentials = strv_blob_count(data, size);
+    surroundings->credentials = g_new(SpawnCredential, surroundings->n_credentials);
+    surroundings->credential_names = g_new0(char *, surroundings->n_credentials + 1);
+    for (; strv_blob_next(data, size, &cursor); n++) {
+        size_t length = name_length(cursor);
+
+        surroundings->credential_names[n] = g_strndup(cursor, length);
+        surroundings->credentials[n] =
+            (SpawnCredential) { surroundings->credential_names[n], cursor + length + 1 };
+    }
+}
+
 Surroundings *surroundings_new(TaskContext *context, GBytes *worker_environment)
 {
     Surroundings *surroundings = g_new0(Surroundings, 1);
@@ -129,6 +148,7 @@ Surroundings *surroundings_new(TaskContext *context, GBytes *worker_environment)
     add_blob(surroundings->environment, context->environment, worker_environment);
     add_blob(surroundings->environment, worker_environment, NULL);
     add_defaults(surroundings);
+    take_credentials(surroundings, context->credentials);
     surroundings->search_path = environment_get(surroundings->environment, "PATH");
     return surroundings;
 }
@@ -146,6 +166,8 @@ void surroundings_unref(Surroundings *surroundings)
     task_context_unref(surroundings->context);
     g_ptr_array_unref(surroundings->environment);
     g_ptr_array_unref(surroundings->added);
+    g_free(surroundings->credentials);
+    g_strfreev(surroundings->credential_names);
     g_free(surroundings->cwd);
     g_free(surroundings);
 }
@@ -163,6 +185,12 @@ char **surroundings_environment(const Surroundings *surroundings, const TaskIden
     g_string_append_printf(text, "PAREXEC_WORKER_ID=%s%c", identity->worker, '\0');
     if (identity->array_index != ARRAY_INDEX_NONE)
         g_string_append_printf(text, "PAREXEC_ARRAY_INDEX=%" PRIu64 "%c", identity->array_index, '\0');
+    if (identity->result)
+        g_string_append_printf(text, "PAREXEC_RESULT=%s%c", identity->result, '\0');
+    if (identity->inputs)
+        g_string_append_printf(text, "PAREXEC_INPUTS=%s%c", identity->inputs, '\0');
+    if (identity->credentials)
+        g_string_append_printf(text, "CREDENTIALS_DIRECTORY=%s%c", identity->credentials, '\0');
     if (n > 0)
         memcpy(environment, surroundings->environment->pdata, n * sizeof *environment);
     at = text->str;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "model/task-spec.h"
+#include "worker/spawn.h"
 
 /* A context made ready for starting programs in it: what all its tasks share is composed once. */
 typedef struct Surroundings {
@@ -12,6 +12,9 @@ typedef struct Surroundings {
     GPtrArray *environment;           /* strings of the blobs, and added ones; not closed by NULL */
     const char *search_path;
     GPtrArray *added;                 /* owns what is in no blob */
+    SpawnCredential *credentials;     /* the context's; the names are owned by credential_names */
+    char **credential_names;
+    size_t n_credentials;
 } Surroundings;
 
 /* worker_environment: strv-blob added to each task's, NULL: none; it must stay. Asks the user database for
@@ -26,6 +29,7 @@ typedef struct TaskIdentity {
     uint64_t task, batch, array_index; /* ARRAY_INDEX_NONE */
     uint32_t attempt;
     const char *worker;
+    const char *result, *inputs, *credentials; /* paths; NULL: it is not told of any */
 } TaskIdentity;
 
 /* The whole environment; free the array and the string of added variables. */

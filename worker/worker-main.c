@@ -21,7 +21,8 @@
 /* So long a worker that ends waits for the daemon to take its results, and for what it killed to be gone. */
 #define LAST_DELIVERY_USEC (5 * USEC_PER_SEC)
 #define LAST_KILL_USEC (10 * USEC_PER_SEC)
-#define DESCRIPTORS_PER_SLOT 20U
+#define DESCRIPTORS_PER_SLOT 24U
+#define DESCRIPTORS_BESIDE 192U /* a task that starts may have 64 credentials */
 #define OPEN_FILES_SOFT 1024U
 #define OWN_OOM_SCORE "-500" /* a task is the better victim */
 
@@ -207,7 +208,7 @@ static int fill_standard_fds(void)
 /* Tasks get 1024 open files, as services do. Many slots need more than that here. */
 static bool raise_open_files(uint32_t slots)
 {
-    rlim_t wanted = MAX((rlim_t) OPEN_FILES_SOFT, (rlim_t) slots * DESCRIPTORS_PER_SLOT + 64);
+    rlim_t wanted = MAX((rlim_t) OPEN_FILES_SOFT, (rlim_t) slots * DESCRIPTORS_PER_SLOT + DESCRIPTORS_BESIDE);
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -282,12 +283,15 @@ static int start(WorkerProgram *program)
     program->site.reset_open_files = raise_open_files(program->record->slots);
     program->site.reset_oom_score = lower_oom_score();
     program->site.output = output_store_new(program->record->output_directory);
+    program->site.files = file_site_new(program->record);
     r = sd_event_default(&program->event);
     if (r < 0)
         return r;
     r = add_termination(program, SIGTERM);
     if (r >= 0)
         r = add_termination(program, SIGINT);
+    if (r >= 0)
+        r = output_store_attach(program->site.output, program->event, program->record->id);
     if (r < 0)
         return r;
     r = daemon_link_new(program->event, program->record, &link_events, &program->link);
@@ -307,6 +311,7 @@ static void done(WorkerProgram *program)
     sd_event_source_disable_unref(program->deadline);
     sd_event_unref(program->event);
     (void) output_store_free(program->site.output);
+    (void) file_site_free(program->site.files);
     (void) leaf_tree_free(program->tree);
     (void) launch_record_free(program->record);
 }

@@ -23,8 +23,9 @@ __parctl_value() { # VERB OPTION CURRENT
         --color) compgen -W 'auto always never' -- "$3" ;;
         --chdir | -C) compgen -d -- "$3" ;;
         --user-only) compgen -u -- "$3" ;;
-        --env | -e) compgen -e -- "$3" ;;
-        --stdin | --stdout | --stderr | --each-line | -i | -o | -E | -l) compgen -f -- "$3" ;;
+        --env) compgen -W 'none selected all' -- "$3" ;;
+        --export | -e) compgen -e -- "$3" ;;
+        --stdin | --stdout | --stderr | --each-line | --from-json | --joblog | -i | -o | -E | -l | -f) compgen -f -- "$3" ;;
     esac
 }
 
@@ -32,7 +33,8 @@ __parctl_arguments() { # VERB CURRENT
     case $1 in
         drain | abort) compgen -W "$(__parctl workers -q)" -- "$2" ;;
         show) compgen -W "$(__parctl workers -q) $(__parctl_tasks)" -- "$2" ;;
-        logs | wait | cancel) compgen -W "$(__parctl_tasks)" -- "$2" ;;
+        logs | wait | cancel | hold | release | retry | priority | edit | why) compgen -W "$(__parctl_tasks)" -- "$2" ;;
+        queue) compgen -W 'list add set remove' -- "$2" ;;
         help) compgen -W "$(__parctl_verbs)" -- "$2" ;;
     esac
 }

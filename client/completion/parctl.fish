@@ -97,7 +97,7 @@ complete -c parctl -f
 complete -c parctl -n 'not __parctl_verb' -a '(__parctl_verbs)'
 complete -c parctl -n __parctl_wants_option -a '(__parctl_options)'
 complete -c parctl -n '__parctl_has_verb drain abort show' -a '(__parctl workers -q)' -d worker
-complete -c parctl -n '__parctl_has_verb show logs wait cancel' -a '(__parctl_tasks)' -d task
+complete -c parctl -n '__parctl_has_verb show logs wait cancel hold release retry priority edit why' -a '(__parctl_tasks)' -d task
 complete -c parctl -n '__parctl_has_verb help' -a '(__parctl_verbs)'
 complete -c parctl -n '__parctl_has_verb tasks' -s s -l state -x -a "$states"
 complete -c parctl -n '__parctl_has_verb add-worker' -l engine -x -a 'systemd cgroup'
@@ -107,5 +107,9 @@ complete -c parctl -n '__parctl_has_verb submit' -s i -l stdin -r -F
 complete -c parctl -n '__parctl_has_verb submit' -s o -l stdout -r -F
 complete -c parctl -n '__parctl_has_verb submit' -s E -l stderr -r -F
 complete -c parctl -n '__parctl_has_verb submit' -s l -l each-line -r -F
+complete -c parctl -n '__parctl_has_verb submit' -s f -l from-json -r -F
+complete -c parctl -n '__parctl_has_verb submit map wait' -l joblog -r -F
+complete -c parctl -n '__parctl_has_verb submit run map' -l env -x -a 'none selected all'
+complete -c parctl -n '__parctl_has_verb queue' -a 'list add set remove'
 complete -c parctl -l color -x -a 'auto always never'
 complete -c parctl -n __parctl_wants_command -x -a '(__parctl_complete_command)'

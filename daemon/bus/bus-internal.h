@@ -34,8 +34,26 @@ char *worker_bus_path(const Worker *worker);
 int worker_bus_end(Bus *bus, sd_bus_message *m, Worker *worker, int (*end)(Manager *, Worker *),
                    sd_bus_error *error);
 
-/* task-bus.c: cancels after looking who owns what; takes the filter. */
-int task_bus_cancel(Bus *bus, sd_bus_message *m, TaskFilter *filter, bool one, sd_bus_error *error);
+/* task-action.c: what is to be done with the tasks of a filter. */
+typedef struct TaskDeed {
+    bool cancel;       /* else: */
+    TaskAction action; /* with its edit */
+    TaskEdit *edit;    /* of TASK_EDIT */
+    bool one;          /* of Task1: no count in the reply, but an error if nothing was changed */
+} TaskDeed;
+
+/* Does it after looking whose the tasks are; takes the filter and the edit. The handler is run again until it is done. */
+int task_action_run(Bus *bus, sd_bus_message *m, TaskFilter *filter, TaskDeed deed, sd_bus_error *error);
+
+/* What a callback needs to answer a call. */
+typedef struct Answer {
+    Bus *bus;
+    sd_bus_message *m;
+} Answer;
+
+Answer *answer_new(Bus *bus, sd_bus_message *m);
+/* The call is over; the message is the caller's to unref. */
+sd_bus_message *answer_end(Answer *answer);
 
 /* Identifies the sender and asks polkit for the action (NULL: none). 1: go on. 0: return 1, it will be run again. */
 int bus_check(Bus *bus, sd_bus_message *m, const char *action, Peer **ret_peer, sd_bus_error *error)

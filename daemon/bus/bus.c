@@ -75,6 +75,23 @@ int bus_check(Bus *bus, sd_bus_message *m, const char *action, Peer **ret_peer, 
     return r;
 }
 
+Answer *answer_new(Bus *bus, sd_bus_message *m)
+{
+    Answer *answer = g_new(Answer, 1);
+
+    *answer = (Answer){ bus, sd_bus_message_ref(m) };
+    return answer;
+}
+
+sd_bus_message *answer_end(Answer *answer)
+{
+    sd_bus_message *m = answer->m;
+
+    call_done(answer->bus->calls, m);
+    g_free(answer);
+    return m;
+}
+
 /* ---- life */
 
 int bus_new(sd_bus *connection, Manager *manager, const BusOptions *options, Bus **ret)

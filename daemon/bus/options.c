@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "dbus/parexec-dbus.h"
+#include "model/limits.h"
 #include "util/macro.h"
 #include "util/parse-util.h"
 #include "util/sd-bus-util.h"
@@ -38,7 +39,7 @@ static int read_basic(sd_bus_message *m, const Option *option, void *target)
         if (r >= 0)
             *(bool *) field = boolean;
         return r;
-    default: /* t, u, i: as they are */
+    default: /* t, u, i, d: as they are */
         return sd_bus_message_read_basic(m, option->signature[0], field);
     }
 }
@@ -163,4 +164,21 @@ int options_read_byte_strv(sd_bus_message *m, const char *name, GBytes **ret, sd
     g_clear_pointer(ret, g_bytes_unref);
     *ret = g_byte_array_free_to_bytes(g_steal_pointer(&blob));
     return 0;
+}
+
+int options_read_memory_max(sd_bus_message *m, uint64_t *ret, sd_bus_error *error)
+{
+    g_autofree char *why = NULL;
+    WorkerLimits limits;
+    uint64_t bytes;
+    int r = sd_bus_message_read_basic(m, 't', &bytes);
+
+    if (r < 0)
+        return r;
+    worker_limits_init(&limits);
+    limits.memory_max_bytes = bytes;
+    if (worker_limits_check(&limits, &why) < 0)
+        return options_invalid(error, "%s.", why);
+    *ret = bytes;
+    return r;
 }

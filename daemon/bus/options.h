@@ -11,7 +11,7 @@
 typedef struct Option {
     const char *name;
     const char *signature; /* of the variant's content; NULL: the reader looks for itself */
-    size_t offset;         /* of the field, for the basic types: s → char* (copied), t, u, b (bool), i */
+    size_t offset;         /* of the field, for the basic types: s → char* (copied), t, u, b (bool), i, d */
     /* for everything else: m stands inside the variant */
     int (*read)(sd_bus_message *m, const char *name, void *target, sd_bus_error *error);
 } Option;
@@ -27,3 +27,5 @@ int options_read_bytes(sd_bus_message *m, const char *name, GBytes **ret,
                        sd_bus_error *error); /* ay → "…\0" */
 int options_read_byte_strv(sd_bus_message *m, const char *name, GBytes **ret,
                            sd_bus_error *error); /* aay → strv-blob */
+/* t: a limit of memory, within the bounds of one */
+int options_read_memory_max(sd_bus_message *m, uint64_t *ret, sd_bus_error *error);

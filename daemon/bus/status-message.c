@@ -68,11 +68,12 @@ static int append_worker_identity(sd_bus_message *m, const Worker *w)
                *group = w->process.control_group ? w->process.control_group : "";
 
     return sd_bus_message_append(
-        m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "id", "s", w->id, "name", "s", w->spec->name,
-        "state", "s", worker_state_to_string(w->state), "stalled", "b", (int) w->stalled, "pid", "u",
-        (uint32_t) w->process.pid, "unit", "s", unit, "control-group", "s", group, "engine", "s",
+        m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "id", "s", w->id, "name", "s",
+        w->spec->name, "state", "s", worker_state_to_string(w->state), "stalled", "b", (int) w->stalled,
+        "pid", "u", (uint32_t) w->process.pid, "unit", "s", unit, "control-group", "s", group, "engine", "s",
         engine_kind_to_string(w->spec->engine), "slots", "u", w->spec->slots, "user", "u", w->spec->user,
-        "forced", "b", (int) w->spec->forced, "reason", "s", w->reason ? w->reason : "");
+        "forced", "b", (int) w->spec->forced, "reason", "s", w->reason ? w->reason : "", "class", "s",
+        w->spec->class ? w->spec->class : "");
 }
 
 static int append_worker_figures(sd_bus_message *m, Manager *manager, Worker *w)

@@ -25,6 +25,17 @@ static void on_row(int r, TaskRow *row, void *userdata)
     call_resume(call);
 }
 
+/* Is it a method that the vtable here will have? Its handler ends the call. */
+static bool is_deed(sd_bus_message *m)
+{
+    static const char *const members[] = { "Cancel", "Hold", "Release", "Retry" };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(members); i++)
+        if (sd_bus_message_is_method_call(m, PAREXEC_TASK_INTERFACE, members[i]))
+            return sd_bus_message_has_signature(m, "");
+    return false;
+}
+
 static int on_task_message(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
     Bus *bus = userdata;
@@ -33,8 +44,8 @@ static int on_task_message(sd_bus_message *m, void *userdata, sd_bus_error *erro
     if (parse_path(sd_bus_message_get_path(m), &id) < 0)
         return 0;
     Call *call = call_find(bus->calls, m);
-    if (call && call->has_row) { /* on to the vtable; only Cancel may want to come again */
-        if (!call->row || !sd_bus_message_is_method_call(m, PAREXEC_TASK_INTERFACE, "Cancel"))
+    if (call && call->has_row) { /* on to the vtable; only our own methods may want to come again */
+        if (!call->row || !is_deed(m))
             call_done_later(call);
         return 0;
     }
@@ -66,109 +77,41 @@ static int find_task(sd_bus *connection, const char *path, const char *interface
     return 1;
 }
 
-/* ---- cancelling */
-
-typedef struct Cancelling {
-    Bus *bus;
-    sd_bus_message *m;
-    bool one; /* Task1.Cancel: no count in the reply, but an error if it has ended */
-} Cancelling;
-
-static void on_cancelled(int r, uint64_t count, void *userdata)
-{
-    g_autofree Cancelling *cancelling = userdata;
-    g_autoptr(sd_bus_message) m = cancelling->m;
-
-    call_done(cancelling->bus->calls, m);
-    if (r < 0)
-        bus_error_reply(m, r, "cancellation");
-    else if (!cancelling->one)
-        (void) sd_bus_reply_method_return(m, "u", (uint32_t) MIN(count, UINT32_MAX));
-    else if (count == 0)
-        bus_error_reply(m, -EALREADY, "task");
-    else
-        (void) sd_bus_reply_method_return(m, NULL);
-}
-
-static void on_facts(int r, const FilterFacts *facts, void *userdata)
-{
-    Call *call = userdata;
-
-    call->error = r;
-    call->has_facts = true;
-    if (r >= 0)
-        call->facts = *facts;
-    call_resume(call);
-}
-
-static TaskFilter *filter_copy(const TaskFilter *filter)
-{
-    TaskFilter *copy = task_filter_new();
-
-    *copy = *filter;
-    copy->ids = filter->ids ? g_array_ref(filter->ids) : NULL;
-    copy->name = g_strdup(filter->name);
-    copy->tag = g_strdup(filter->tag);
-    return copy;
-}
-
-static int check_facts(const Call *call, const TaskFilter *filter, sd_bus_error *error)
-{
-    if (call->error < 0)
-        return bus_error_set(error, call->error, "cancellation");
-    if (call->facts.missing_id > 0)
-        return sd_bus_error_setf(error, PAREXEC_ERROR_NO_SUCH_TASK, "There is no task %" G_GUINT64_FORMAT ".",
-                                 call->facts.missing_id);
-    if (call->facts.missing_batch)
-        return sd_bus_error_setf(error, PAREXEC_ERROR_NO_SUCH_BATCH,
-                                 "There is no batch %" G_GUINT64_FORMAT ".", filter->batch);
-    return 0;
-}
-
-int task_bus_cancel(Bus *bus, sd_bus_message *m, TaskFilter *filter, bool one, sd_bus_error *error)
-{
-    g_autoptr(TaskFilter) taken = filter;
-    Peer *peer;
-    int r = bus_check(bus, m, NULL, &peer, error);
-
-    if (r <= 0)
-        return r < 0 ? r : 1;
-    Call *call = call_of(bus->calls, m);
-    if (!call->has_facts) {
-        manager_store(bus->manager)
-            ->examine(manager_store(bus->manager), filter_copy(taken), peer->uid, on_facts, call);
-        return 1;
-    }
-    r = check_facts(call, taken, error);
-    if (r >= 0 && call->facts.foreign > 0)
-        r = authorize(bus->calls, m, peer, PAREXEC_ACTION_MANAGE_TASKS, bus->options.user_mode, error);
-    else if (r >= 0)
-        r = 1;
-    if (r <= 0) {
-        if (r < 0)
-            call_done(bus->calls, m);
-        return r < 0 ? r : 1;
-    }
-    Cancelling *cancelling = g_new(Cancelling, 1);
-    *cancelling = (Cancelling){ bus, sd_bus_message_ref(m), one };
-    uint32_t only = call->facts.foreign > 0 || peer->uid == 0 ? UID_ANYBODY : peer->uid;
-    manager_cancel(bus->manager, g_steal_pointer(&taken), only, on_cancelled, cancelling);
-    return 1;
-}
+/* ---- methods */
 
 static Bus *bus_of(sd_bus *connection)
 {
     return sd_bus_slot_get_userdata(sd_bus_get_current_slot(connection));
 }
 
-static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static int act(sd_bus_message *m, const Call *call, TaskDeed deed, sd_bus_error *error)
 {
-    const Call *call = userdata;
     TaskFilter *filter = task_filter_new();
 
     filter->ids = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     g_array_append_val(filter->ids, call->row->spec->id);
-    return task_bus_cancel(bus_of(sd_bus_message_get_bus(m)), m, filter, true, error);
+    deed.one = true;
+    return task_action_run(bus_of(sd_bus_message_get_bus(m)), m, filter, deed, error);
+}
+
+static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    return act(m, userdata, (TaskDeed){ .cancel = true }, error);
+}
+
+static int method_hold(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    return act(m, userdata, (TaskDeed){ .action = TASK_HOLD }, error);
+}
+
+static int method_release(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    return act(m, userdata, (TaskDeed){ .action = TASK_RELEASE }, error);
+}
+
+static int method_retry(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    return act(m, userdata, (TaskDeed){ .action = TASK_RETRY }, error);
 }
 
 /* ---- properties */
@@ -211,6 +154,10 @@ GETTER(signal, "i", row->result.signal)
 GETTER(errno, "i", row->result.error)
 GETTER(reason, "s", row->reason ? row->reason : "")
 GETTER(cpu_usage, "t", row->result.cpu_nsec)
+GETTER(after, "s", row->after ? row->after : "")
+GETTER(not_before, "t", row->not_before_usec)
+GETTER(queue, "s", row->queue ? row->queue : "")
+GETTER(worker_class, "s", row->spec->class ? row->spec->class : "")
 GETTER(memory_peak, "t", row->result.outcome == OUTCOME_NONE ? MEMORY_UNKNOWN : row->result.memory_peak_bytes)
 
 static int property_worker(sd_bus *connection, const char *path, const char *interface, const char *property,
@@ -259,10 +206,39 @@ static int property_cwd(sd_bus *connection, const char *path, const char *interf
     return task_message_append_string(reply, is_private(connection, row) ? row->spec->context->cwd : NULL);
 }
 
+static int property_policy(sd_bus *connection, const char *path, const char *interface, const char *property,
+                           sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    const TaskRow *row = ((Call *) userdata)->row;
+    g_autofree char *text = task_policy_to_text(&row->spec->context->policy);
+
+    return sd_bus_message_append(reply, "s", text);
+}
+
+static int property_stderr_tail(sd_bus *connection, const char *path, const char *interface,
+                                const char *property, sd_bus_message *reply, void *userdata,
+                                sd_bus_error *error)
+{
+    const TaskRow *row = ((Call *) userdata)->row;
+    bool shown = is_private(connection, row) && !task_result_is_success(&row->result);
+
+    return task_message_append_bytes(reply, shown ? row->result.stderr_tail : NULL);
+}
+
+static int property_result(sd_bus *connection, const char *path, const char *interface, const char *property,
+                           sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    const TaskRow *row = ((Call *) userdata)->row;
+
+    return task_message_append_bytes(reply, is_private(connection, row) ? row->result.data : NULL);
+}
+
 static int property_attempts(sd_bus *connection, const char *path, const char *interface,
                              const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
-    return task_message_append_attempts(reply, ((Call *) userdata)->row);
+    const TaskRow *row = ((Call *) userdata)->row;
+
+    return task_message_append_attempts(reply, row, is_private(connection, row));
 }
 
 #define CONST SD_BUS_VTABLE_PROPERTY_CONST
@@ -270,6 +246,9 @@ static int property_attempts(sd_bus *connection, const char *path, const char *i
 static const sd_bus_vtable task_vtable[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_METHOD("Cancel", NULL, NULL, method_cancel, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Hold", NULL, NULL, method_hold, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Release", NULL, NULL, method_release, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Retry", NULL, NULL, method_retry, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_PROPERTY("Id", "t", property_id, 0, CONST),
     SD_BUS_PROPERTY("Batch", "t", property_batch, 0, CONST),
     SD_BUS_PROPERTY("Name", "s", property_name, 0, CONST),
@@ -294,6 +273,13 @@ static const sd_bus_vtable task_vtable[] = {
     SD_BUS_PROPERTY("Reason", "s", property_reason, 0, 0),
     SD_BUS_PROPERTY("CPUUsageNSec", "t", property_cpu_usage, 0, 0),
     SD_BUS_PROPERTY("MemoryPeak", "t", property_memory_peak, 0, 0),
+    SD_BUS_PROPERTY("After", "s", property_after, 0, 0),
+    SD_BUS_PROPERTY("NotBefore", "t", property_not_before, 0, 0),
+    SD_BUS_PROPERTY("Queue", "s", property_queue, 0, 0),
+    SD_BUS_PROPERTY("WorkerClass", "s", property_worker_class, 0, CONST),
+    SD_BUS_PROPERTY("Policy", "s", property_policy, 0, CONST),
+    SD_BUS_PROPERTY("StderrTail", "ay", property_stderr_tail, 0, 0),
+    SD_BUS_PROPERTY("Result", "ay", property_result, 0, 0),
     SD_BUS_PROPERTY("Attempts", "aa{sv}", property_attempts, 0, 0),
     SD_BUS_VTABLE_END,
 };

@@ -32,6 +32,14 @@ int task_message_append_string(sd_bus_message *m, GBytes *string)
     return sd_bus_message_append_array(m, 'y', data, size > 0 ? size - 1 : 0);
 }
 
+int task_message_append_bytes(sd_bus_message *m, GBytes *bytes)
+{
+    size_t size = 0;
+    const void *data = bytes ? g_bytes_get_data(bytes, &size) : NULL;
+
+    return sd_bus_message_append_array(m, 'y', data, size);
+}
+
 static int append_variant(sd_bus_message *m, const char *key, const char *type,
                           int (*append)(sd_bus_message *, GBytes *), GBytes *bytes)
 {
@@ -95,7 +103,41 @@ static int append_result(sd_bus_message *m, const TaskResult *result)
     return r;
 }
 
-static int append_optional(sd_bus_message *m, const TaskRow *row)
+/* What else is known of an ended attempt; to those who listen to every change it is not told. */
+static int append_details(sd_bus_message *m, const TaskResult *result, bool private)
+{
+    bool failed = result->outcome != OUTCOME_NONE && !task_result_is_success(result);
+    int r = 0;
+
+    if (result->note)
+        r = sd_bus_message_append(m, "{sv}", "note", "s", result->note);
+    if (r >= 0 && result->dropped_bytes[STREAM_STDOUT] > 0)
+        r = sd_bus_message_append(m, "{sv}", "stdout-dropped", "t", result->dropped_bytes[STREAM_STDOUT]);
+    if (r >= 0 && result->dropped_bytes[STREAM_STDERR] > 0)
+        r = sd_bus_message_append(m, "{sv}", "stderr-dropped", "t", result->dropped_bytes[STREAM_STDERR]);
+    if (r >= 0 && private && failed && result->stderr_tail)
+        r = append_variant(m, "stderr-tail", "ay", task_message_append_bytes, result->stderr_tail);
+    return r;
+}
+
+static int append_terms(sd_bus_message *m, const TaskRow *row)
+{
+    /* the last failure may have found none left */
+    uint32_t spent = MIN(row->spec->spent, row->spec->context->policy.retries);
+    int r = 0;
+
+    if (row->queue)
+        r = sd_bus_message_append(m, "{sv}", "queue", "s", row->queue);
+    if (r >= 0 && row->spec->class)
+        r = sd_bus_message_append(m, "{sv}", "class", "s", row->spec->class);
+    if (r >= 0 && row->not_before_usec > 0)
+        r = sd_bus_message_append(m, "{sv}", "not-before", "t", row->not_before_usec);
+    if (r >= 0 && spent > 0)
+        r = sd_bus_message_append(m, "{sv}", "retries-spent", "u", spent);
+    return r;
+}
+
+static int append_optional(sd_bus_message *m, const TaskRow *row, bool private)
 {
     const TaskSpec *spec = row->spec;
     int r = 0;
@@ -110,6 +152,10 @@ static int append_optional(sd_bus_message *m, const TaskRow *row)
         r = sd_bus_message_append(m, "{sv}", "started", "t", row->start_usec);
     if (r >= 0)
         r = append_result(m, &row->result);
+    if (r >= 0)
+        r = append_details(m, &row->result, private);
+    if (r >= 0)
+        r = append_terms(m, row);
     if (r >= 0 && spec->tags)
         r = append_tags(m, spec->tags);
     if (r >= 0 && row->reason)
@@ -128,15 +174,17 @@ int task_message_append_row(sd_bus_message *m, const TaskRow *row, bool private)
                                   task_state_to_string(row->state), "priority", "i", spec->priority, "owner",
                                   "u", spec->context->uid, "submitted", "t", row->submitted_usec);
     if (r >= 0)
-        r = append_optional(m, row);
+        r = append_optional(m, row, private);
     if (r >= 0 && private)
         r = append_variant(m, "argv", "aay", task_message_append_blob, spec->argv);
     if (r >= 0 && private)
         r = append_variant(m, "cwd", "ay", task_message_append_string, spec->context->cwd);
+    if (r >= 0 && private && row->result.data)
+        r = append_variant(m, "result", "ay", task_message_append_bytes, row->result.data);
     return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-int task_message_append_attempts(sd_bus_message *m, const TaskRow *row)
+int task_message_append_attempts(sd_bus_message *m, const TaskRow *row, bool private)
 {
     int r = sd_bus_message_open_container(m, 'a', "a{sv}");
 
@@ -150,6 +198,8 @@ int task_message_append_attempts(sd_bus_message *m, const TaskRow *row)
             r = append_worker(m, attempt->worker);
         if (r >= 0)
             r = append_result(m, &attempt->result);
+        if (r >= 0)
+            r = append_details(m, &attempt->result, private);
         if (r >= 0)
             r = sd_bus_message_close_container(m);
     }

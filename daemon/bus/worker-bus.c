@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* org.parexec.Worker1: one object for each worker, below /org/parexec/worker. */
 #include "bus/bus-internal.h"
+#include "util/strv-blob.h"
 
 char *worker_bus_path(const Worker *worker)
 {
@@ -110,6 +111,18 @@ GETTER(user, "u", worker->spec->user)
 GETTER(memory_max, "t", worker->spec->limits.memory_max_bytes)
 GETTER(cpu_quota, "t", worker->spec->limits.cpu_quota_usec_per_sec)
 GETTER(slots, "u", worker->spec->slots)
+GETTER(worker_class, "s", text(worker->spec->class))
+
+static int property_exec(sd_bus *connection, const char *path, const char *interface, const char *property,
+                         sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    GBytes *exec = ((Worker *) userdata)->spec->exec;
+    size_t size = 0;
+    const void *data = exec ? g_bytes_get_data(exec, &size) : NULL;
+    g_autofree char **argv = strv_blob_pointers(data, size);
+
+    return sd_bus_message_append_strv(reply, argv);
+}
 
 static int property_not_enforced(sd_bus *connection, const char *path, const char *interface,
                                  const char *property, sd_bus_message *reply, void *userdata,
@@ -175,6 +188,8 @@ static const sd_bus_vtable worker_vtable[] = {
     SD_BUS_PROPERTY("CPUUsageNSec", "t", property_usage, 0, 0),
     SD_BUS_PROPERTY("LastHeartbeat", "t", NULL, offsetof(Worker, heartbeat_usec), CHANGES),
     SD_BUS_PROPERTY("Slots", "u", property_slots, 0, CONST),
+    SD_BUS_PROPERTY("WorkerClass", "s", property_worker_class, 0, CONST),
+    SD_BUS_PROPERTY("Exec", "as", property_exec, 0, CONST),
     SD_BUS_PROPERTY("CurrentTasks", "at", property_current_tasks, 0, CHANGES),
     SD_BUS_PROPERTY("TasksDone", "t", NULL, offsetof(Worker, tasks_done), CHANGES),
     SD_BUS_PROPERTY("TasksFailed", "t", NULL, offsetof(Worker, tasks_failed), CHANGES),

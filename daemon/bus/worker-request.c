@@ -19,6 +19,11 @@ typedef struct Request {
     uint32_t slots;
     bool force;
     GBytes *environment;
+    GBytes *exec;
+    char *class;
+    uint32_t recycle;
+    uint64_t recycle_memory;
+    bool recycle_given;
 } Request;
 
 static void request_done(Request *request)
@@ -27,7 +32,9 @@ static void request_done(Request *request)
     g_free(request->allowed_cpus);
     g_free(request->engine);
     g_free(request->user);
+    g_free(request->class);
     g_clear_pointer(&request->environment, g_bytes_unref);
+    g_clear_pointer(&request->exec, g_bytes_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Request, request_done)
 
@@ -61,6 +68,43 @@ static int read_cpu_weight(sd_bus_message *m, const char *name, void *target, sd
     return r;
 }
 
+static int read_exec(sd_bus_message *m, const char *name, void *target, sd_bus_error *error)
+{
+    Request *request = target;
+    g_auto(GStrv) strv = NULL;
+    int r = sd_bus_message_read_strv(m, &strv);
+
+    if (r < 0)
+        return r;
+    if (!strv || !*strv || !**strv)
+        return options_invalid(error, "exec names no program: it is empty, or its first element is.");
+    g_clear_pointer(&request->exec, g_bytes_unref);
+    request->exec = strv_blob_new(strv);
+    if (g_bytes_get_size(request->exec) > PAREXEC_ARGV_BYTES_MAX / 2)
+        return options_invalid(error, "exec has %zu bytes; a worker takes at most %u.",
+                               g_bytes_get_size(request->exec), PAREXEC_ARGV_BYTES_MAX / 2);
+    return r;
+}
+
+static int read_recycle(sd_bus_message *m, const char *name, void *target, sd_bus_error *error)
+{
+    Request *request = target;
+
+    request->recycle_given = true;
+    return sd_bus_message_read_basic(m, 'u', &request->recycle);
+}
+
+static int read_recycle_memory(sd_bus_message *m, const char *name, void *target, sd_bus_error *error)
+{
+    Request *request = target;
+    int r = sd_bus_message_read_basic(m, 't', &request->recycle_memory);
+
+    request->recycle_given = true;
+    if (r >= 0 && request->recycle_memory == 0)
+        return options_invalid(error, "recycle-memory is 0: every program takes more than that.");
+    return r;
+}
+
 static const Option worker_options[] = {
     { "name", "s", offsetof(Request, name) },
     { "memory-max", "t", offsetof(Request, memory_max) },
@@ -74,6 +118,10 @@ static const Option worker_options[] = {
     { "user", "s", offsetof(Request, user) },
     { "force", "b", offsetof(Request, force) },
     { "env", "as", .read = read_env },
+    { "exec", "as", .read = read_exec },
+    { "worker-class", "s", offsetof(Request, class) },
+    { "recycle", "u", .read = read_recycle },
+    { "recycle-memory", "t", .read = read_recycle_memory },
     { NULL },
 };
 
@@ -133,7 +181,41 @@ static int apply_limits(const Request *request, const Settings *settings, Worker
     return 0;
 }
 
-static int apply(Request *request, const Settings *settings, WorkerSpec *spec, sd_bus_error *error)
+/* A program runs as one user, and not as one that its caller could not be: managing workers is not being root. */
+static int check_program_user(const WorkerSpec *spec, const Peer *peer, sd_bus_error *error)
+{
+    if (peer->uid == 0 || spec->user == peer->uid)
+        return 0;
+    return sd_bus_error_setf(error, PAREXEC_ERROR_NOT_AUTHORIZED,
+                             "User %u may not have a program run as user %u; only root may.", peer->uid,
+                             spec->user);
+}
+
+static int apply_program(Request *request, const Peer *peer, WorkerSpec *spec, sd_bus_error *error)
+{
+    if (!request->exec && request->class)
+        return options_invalid(error, "worker-class is for a worker that has a program: exec is missing.");
+    if (!request->exec && request->recycle_given)
+        return options_invalid(error,
+                               "recycle and recycle-memory are for a worker that has a program: exec is "
+                               "missing.");
+    if (!request->exec)
+        return 0;
+    if (!request->class || !*request->class || !name_is_valid(request->class))
+        return options_invalid(
+            error, "exec needs a worker-class: the tasks that it does, 1 to %u bytes on one line.",
+            PAREXEC_NAME_BYTES_MAX);
+    spec->exec = g_steal_pointer(&request->exec);
+    spec->class = g_steal_pointer(&request->class);
+    spec->recycle = request->recycle;
+    spec->recycle_memory_bytes = request->recycle_memory;
+    if (!request->user)
+        spec->user = peer->uid;
+    return check_program_user(spec, peer, error);
+}
+
+static int apply(Request *request, const Settings *settings, const Peer *peer, WorkerSpec *spec,
+                 sd_bus_error *error)
 {
     if (request->name && !name_is_valid(request->name))
         return options_invalid(
@@ -154,10 +236,13 @@ static int apply(Request *request, const Settings *settings, WorkerSpec *spec, s
     spec->forced = request->force;
     spec->environment = g_steal_pointer(&request->environment);
     int r = apply_user(request, spec, error);
+    if (r >= 0)
+        r = apply_program(request, peer, spec, error);
     return r < 0 ? r : apply_limits(request, settings, spec, error);
 }
 
-int worker_request_read(sd_bus_message *m, const Settings *settings, WorkerSpec **ret, sd_bus_error *error)
+int worker_request_read(sd_bus_message *m, const Settings *settings, const Peer *peer, WorkerSpec **ret,
+                        sd_bus_error *error)
 {
     const WorkerLimits *limits = &settings->limits;
     g_auto(Request) request = {
@@ -167,12 +252,13 @@ int worker_request_read(sd_bus_message *m, const Settings *settings, WorkerSpec 
         .cpu_weight = limits->cpu_weight,
         .tasks_max = limits->tasks_max,
         .slots = settings->slots,
+        .recycle_memory = LIMIT_INFINITY,
     };
     g_autoptr(WorkerSpec) spec = worker_spec_new();
     int r = options_read(m, worker_options, &request, error);
 
     if (r >= 0)
-        r = apply(&request, settings, spec, error);
+        r = apply(&request, settings, peer, spec, error);
     if (r < 0)
         return r;
     *ret = g_steal_pointer(&spec);

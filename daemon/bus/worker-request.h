@@ -3,9 +3,9 @@
 
 #include <systemd/sd-bus.h>
 
+#include "bus/peer.h"
 #include "core/settings.h"
-#include "util/macro.h"
 
-/* Reads and checks the options of AddWorker; what is not given comes from the settings. */
-int worker_request_read(sd_bus_message *m, const Settings *settings, WorkerSpec **ret, sd_bus_error *error)
-    _warn_unused_;
+/* Reads and checks the options of AddWorker; what is not given comes from the settings. peer: who asks */
+int worker_request_read(sd_bus_message *m, const Settings *settings, const Peer *peer, WorkerSpec **ret,
+                        sd_bus_error *error) _warn_unused_;

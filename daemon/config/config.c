@@ -13,6 +13,7 @@
 
 #define MAIN_FILE "parexecd.conf"
 #define DROPIN_DIRECTORY "parexecd.conf.d"
+#define USEC_PER_DAY (UINT64_C(24) * 3600 * USEC_PER_SEC)
 
 /* Writes into the field on success; -EINVAL or -ERANGE otherwise. */
 typedef int (*FieldParser)(const char *value, void *field);
@@ -86,6 +87,69 @@ static int parse_engine(const char *value, void *field)
     return 0;
 }
 
+static int parse_retries(const char *value, void *field)
+{
+    uint64_t number;
+    int r = parse_uint64(value, &number);
+
+    if (r < 0)
+        return r;
+    if (number > RETRIES_MAX)
+        return -ERANGE;
+    *(uint32_t *) field = (uint32_t) number;
+    return 0;
+}
+
+static int parse_factor(const char *value, void *field)
+{
+    char *end;
+    double factor = g_ascii_strtod(value, &end);
+
+    if (end == value || *end)
+        return -EINVAL;
+    if (!(factor >= 1 && factor <= BACKOFF_FACTOR_MAX)) /* not a number, too */
+        return -ERANGE;
+    *(double *) field = factor;
+    return 0;
+}
+
+static int parse_signal(const char *value, void *field)
+{
+    int number = signal_parse(value);
+
+    if (number < 0)
+        return number;
+    *(int *) field = number;
+    return 0;
+}
+
+/* "exit=75:retry oom:fail": all of it or nothing; the rules of an earlier file are forgotten. */
+static int parse_rules(const char *value, void *field)
+{
+    g_auto(GStrv) words = g_strsplit_set(value, " \t", -1);
+    TaskPolicy parsed;
+    int r = 0;
+
+    task_policy_init(&parsed);
+    for (char **word = words; r >= 0 && *word; word++) {
+        char *colon = strrchr(*word, ':');
+        if (!**word)
+            continue;
+        if (!colon) {
+            r = -EINVAL;
+            break;
+        }
+        *colon = '\0';
+        r = task_policy_add_rule(&parsed, *word, colon + 1);
+    }
+    if (r >= 0) {
+        g_clear_pointer((GArray **) field, g_array_unref);
+        *(GArray **) field = g_steal_pointer(&parsed.rules);
+    }
+    task_policy_done(&parsed);
+    return r;
+}
+
 static const struct {
     const char *section, *key;
     FieldParser parser;
@@ -106,6 +170,18 @@ static const struct {
     { "Workers", "TasksMax", parse_number, offsetof(Settings, limits.tasks_max) },
     { "Workers", "Slots", parse_count, offsetof(Settings, slots) },
     { "Workers", "Engine", parse_engine, offsetof(Settings, engine) },
+    { "Tasks", "Retries", parse_retries, offsetof(Settings, policy.retries) },
+    { "Tasks", "BackoffFirst", parse_span, offsetof(Settings, policy.backoff_first_usec) },
+    { "Tasks", "BackoffLongest", parse_span, offsetof(Settings, policy.backoff_longest_usec) },
+    { "Tasks", "BackoffFactor", parse_factor, offsetof(Settings, policy.backoff_factor) },
+    { "Tasks", "OnFailure", parse_rules, offsetof(Settings, policy.rules) },
+    { "Tasks", "Timeout", parse_span, offsetof(Settings, policy.timeout_usec) },
+    { "Tasks", "StopSignal", parse_signal, offsetof(Settings, policy.stop_signal) },
+    { "Tasks", "Grace", parse_span, offsetof(Settings, policy.grace_usec) },
+    { "Tasks", "OutputMax", parse_size, offsetof(Settings, policy.output_max_bytes) },
+    { "Tasks", "KeepOutput", parse_span, offsetof(Settings, keep_output_usec) },
+    { "Tasks", "KeepHistory", parse_span, offsetof(Settings, keep_history_usec) },
+    { "Tasks", "OutputQuota", parse_size, offsetof(Settings, output_quota_bytes) },
 };
 
 static void settings_default(Settings *ret)
@@ -124,9 +200,13 @@ static void settings_default(Settings *ret)
         .orphan_timeout_usec = 600 * USEC_PER_SEC,
         .slots = 1,
         .engine = ENGINE_SYSTEMD,
+        .keep_output_usec = 7 * USEC_PER_DAY,
+        .keep_history_usec = 30 * USEC_PER_DAY,
+        .output_quota_bytes = UINT64_C(10) << 30,
     };
     worker_limits_init(&ret->limits);
     ret->limits.memory_max_bytes = UINT64_C(2) << 30;
+    task_policy_init(&ret->policy);
 }
 
 /* GKeyFile does not tell lines; a linear search does, and is only made for what is wrong. */
@@ -226,6 +306,18 @@ static void check_limits(Settings *settings)
     settings_done(&fallback);
 }
 
+/* Each value by itself has been judged; some do not go together. */
+static void check_policy(Settings *settings)
+{
+    g_autofree char *why = NULL;
+
+    if (task_policy_check(&settings->policy, &why) >= 0)
+        return;
+    log_warning("The section [Tasks] of the configuration does not work (%s), using what is built in.", why);
+    task_policy_done(&settings->policy);
+    task_policy_init(&settings->policy);
+}
+
 void config_load_from(Settings *ret, const char *const *directories)
 {
     g_autofree char *main_file = NULL;
@@ -244,6 +336,7 @@ void config_load_from(Settings *ret, const char *const *directories)
     g_tree_foreach(dropins, apply_dropin, ret);
     g_tree_unref(dropins);
     check_limits(ret);
+    check_policy(ret);
 }
 
 void config_load(Settings *ret, bool user)

@@ -3,6 +3,7 @@
 #include "core/active-task.h"
 
 #include "core/worker.h"
+#include "policy/retry.h"
 
 ActiveTask *active_task_new(TaskSpec *spec, Worker *worker)
 {
@@ -55,16 +56,38 @@ static TaskState state_after_loss(const ActiveTask *task, Settlement *s)
         s->reason = g_strdup_printf("%u workers ended under it", s->lost);
         return TASK_FAILED;
     }
-    return TASK_QUEUED;
+    if (s->attempted && s->result.outcome == OUTCOME_LOST && retry_forbids_lost(&task->spec->context->policy)) {
+        s->reason = g_strdup("its worker ended under it, and it is not to be tried again then");
+        return TASK_FAILED;
+    }
+    return task->hold ? TASK_HELD : TASK_QUEUED;
 }
 
-void active_task_settlement(const ActiveTask *task, const TaskResult *result, bool attempted, Settlement *ret)
+/* It is to blame itself. */
+static TaskState state_after_failure(const ActiveTask *task, const SettlementFacts *facts, Settlement *s)
+{
+    const TaskPolicy *policy = &task->spec->context->policy;
+    RetryVerdict verdict = retry_judge(policy, &s->result, s->spent, facts->random);
+
+    if (verdict.action == RETRY_HOLD) {
+        s->reason = g_strdup_printf("held after attempt %u, as its policy says", s->attempts);
+        return TASK_HELD;
+    }
+    if (verdict.action == RETRY_FAIL || task->spec->has_fds)
+        return TASK_FAILED;
+    s->due_usec = usec_add(facts->boot_usec, verdict.delay_usec);
+    return TASK_WAITING;
+}
+
+void active_task_settlement(const ActiveTask *task, const TaskResult *result, bool attempted,
+                            const SettlementFacts *facts, Settlement *ret)
 {
     Settlement s = {
         .result = *result,
         .attempted = attempted,
         .attempts = task->spec->attempts + attempted,
         .lost = task->spec->lost,
+        .spent = task->spec->spent,
         .worker = task->worker_number,
     };
 
@@ -75,11 +98,13 @@ void active_task_settlement(const ActiveTask *task, const TaskResult *result, bo
     else if (task->cancelled)
         s.next = TASK_CANCELLED;
     else if (!attempted && !through_no_fault(result)) /* given back */
-        s.next = TASK_QUEUED;
+        s.next = task->hold ? TASK_HELD : TASK_QUEUED;
     else if (through_no_fault(result)) {
         s.lost += attempted;
         s.next = state_after_loss(task, &s);
-    } else
-        s.next = TASK_FAILED;
+    } else {
+        s.spent++;
+        s.next = state_after_failure(task, facts, &s);
+    }
     *ret = s;
 }

@@ -14,6 +14,11 @@ typedef struct ActiveTask {
     bool cancelled;      /* Cancel was asked for */
     bool recalled;       /* the worker was asked to give it back */
     bool settling;       /* its end is on its way to the disk */
+    bool hold;           /* it is held when it comes back without having started */
+    bool stale;          /* it was edited: when it comes back, the store has it better than we */
+    bool awaits_inputs;  /* the worker has not been told of it yet */
+    bool timed_out;      /* it was told to stop: it took too long for its batch */
+    uint64_t started_monotonic_usec;
 } ActiveTask;
 
 ActiveTask *active_task_new(TaskSpec *spec /* taken */, Worker *worker);
@@ -25,6 +30,13 @@ void active_task_set_state(ActiveTask *task, TaskState state);
 /* Takes it from its worker: the slot is free. */
 void active_task_leave_worker(ActiveTask *task);
 
-/* What becomes of the task after this attempt. lost: the worker went away under it. Fills next, attempts, lost, reason. */
+/* When it is, and a number from 0 to 1 for what is left to chance. */
+typedef struct SettlementFacts {
+    uint64_t boot_usec;
+    double random;
+} SettlementFacts;
+
+/* What becomes of the task after this attempt. lost: the worker went away under it. Fills next, attempts, lost, spent, due,
+ * reason. */
 void active_task_settlement(const ActiveTask *task, const TaskResult *result, bool attempted,
-                            Settlement *ret);
+                            const SettlementFacts *facts, Settlement *ret);

@@ -17,9 +17,10 @@ typedef struct Round {
 static TaskWindow *window_for(Manager *manager, const Worker *worker)
 {
     for (guint i = 0; i < manager->windows->len; i++)
-        if (task_window_user(manager->windows->pdata[i]) == worker->spec->user)
+        if (task_window_user(manager->windows->pdata[i]) == worker->spec->user &&
+            g_strcmp0(task_window_class(manager->windows->pdata[i]), worker->spec->class) == 0)
             return manager->windows->pdata[i];
-    TaskWindow *window = task_window_new(worker->spec->user);
+    TaskWindow *window = task_window_new(worker->spec->user, worker->spec->class);
     g_ptr_array_add(manager->windows, window);
     return window;
 }
@@ -28,6 +29,12 @@ void dispatch_offer(Manager *manager, const TaskSpec *spec)
 {
     for (guint i = 0; i < manager->windows->len; i++)
         task_window_offer(manager->windows->pdata[i], spec);
+}
+
+void dispatch_invalidate(Manager *manager)
+{
+    for (guint i = 0; i < manager->windows->len; i++)
+        task_window_invalidate(manager->windows->pdata[i]);
 }
 
 /* ---- reading on */
@@ -70,8 +77,9 @@ void dispatch_load_windows(Manager *manager)
         Loading *loading = g_new(Loading, 1);
         *loading = (Loading){ manager, window };
         task_window_set_loading(window, true);
-        manager->ports.store->load_window(manager->ports.store, task_window_user(window), TASK_WINDOW_MAX,
-                                          on_window_loaded, loading);
+        manager->ports.store->load_window(manager->ports.store, task_window_user(window),
+                                          task_window_class(window), TASK_WINDOW_MAX, on_window_loaded,
+                                          loading);
     }
 }
 
@@ -117,6 +125,11 @@ static bool hand_out(Round *round, Worker *worker)
     g_hash_table_insert(round->manager->active, &spec->id, task);
     Assignment assignment = { spec->id, spec->fence, worker->number, 0 };
     g_array_append_val(round->assignments, assignment);
+    round->manager->n_relative += spec->context->policy.timeout_percent > 0;
+    if (spec->has_inputs) { /* it goes when they are here */
+        hand_over_later(round->manager, task);
+        return true;
+    }
     if (!list) {
         list = g_ptr_array_new();
         g_hash_table_insert(round->by_worker, worker, list);

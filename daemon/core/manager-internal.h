@@ -6,6 +6,7 @@
 
 #include "core/manager.h"
 #include "core/rate.h"
+#include "core/run-times.h"
 #include "core/task-window.h"
 
 struct Manager {
@@ -24,6 +25,10 @@ struct Manager {
     bool enabled;
     int store_error;
     uint64_t started_usec;  /* CLOCK_REALTIME */
+    RunTimes *run_times;    /* of batches whose tasks have timeouts relative to the others */
+    uint64_t n_relative;    /* active tasks with such timeouts */
+    GRand *random;          /* for the jitter of retries */
+    uint64_t prune_usec;    /* monotonic: when history is looked at next */
     uint64_t recovery_usec; /* monotonic: so long the workers of an earlier daemon are waited for */
 };
 
@@ -38,6 +43,7 @@ struct Manager {
 
 uint64_t manager_now(Manager *manager); /* monotonic */
 uint64_t manager_realtime(Manager *manager);
+uint64_t manager_boot_time(Manager *manager); /* CLOCK_BOOTTIME */
 void manager_rearm(Manager *manager); /* sets the alarm to the next deadline */
 
 /* manager-workers.c */
@@ -54,6 +60,8 @@ EnginePort *manager_engine(Manager *manager, const Worker *worker);
 /* manager-tasks.c */
 void manager_adopt_task(Manager *manager, HeldTask *held);
 /* Ends the assignments of a worker that is gone. */
+void manager_settle_one(Manager *manager, ActiveTask *task, const TaskResult *result /* contents taken */,
+                        bool attempted);
 void manager_lose_tasks(Manager *manager, Worker *worker, Outcome outcome);
 void manager_fail_queued(Manager *manager, TaskSpec *spec /* taken */, const char *reason);
 
@@ -61,6 +69,24 @@ void manager_fail_queued(Manager *manager, TaskSpec *spec /* taken */, const cha
 void manager_settle_reports(Manager *manager, Worker *worker, const HeldReport *held, size_t n_held,
                             TaskResult *results /* contents taken */, size_t n_results, StoreDone done,
                             void *userdata);
+
+/* manager-modify.c: what the store or somebody changes about tasks */
+void manager_halt_batch(uint64_t batch, bool now, void *manager);
+void manager_tasks_ready(GPtrArray *tasks, bool more, void *manager);
+void manager_tasks_skipped(const GArray *skipped, void *manager);
+void manager_forget_range(Manager *manager, const IdRange *range); /* not to be handed out any more */
+void manager_stop_tasks(Manager *manager, const GArray *ids /* uint64_t */, Outcome outcome);
+
+/* hand-over.c: asks for the results that the task waits for, then sends it to its worker */
+void hand_over_later(Manager *manager, ActiveTask *task);
+
+/* timeouts.c: those that are relative to the run time of others */
+uint64_t manager_timeout_deadline(Manager *manager);
+void manager_tick_timeouts(Manager *manager, uint64_t now);
+
+#define PRUNE_FIRST_USEC (60 * USEC_PER_SEC)
+#define PRUNE_INTERVAL_USEC (600 * USEC_PER_SEC)
+#define PRUNE_NEXT_USEC (200 * USEC_PER_MSEC)
 
 /* recovery.c */
 #define RECOVERY_USEC (3 * USEC_PER_SEC) /* three times the longest pause between a worker's attempts to connect */
@@ -71,5 +97,6 @@ void manager_tick_recovery(Manager *manager, uint64_t now);
 /* dispatch.c */
 void dispatch(Manager *manager);
 void dispatch_offer(Manager *manager, const TaskSpec *spec); /* newly queued */
+void dispatch_invalidate(Manager *manager); /* what is queued has changed in ways that were not told */
 void dispatch_recall_all(Manager *manager, Worker *worker);  /* everything that it has not started */
 void dispatch_load_windows(Manager *manager);

@@ -27,11 +27,23 @@ static void keep_fds(Manager *manager, TaskSpec *spec)
         g_hash_table_insert(manager->fds, key_new(spec->id), g_steal_pointer(&spec->fds));
 }
 
-/* A few tasks are offered to the windows; many are better read from the store, and so are those of earlier calls. */
+static bool is_gated(const Submission *submission)
+{
+    for (guint i = 0; i < submission->tasks->len; i++)
+        if (((const TaskSpec *) submission->tasks->pdata[i])->gate)
+            return true;
+    return false;
+}
+
+/* A few tasks are offered to the windows; many are better read from the store, and so are those of earlier calls. What may
+ * have to wait the store tells by itself when it need not. */
 static void offer_submission(Manager *manager, const Submission *submission, bool has_more)
 {
     const guint few = 64;
     bool simple = !has_more && submission->tasks->len <= few && submission->count == submission->tasks->len;
+
+    if (!has_more && is_gated(submission))
+        return;
 
     for (guint i = 0; simple && i < submission->tasks->len; i++)
         dispatch_offer(manager, submission->tasks->pdata[i]);
@@ -45,16 +57,17 @@ static void on_submitted(int r, Submission *submission, void *userdata)
     Manager *manager = submitting->manager;
     bool was_open = false;
 
-    if (r >= 0 && submission->commit)
+    if (r >= 0 && submission->known)
+        was_open = false;
+    else if (r >= 0 && submission->commit)
         was_open = g_hash_table_remove(manager->open_batches, &submission->batch);
     else if (r >= 0)
         g_hash_table_insert(manager->open_batches, key_new(submission->batch),
                             GUINT_TO_POINTER(submission->uid));
-    for (guint i = 0; r >= 0 && i < submission->tasks->len; i++)
+    for (guint i = 0; r >= 0 && !submission->known && i < submission->tasks->len; i++)
         keep_fds(manager, submission->tasks->pdata[i]);
-    submitting->done(r, submission->batch, submission->first, submission->count, !submission->commit,
-                     submitting->userdata);
-    if (r >= 0 && submission->commit) {
+    submitting->done(r, submission, !submission->commit && !submission->known, submitting->userdata);
+    if (r >= 0 && submission->commit && !submission->known) {
         offer_submission(manager, submission, was_open);
         dispatch(manager);
     }
@@ -72,6 +85,7 @@ int manager_submit(Manager *manager, Submission *submission, ManagerSubmitted do
     Submitting *submitting = g_new(Submitting, 1);
     *submitting = (Submitting){ manager, done, userdata };
     taken->submitted_usec = manager_realtime(manager);
+    taken->boot_usec = manager_boot_time(manager);
     manager->ports.store->submit(manager->ports.store, g_steal_pointer(&taken), on_submitted, submitting);
     return 0;
 }
@@ -136,10 +150,12 @@ static void on_settled(int r, void *userdata)
             continue;
         announce_settled(manager, task, &g_array_index(settling->results, TaskResult, i));
         g_hash_table_steal(manager->active, &id);
-        if (task->state == TASK_QUEUED) {
+        requeued |= task->state == TASK_QUEUED;
+        if (task->state == TASK_QUEUED && !task->stale)
             dispatch_offer(manager, task->spec);
-            requeued = true;
-        }
+        else if (task->state == TASK_QUEUED) /* the store has it as it was edited */
+            dispatch_invalidate(manager);
+        manager->n_relative -= task->spec->context->policy.timeout_percent > 0;
         active_task_free(task);
     }
     if (settling->done)
@@ -156,12 +172,16 @@ static void settle(Settling *settling, ActiveTask *task, const TaskResult *resul
 {
     Settlement settlement;
 
-    active_task_settlement(task, result, attempted, &settlement);
+    const SettlementFacts facts = { manager_boot_time(settling->manager),
+                                    g_rand_double(settling->manager->random) };
+
+    active_task_settlement(task, result, attempted, &facts, &settlement);
     if (settlement.next != task->state)
         active_task_set_state(task, settlement.next);
     task->settling = true;
     task->spec->attempts = settlement.attempts;
     task->spec->lost = settlement.lost;
+    task->spec->spent = settlement.spent;
     active_task_leave_worker(task);
     g_array_append_val(settling->settled, task->spec->id);
     g_array_append_val(settling->results, settlement.result);
@@ -195,6 +215,9 @@ static void count_result(Manager *manager, Worker *worker, const ActiveTask *tas
         worker->tasks_failed++;
     if (result->start_usec > 0 && result->end_usec >= result->start_usec)
         worker_add_duration(worker, result->end_usec - result->start_usec);
+    if (task->spec->context->policy.timeout_percent > 0 && task_result_is_success(result) &&
+        result->end_usec >= result->start_usec)
+        run_times_add(manager->run_times, task->spec->batch, result->end_usec - result->start_usec);
     rate_add(&manager->finished, manager_now(manager), 1);
 }
 
@@ -224,6 +247,8 @@ void manager_tasks_finished(Manager *manager, Worker *worker, TaskResult *result
     NOTIFY(manager, worker_changed, worker);
     manager_drain_if_empty(manager, worker);
     dispatch(manager);
+    if (manager->n_relative > 0) /* there is another median */
+        manager_rearm(manager);
 }
 
 void manager_tasks_given_back(Manager *manager, Worker *worker, const uint64_t *tasks, size_t n)
@@ -237,6 +262,14 @@ void manager_tasks_given_back(Manager *manager, Worker *worker, const uint64_t *
     }
     settling_submit(settling);
     manager_drain_if_empty(manager, worker);
+}
+
+void manager_settle_one(Manager *manager, ActiveTask *task, const TaskResult *result, bool attempted)
+{
+    Settling *settling = settling_new(manager, NULL, NULL);
+
+    settle(settling, task, result, attempted);
+    settling_submit(settling);
 }
 
 void manager_lose_tasks(Manager *manager, Worker *worker, Outcome outcome)
@@ -260,6 +293,7 @@ void manager_lose_tasks(Manager *manager, Worker *worker, Outcome outcome)
 static void mark_started(Manager *manager, ActiveTask *task, uint64_t start_usec)
 {
     task->start_usec = start_usec;
+    task->started_monotonic_usec = manager_now(manager);
     active_task_set_state(task, TASK_RUNNING);
     TaskChange change = {
         .task = task->spec->id,
@@ -288,6 +322,8 @@ void manager_tasks_started(Manager *manager, Worker *worker, const HeldReport *h
         return;
     manager->ports.store->started(manager->ports.store, (Assignment *) started->data, started->len);
     NOTIFY(manager, worker_changed, worker);
+    if (manager->n_relative > 0)
+        manager_rearm(manager);
 }
 
 /* ---- a worker has come back */
@@ -302,8 +338,8 @@ static void cancel_strangers(Manager *manager, Worker *worker, const HeldReport 
             g_array_append_val(unwanted, held[i].task);
     }
     if (unwanted->len > 0)
-        manager->ports.link->cancel(manager->ports.link, worker->number, (uint64_t *) unwanted->data,
-                                    unwanted->len);
+        manager->ports.link->stop(manager->ports.link, worker->number, (uint64_t *) unwanted->data,
+                                  unwanted->len, OUTCOME_ABORTED);
 }
 
 /* What we think it holds and it does not never reached it, or was lost with an earlier life of its program. */
@@ -351,6 +387,7 @@ void manager_adopt_task(Manager *manager, HeldTask *held)
                                   .next = TASK_QUEUED,
                                   .attempts = held->spec->attempts,
                                   .lost = held->spec->lost,
+                                  .spent = held->spec->spent,
                                   .worker = held->worker };
         manager->ports.store->settle(manager->ports.store, &settlement, 1, NULL, NULL);
         return;
@@ -360,6 +397,8 @@ void manager_adopt_task(Manager *manager, HeldTask *held)
     task->cancelled = held->cancelled;
     if (held->start_usec > 0)
         active_task_set_state(task, TASK_RUNNING);
+    task->started_monotonic_usec = manager_now(manager); /* it is given the benefit of the doubt */
+    manager->n_relative += task->spec->context->policy.timeout_percent > 0;
     g_hash_table_insert(manager->active, &task->spec->id, task);
 }
 
@@ -370,6 +409,7 @@ void manager_fail_queued(Manager *manager, TaskSpec *spec, const char *reason)
         .next = TASK_FAILED,
         .attempts = spec->attempts,
         .lost = spec->lost,
+        .spent = spec->spent,
         .reason = g_strdup(reason),
     };
     TaskChange change = {
@@ -393,8 +433,7 @@ typedef struct Cancelling {
 
 static uint64_t forget_range(Manager *manager, const IdRange *range, uint64_t announced)
 {
-    for (guint i = 0; i < manager->windows->len; i++)
-        task_window_remove_range(manager->windows->pdata[i], range->first, range->last);
+    manager_forget_range(manager, range);
     for (uint64_t id = range->first; id <= range->last && announced < ANNOUNCED_MAX; id++, announced++) {
         TaskChange change = { .task = id, .batch = range->batch, .state = TASK_CANCELLED };
         g_hash_table_remove(manager->fds, &id);
@@ -403,18 +442,17 @@ static uint64_t forget_range(Manager *manager, const IdRange *range, uint64_t an
     return announced;
 }
 
-static void cancel_held(Manager *manager, const GArray *held)
+void manager_stop_tasks(Manager *manager, const GArray *ids_to_stop, Outcome outcome)
 {
     g_autoptr(GHashTable) by_worker = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify) g_array_unref);
     GHashTableIter iter;
     gpointer number, ids;
 
-    for (guint i = 0; i < held->len; i++) {
-        uint64_t id = g_array_index(held, uint64_t, i);
-        ActiveTask *task = g_hash_table_lookup(manager->active, &id);
+    for (guint i = 0; i < ids_to_stop->len; i++) {
+        uint64_t id = g_array_index(ids_to_stop, uint64_t, i);
+        const ActiveTask *task = g_hash_table_lookup(manager->active, &id);
         if (!task || !task->worker)
             continue;
-        task->cancelled = true;
         GArray *list = g_hash_table_lookup(by_worker, GUINT_TO_POINTER(task->worker_number));
         if (!list) {
             list = g_array_new(FALSE, FALSE, sizeof(uint64_t));
@@ -425,9 +463,19 @@ static void cancel_held(Manager *manager, const GArray *held)
     g_hash_table_iter_init(&iter, by_worker);
     while (g_hash_table_iter_next(&iter, &number, &ids)) {
         const GArray *list = ids;
-        manager->ports.link->cancel(manager->ports.link, GPOINTER_TO_UINT(number), (uint64_t *) list->data,
-                                    list->len);
+        manager->ports.link->stop(manager->ports.link, GPOINTER_TO_UINT(number), (uint64_t *) list->data,
+                                  list->len, outcome);
     }
+}
+
+static void cancel_held(Manager *manager, const GArray *held)
+{
+    for (guint i = 0; i < held->len; i++) {
+        ActiveTask *task = g_hash_table_lookup(manager->active, &g_array_index(held, uint64_t, i));
+        if (task && task->worker)
+            task->cancelled = true;
+    }
+    manager_stop_tasks(manager, held, OUTCOME_ABORTED);
 }
 
 /* What was handed out between the question and the answer: stored as cancelled, but with a worker. */
@@ -473,6 +521,18 @@ void manager_cancel(Manager *manager, TaskFilter *filter, uint32_t only_uid, Man
     *cancelling = (Cancelling){ manager, done, userdata };
     manager->ports.store->cancel(manager->ports.store, filter, only_uid, manager_realtime(manager),
                                  on_cancelled, cancelling);
+}
+
+GArray *manager_active_tasks(Manager *manager)
+{
+    GArray *ids = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    GHashTableIter iter;
+    gpointer id;
+
+    g_hash_table_iter_init(&iter, manager->active);
+    while (g_hash_table_iter_next(&iter, &id, NULL))
+        g_array_append_val(ids, *(uint64_t *) id);
+    return ids;
 }
 
 ActiveTask *manager_find_active(Manager *manager, uint64_t task)

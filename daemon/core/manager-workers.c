@@ -99,6 +99,11 @@ static GBytes *launch_record(Manager *manager, const Worker *worker)
         .orphan_usec = manager->settings.orphan_timeout_usec,
         .delegated = manager_engine(manager, worker)->delegates(manager_engine(manager, worker)),
         .environment = worker->spec->environment,
+        .exec = worker->spec->exec,
+        .class = worker->spec->class,
+        .user = worker->spec->user,
+        .recycle = worker->spec->recycle,
+        .recycle_memory_bytes = worker->spec->recycle_memory_bytes,
     };
 
     memcpy(record.token, worker->token, sizeof record.token);

@@ -24,12 +24,16 @@ static void fds_destroy(gpointer fds)
 static void settings_copy(Settings *to, const Settings *from)
 {
     WorkerLimits limits;
+    TaskPolicy policy;
 
     worker_limits_init(&limits);
     worker_limits_copy(&limits, &from->limits);
+    task_policy_init(&policy);
+    task_policy_copy(&policy, &from->policy);
     settings_done(to);
     *to = *from;
     to->limits = limits;
+    to->policy = policy;
 }
 
 Manager *manager_new(const Settings *settings)
@@ -42,9 +46,11 @@ Manager *manager_new(const Settings *settings)
     manager->workers = g_ptr_array_new_with_free_func(worker_destroy);
     manager->active = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, active_task_free);
     manager->windows = g_ptr_array_new_with_free_func(window_free);
-    g_ptr_array_add(manager->windows, task_window_new(UID_ANYBODY));
+    g_ptr_array_add(manager->windows, task_window_new(UID_ANYBODY, NULL));
     manager->fds = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, fds_destroy);
     manager->open_batches = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    manager->run_times = run_times_new();
+    manager->random = g_rand_new();
     return manager;
 }
 
@@ -55,6 +61,8 @@ void manager_free(Manager *manager)
     g_hash_table_unref(manager->active);
     g_hash_table_unref(manager->fds);
     g_hash_table_unref(manager->open_batches);
+    run_times_free(manager->run_times);
+    g_rand_free(manager->random);
     g_ptr_array_unref(manager->windows);
     g_ptr_array_unref(manager->workers);
     g_ptr_array_unref(manager->observers);
@@ -79,7 +87,15 @@ static void on_batch_ended(const BatchEnd *end, void *userdata)
 {
     Manager *manager = userdata;
 
+    run_times_forget(manager->run_times, end->batch);
     NOTIFY(manager, batch_ended, end);
+}
+
+static void on_due_changed(uint64_t boot_usec, uint64_t realtime_usec, void *userdata)
+{
+    Manager *manager = userdata;
+
+    manager->ports.clock->set_wake(manager->ports.clock, boot_usec, realtime_usec);
 }
 
 static void on_store_failing(int r, void *userdata)
@@ -91,7 +107,16 @@ static void on_store_failing(int r, void *userdata)
 
 StoreEvents manager_store_events(Manager *manager)
 {
-    return (StoreEvents){ on_counts_changed, on_batch_ended, on_store_failing, manager };
+    return (StoreEvents){
+        .counts_changed = on_counts_changed,
+        .batch_ended = on_batch_ended,
+        .batch_halted = manager_halt_batch,
+        .tasks_ready = manager_tasks_ready,
+        .tasks_skipped = manager_tasks_skipped,
+        .due_changed = on_due_changed,
+        .failing = on_store_failing,
+        .userdata = manager,
+    };
 }
 
 EngineEvents manager_engine_events(Manager *manager)
@@ -109,6 +134,7 @@ void manager_start(Manager *manager, const ManagerPorts *ports, StoreSnapshot *s
     manager->enabled = taken->enabled;
     manager->started_usec = manager_realtime(manager);
     manager->recovery_usec = usec_add(manager_now(manager), RECOVERY_USEC);
+    manager->prune_usec = usec_add(manager_now(manager), PRUNE_FIRST_USEC);
     for (guint i = 0; i < taken->workers->len; i++)
         manager_adopt_worker(manager, taken->workers->pdata[i]);
     for (guint i = 0; i < taken->held->len; i++)
@@ -129,9 +155,43 @@ uint64_t manager_realtime(Manager *manager)
     return manager->ports.clock->realtime_usec(manager->ports.clock);
 }
 
+uint64_t manager_boot_time(Manager *manager)
+{
+    return manager->ports.clock->boot_usec(manager->ports.clock);
+}
+
+void manager_wake(Manager *manager)
+{
+    manager->ports.store->wake(manager->ports.store, manager_boot_time(manager), manager_realtime(manager));
+}
+
+static void on_pruned(int r, bool more, void *userdata)
+{
+    Manager *manager = userdata;
+
+    if (r >= 0 && more) /* the rest soon, and not at once: there is no hurry */
+        manager->prune_usec = usec_add(manager_now(manager), PRUNE_NEXT_USEC);
+    manager_rearm(manager);
+}
+
+static void manager_tick_prune(Manager *manager, uint64_t now)
+{
+    uint64_t realtime = manager_realtime(manager), keep = manager->settings.keep_history_usec;
+
+    if (manager->prune_usec > now)
+        return;
+    manager->prune_usec = usec_add(now, PRUNE_INTERVAL_USEC);
+    if (keep < realtime)
+        manager->ports.store->prune(manager->ports.store, realtime - keep, on_pruned, manager);
+}
+
 void manager_rearm(Manager *manager)
 {
     uint64_t next = manager_recovery_deadline(manager);
+
+    if (manager->settings.keep_history_usec != UINT64_MAX)
+        next = MIN(next, manager->prune_usec);
+    next = MIN(next, manager_timeout_deadline(manager));
 
     for (guint i = 0; i < manager->workers->len; i++)
         next = MIN(next, manager_worker_deadline(manager, manager->workers->pdata[i]));
@@ -143,6 +203,8 @@ void manager_tick(Manager *manager)
     uint64_t now = manager_now(manager);
 
     manager_tick_recovery(manager, now);
+    manager_tick_prune(manager, now);
+    manager_tick_timeouts(manager, now);
     for (guint i = manager->workers->len; i > 0; i--) /* backwards: a worker may be removed */
         manager_tick_worker(manager, manager->workers->pdata[i - 1], now);
     manager_rearm(manager);

@@ -35,6 +35,8 @@ void manager_start(Manager *manager, const ManagerPorts *ports, StoreSnapshot *s
 
 /* The alarm that was set has rung. */
 void manager_tick(Manager *manager);
+/* The time for tasks that wait for one has come. */
+void manager_wake(Manager *manager);
 
 /* ---- settings */
 void manager_reload(Manager *manager, const Settings *settings);
@@ -60,9 +62,9 @@ int manager_abort(Manager *manager, Worker *worker) _warn_unused_;
 void manager_worker_usage(Manager *manager, Worker *worker, EngineUsage *ret);
 
 /* ---- tasks */
-/* open: the batch waits for more. */
-typedef void (*ManagerSubmitted)(int r, uint64_t batch, uint64_t first, uint64_t count, bool open,
-                                 void *userdata);
+/* open: the batch waits for more. With -EDOM, -ENOENT and -ENOKEY submission->refusal is a sentence on a dependency, a
+ * task, a queue. */
+typedef void (*ManagerSubmitted)(int r, const Submission *submission, bool open, void *userdata);
 int manager_submit(Manager *manager, Submission *submission /* taken */, ManagerSubmitted done,
                    void *userdata) _warn_unused_;
 void manager_discard_batch(Manager *manager, uint64_t batch);
@@ -72,7 +74,15 @@ typedef void (*ManagerCancelled)(int r, uint64_t count, void *userdata);
 void manager_cancel(Manager *manager, TaskFilter *filter /* taken */, uint32_t only_uid,
                     ManagerCancelled done, void *userdata);
 
-StorePort *manager_store(Manager *manager); /* for questions: list, get, examine */
+typedef void (*ManagerModified)(int r, uint64_t count, void *userdata);
+void manager_modify(Manager *manager, TaskFilter *filter /* taken */, uint32_t only_uid, TaskAction action,
+                    TaskEdit *edit /* taken; NULL but for TASK_EDIT */, ManagerModified done, void *userdata);
+
+/* Why a task does not run: Conditions of the store, and what the core knows. */
+void manager_explain(Manager *manager, uint64_t task, StoreExplained done, void *userdata);
+
+StorePort *manager_store(Manager *manager); /* for questions: list, get, examine; and the queues */
+GArray *manager_active_tasks(Manager *manager); /* uint64_t: ids of those that workers hold; a new array */
 ActiveTask *manager_find_active(Manager *manager, uint64_t task);
 
 /* ---- what is shown */

@@ -48,6 +48,8 @@ Submission *submission_free(Submission *submission)
     if (!submission)
         return NULL;
     g_clear_pointer(&submission->tasks, g_ptr_array_unref);
+    g_free(submission->key);
+    g_free(submission->refusal);
     g_free(submission);
     return NULL;
 }
@@ -67,6 +69,8 @@ TaskRow *task_row_free(TaskRow *row)
     task_spec_free(row->spec);
     task_result_done(&row->result);
     g_free(row->reason);
+    g_free(row->queue);
+    g_free(row->after);
     g_clear_pointer(&row->attempts, g_ptr_array_unref);
     g_free(row);
     return NULL;
@@ -75,4 +79,48 @@ TaskRow *task_row_free(TaskRow *row)
 GPtrArray *attempt_rows_new(void)
 {
     return g_ptr_array_new_with_free_func(attempt_row_free);
+}
+
+TaskEdit *task_edit_free(TaskEdit *edit)
+{
+    if (!edit)
+        return NULL;
+    g_clear_pointer(&edit->argv, g_bytes_unref);
+    g_free(edit->queue);
+    g_free(edit);
+    return NULL;
+}
+
+static void condition_free(gpointer data)
+{
+    Condition *condition = data;
+
+    g_free(condition->text);
+    g_free(condition);
+}
+
+GPtrArray *conditions_new(void)
+{
+    return g_ptr_array_new_with_free_func(condition_free);
+}
+
+void conditions_add(GPtrArray *conditions, const char *kind, char *text)
+{
+    Condition *condition = g_new(Condition, 1);
+
+    *condition = (Condition){ kind, text };
+    g_ptr_array_add(conditions, condition);
+}
+
+static void queue_row_free(gpointer data)
+{
+    QueueRow *row = data;
+
+    g_free(row->name);
+    g_free(row);
+}
+
+GPtrArray *queue_rows_new(void)
+{
+    return g_ptr_array_new_with_free_func(queue_row_free);
 }

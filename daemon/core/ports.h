@@ -75,11 +75,21 @@ typedef struct Settlement {
     bool attempted;    /* an attempt was made and is to be recorded */
     uint32_t attempts; /* ended so far, this one included */
     uint32_t lost;
+    uint32_t spent;
     uint32_t worker;
-    char *reason; /* NULL: the result says it all */
+    uint64_t due_usec; /* CLOCK_BOOTTIME, with next waiting: when it goes on */
+    char *reason;      /* NULL: the result says it all */
 } Settlement;
 
 void settlement_done(Settlement *settlement);
+
+/* When a batch is given up. */
+typedef struct BatchHalt {
+    uint64_t max_fails;       /* when so many have failed; UINT64_MAX: never */
+    double max_fails_percent; /* or that part of its tasks; negative: never */
+    uint64_t max_successes;   /* UINT64_MAX: never */
+    bool now;               /* what runs is stopped, too */
+} BatchHalt;
 
 /* One call of Submit. */
 typedef struct Submission {
@@ -87,8 +97,13 @@ typedef struct Submission {
     uint32_t uid;
     uint64_t batch; /* 0: a new one */
     bool commit;
+    char *key;               /* NULL: none */
+    BatchHalt halt;          /* counts with the committing call */
     uint64_t submitted_usec; /* CLOCK_REALTIME */
+    uint64_t boot_usec;      /* CLOCK_BOOTTIME, then */
     uint64_t first, count;   /* result: ids */
+    bool known;              /* result: there was a batch with that key; nothing was added */
+    char *refusal;           /* result: a sentence with -EDOM (dependency), -ENOENT (task), -ENOKEY (queue) */
 } Submission;
 
 Submission *submission_free(Submission *submission);
@@ -109,8 +124,11 @@ typedef struct TaskRow {
     uint32_t attempt;    /* number of the latest one, running or ended; 0: none */
     uint32_t worker;     /* number; 0: none */
     uint64_t start_usec; /* of the latest attempt; 0: none */
-    TaskResult result;   /* of the latest ended attempt; OUTCOME_NONE: none, or one is running */
+    TaskResult result;   /* of the latest ended attempt; OUTCOME_NONE: none, or one is running. Its data: only of get() */
     char *reason;        /* NULL: none */
+    char *queue;         /* NULL: none */
+    char *after;         /* what it waits or waited for; NULL: nothing. Only of get() */
+    uint64_t not_before_usec; /* CLOCK_REALTIME: when it goes on; 0: it does not wait for a time */
     GPtrArray *attempts; /* AttemptRow, oldest first; NULL in a listing */
 } TaskRow;
 
@@ -126,8 +144,46 @@ typedef struct IdRange {
 typedef struct FilterFacts {
     uint64_t missing_id; /* an id of the filter that does not exist; 0: all exist */
     bool missing_batch;
-    uint64_t foreign; /* live tasks of other users that match */
+    uint64_t foreign;       /* live tasks of other users that match */
+    uint64_t foreign_ended; /* of those that failed, were cancelled or skipped, which Retry is about */
 } FilterFacts;
+
+/* What is changed of tasks that have not started. */
+typedef struct TaskEdit {
+    bool set_priority;
+    int32_t priority;
+    GBytes *argv; /* NULL: stays */
+    bool set_memory_max;
+    uint64_t memory_max_bytes;
+    char *queue; /* NULL: stays; "": none */
+} TaskEdit;
+
+TaskEdit *task_edit_free(TaskEdit *edit);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(TaskEdit, task_edit_free)
+
+typedef enum TaskAction { TASK_HOLD, TASK_RELEASE, TASK_RETRY, TASK_EDIT } TaskAction;
+
+/* What an action changed. */
+typedef struct Modified {
+    uint64_t count;
+    GArray *unready; /* IdRange: not to be handed out as they were: held, or edited (then they are offered anew) */
+    GArray *held;    /* uint64_t: with a worker; to be given back if they have not started */
+} Modified;
+
+/* Why a task does not run, as far as the store knows. */
+typedef struct Condition {
+    const char *kind; /* "held", "dependency", "time", "queue", "array", "singleton", "order" */
+    char *text;       /* a sentence */
+} Condition;
+GPtrArray *conditions_new(void); /* of Condition, which it frees */
+void conditions_add(GPtrArray *conditions, const char *kind, char *text /* taken */);
+
+typedef struct QueueRow {
+    char *name;
+    uint32_t parallel; /* 0: any number */
+    uint64_t active, queued;
+} QueueRow;
+GPtrArray *queue_rows_new(void); /* of QueueRow, which it frees */
 
 /* Every task of a batch has ended. */
 typedef struct BatchEnd {
@@ -144,6 +200,12 @@ typedef void (*StoreWindow)(int r, GPtrArray *tasks /* TaskSpec; taken */, bool 
 typedef void (*StoreRows)(int r, GPtrArray *rows /* TaskRow; taken */, uint64_t cursor, void *userdata);
 typedef void (*StoreRow)(int r /* -ENOENT */, TaskRow *row /* taken */, void *userdata);
 typedef void (*StoreFacts)(int r, const FilterFacts *facts, void *userdata);
+typedef void (*StoreModified)(int r /* -ENOKEY: no such queue */, const Modified *modified, void *userdata);
+typedef void (*StoreInputs)(int r, GPtrArray *inputs /* TaskInput; taken */, void *userdata);
+typedef void (*StoreExplained)(int r /* -ENOENT */, TaskRow *row /* taken */, GPtrArray *conditions /* taken */,
+                               void *userdata);
+typedef void (*StoreQueues)(int r, GPtrArray *queues /* QueueRow; taken */, void *userdata);
+typedef void (*StorePruned)(int r, bool more, void *userdata);
 typedef void (*StoreCancelled)(int r, GArray *cancelled /* IdRange */,
                                GArray *held /* uint64_t: with a worker */, void *userdata);
 
@@ -154,9 +216,12 @@ struct StorePort {
     /* Drops a batch that was never committed. */
     void (*discard_batch)(StorePort *store, uint64_t batch);
 
-    /* The tasks that are next: queued, with no worker, of this user (UID_ANYBODY: all), by priority, then id; at most
-     * limit. complete: there are no others. Arrays come as single tasks. */
-    void (*load_window)(StorePort *store, uint32_t user, size_t limit, StoreWindow done, void *userdata);
+    /* The tasks that are next: queued, with no worker, of this user (UID_ANYBODY: all) and class (NULL: commands), by
+     * priority, then id; at most limit. complete: there are no others. Arrays come as single tasks. */
+    void (*load_window)(StorePort *store, uint32_t user, const char *class, size_t limit, StoreWindow done,
+                        void *userdata);
+    /* The results of those that the task waited for. -E2BIG: over INPUTS_BYTES_MAX. */
+    void (*load_inputs)(StorePort *store, uint64_t task, StoreInputs done, void *userdata);
 
     /* Written without waiting for the disk; never refused: if the disk is full they are tried again. */
     void (*assign)(StorePort *store, const Assignment *assignments, size_t n);
@@ -176,6 +241,21 @@ struct StorePort {
     void (*cancel)(StorePort *store, TaskFilter *filter /* taken */, uint32_t only_uid, uint64_t now_usec,
                    StoreCancelled done, void *userdata);
 
+    /* Changes the matching tasks of only_uid (UID_ANYBODY: of anybody). Durable before it answers. */
+    void (*modify)(StorePort *store, TaskFilter *filter /* taken */, uint32_t only_uid, TaskAction action,
+                   TaskEdit *edit /* taken; NULL but for TASK_EDIT */, StoreModified done, void *userdata);
+    /* It is that late: tasks whose time has come go on. */
+    void (*wake)(StorePort *store, uint64_t boot_usec, uint64_t realtime_usec);
+    void (*explain)(StorePort *store, uint64_t task, StoreExplained done, void *userdata);
+
+    void (*list_queues)(StorePort *store, StoreQueues done, void *userdata);
+    void (*set_queue)(StorePort *store, const char *name, uint32_t parallel, StoreDone done, void *userdata);
+    /* -ENOKEY: there is none; -EBUSY: it has tasks that have not ended. */
+    void (*remove_queue)(StorePort *store, const char *name, StoreDone done, void *userdata);
+
+    /* Forgets some batches that ended before that time (CLOCK_REALTIME); more: there are others. */
+    void (*prune)(StorePort *store, uint64_t before_usec, StorePruned done, void *userdata);
+
     /* Durable before it answers: a number that was once given out must not come again. Copies. */
     void (*add_worker)(StorePort *store, const WorkerRecord *record, StoreDone done, void *userdata);
     void (*update_worker)(StorePort *store, const WorkerRecord *record); /* state, process, counters */
@@ -186,6 +266,15 @@ struct StorePort {
 typedef struct StoreEvents {
     void (*counts_changed)(const StoreCounts *counts, void *userdata);
     void (*batch_ended)(const BatchEnd *end, void *userdata);
+    /* As many of a batch have failed or succeeded as it was to be given up at. */
+    void (*batch_halted)(uint64_t batch, bool now, void *userdata);
+    /* These have become ready to be handed out by the end of others, by time or by an action; more: and others. Told in
+     * the order of the answers. */
+    void (*tasks_ready)(GPtrArray *tasks /* TaskSpec; still the store's */, bool more, void *userdata);
+    /* These can no longer run. */
+    void (*tasks_skipped)(const GArray *skipped /* IdRange */, void *userdata);
+    /* When to call wake() next; UINT64_MAX: never, by that clock. */
+    void (*due_changed)(uint64_t boot_usec, uint64_t realtime_usec, void *userdata);
     void (*failing)(int r, void *userdata); /* the disk refuses writes (r < 0), or takes them again (0) */
     void *userdata;
 } StoreEvents;
@@ -252,7 +341,8 @@ struct LinkPort {
     void (*run)(LinkPort *link, uint32_t worker, TaskSpec *const *tasks, size_t n);
     void (*recall)(LinkPort *link, uint32_t worker, const uint64_t *tasks,
                    size_t n); /* manager_tasks_given_back() */
-    void (*cancel)(LinkPort *link, uint32_t worker, const uint64_t *tasks, size_t n);
+    /* outcome: aborted or timeout */
+    void (*stop)(LinkPort *link, uint32_t worker, const uint64_t *tasks, size_t n, Outcome outcome);
     void (*exit)(LinkPort *link, uint32_t worker);
     void (*drop)(LinkPort *link, uint32_t worker); /* closes the connection, if there is one */
 };
@@ -289,6 +379,9 @@ typedef struct ClockPort ClockPort;
 struct ClockPort {
     uint64_t (*monotonic_usec)(ClockPort *clock);
     uint64_t (*realtime_usec)(ClockPort *clock);
+    uint64_t (*boot_usec)(ClockPort *clock); /* CLOCK_BOOTTIME: goes on while the machine sleeps */
     /* Asks for one manager_tick() at that monotonic time; UINT64_MAX: none. Replaces the one before. */
     void (*set_alarm)(ClockPort *clock, uint64_t monotonic_usec);
+    /* Asks for one manager_wake() at whichever comes first, also when the wall clock is set. Replaces the one before. */
+    void (*set_wake)(ClockPort *clock, uint64_t boot_usec, uint64_t realtime_usec);
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/limits.h"
+#include "model/task-policy.h"
 #include "model/worker-spec.h"
 
 /* What the core is told by the configuration; see parexecd.conf(5) for the meaning of each. */
@@ -16,9 +17,13 @@ typedef struct Settings {
     WorkerLimits limits; /* of a worker, where AddWorker says nothing */
     uint32_t slots;
     EngineKind engine;
+    TaskPolicy policy; /* of a task, where Submit says nothing */
+    uint64_t keep_output_usec, keep_history_usec; /* after a task has ended; UINT64_MAX: for ever */
+    uint64_t output_quota_bytes;                  /* of all that is kept; UINT64_MAX: any amount */
 } Settings;
 
 static inline void settings_done(Settings *settings)
 {
     worker_limits_done(&settings->limits);
+    task_policy_done(&settings->policy);
 }

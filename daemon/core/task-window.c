@@ -5,6 +5,7 @@
 
 struct TaskWindow {
     uint32_t user;
+    char *class; /* NULL: commands */
     GSequence *order; /* TaskSpec, owned by the window (the sequence frees nothing: elements are taken out) */
     GHashTable *by_id; /* uint64_t* (in the spec) → GSequenceIter* */
     bool complete;     /* nothing is queued beyond it */
@@ -21,11 +22,12 @@ static int compare(gconstpointer a, gconstpointer b, gpointer unused)
     return (x->id > y->id) - (x->id < y->id);
 }
 
-TaskWindow *task_window_new(uint32_t user)
+TaskWindow *task_window_new(uint32_t user, const char *class)
 {
     TaskWindow *window = g_new0(TaskWindow, 1);
 
     window->user = user;
+    window->class = g_strdup(class);
     window->order = g_sequence_new(NULL);
     window->by_id = g_hash_table_new(g_int64_hash, g_int64_equal);
     window->stale = true;
@@ -60,12 +62,18 @@ void task_window_free(TaskWindow *window)
     clear(window);
     g_hash_table_unref(window->by_id);
     g_sequence_free(window->order);
+    g_free(window->class);
     g_free(window);
 }
 
 uint32_t task_window_user(const TaskWindow *window)
 {
     return window->user;
+}
+
+const char *task_window_class(const TaskWindow *window)
+{
+    return window->class;
 }
 
 size_t task_window_size(const TaskWindow *window)
@@ -89,7 +97,7 @@ void task_window_offer(TaskWindow *window, const TaskSpec *spec)
 {
     if (window->user != UID_ANYBODY && window->user != spec->context->uid)
         return;
-    if (g_hash_table_contains(window->by_id, &spec->id))
+    if (g_strcmp0(window->class, spec->class) != 0 || g_hash_table_contains(window->by_id, &spec->id))
         return;
     if (!belongs(window, spec)) {
         window->complete = false;

@@ -3,7 +3,7 @@
 
 #include "core/ports.h"
 
-/* The head of the queue in memory: the next tasks, of one user or of all, in the order in which they are to run. Memory
+/* The head of the queue in memory: the next tasks, of one user or of all and of one class, in the order in which they are to run. Memory
  * is bounded by TASK_WINDOW_MAX however long the queue is.
  *
  * Invariant: it holds every task that is queued, not held by a worker, and comes before the window's last one; all of
@@ -13,10 +13,11 @@ typedef struct TaskWindow TaskWindow;
 #define TASK_WINDOW_MAX 2048U
 #define TASK_WINDOW_LOW (TASK_WINDOW_MAX / 4) /* below, it wants to be loaded again */
 
-TaskWindow *task_window_new(uint32_t user);
+TaskWindow *task_window_new(uint32_t user, const char *class /* NULL: of commands */);
 void task_window_free(TaskWindow *window);
 
 uint32_t task_window_user(const TaskWindow *window);
+const char *task_window_class(const TaskWindow *window);
 size_t task_window_size(const TaskWindow *window);
 
 /* Offers one newly queued task: taken in (a copy) if it belongs before the last one or nothing is missing. */

@@ -2,10 +2,13 @@
 /* Encoding and decoding of the worker protocol. No state. */
 #include "link/link-message.h"
 
+#include <string.h>
+
 #include "dbus/parexec-dbus.h"
+#include "model/spool.h"
 #include "util/sd-bus-util.h"
 
-#define STDERR_TAIL_MAX 4096U
+#define RUN_BYTES_MAX (UINT64_C(24) << 20) /* D-Bus allows 64 MiB in an array */
 
 static int append_bytes(sd_bus_message *m, GBytes *bytes)
 {
@@ -17,7 +20,8 @@ static int append_bytes(sd_bus_message *m, GBytes *bytes)
 
 static int append_context(sd_bus_message *m, const TaskContext *context)
 {
-    int r = sd_bus_message_open_container(m, 'r', "tuuauayayayayayt");
+    g_autofree char *policy = task_policy_to_text(&context->policy);
+    int r = sd_bus_message_open_container(m, 'r', "tuuauayayayayaytays");
 
     if (r >= 0)
         r = sd_bus_message_append(m, "tuu", context->id, context->uid, context->gid);
@@ -31,6 +35,10 @@ static int append_context(sd_bus_message *m, const TaskContext *context)
         r = append_bytes(m, context->streams[i]);
     if (r >= 0)
         r = sd_bus_message_append(m, "t", context->memory_max_bytes);
+    if (r >= 0)
+        r = append_bytes(m, context->credentials);
+    if (r >= 0)
+        r = sd_bus_message_append(m, "s", policy);
     return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -46,15 +54,37 @@ static int append_contexts(sd_bus_message *m, TaskSpec *const *tasks, size_t n)
     return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
+static int append_input(sd_bus_message *m, const TaskInput *input)
+{
+    int r = sd_bus_message_open_container(m, 'r', "say");
+
+    if (r >= 0)
+        r = sd_bus_message_append(m, "s", input->name);
+    if (r >= 0)
+        r = append_bytes(m, input->data);
+    return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int append_inputs(sd_bus_message *m, const GPtrArray *inputs)
+{
+    int r = sd_bus_message_open_container(m, 'a', "(say)");
+
+    for (guint i = 0; r >= 0 && inputs && i < inputs->len; i++)
+        r = append_input(m, inputs->pdata[i]);
+    return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
 static int append_task(sd_bus_message *m, const TaskSpec *spec)
 {
-    int r = sd_bus_message_open_container(m, 'r', "ttutttay");
+    int r = sd_bus_message_open_container(m, 'r', "ttutttaya(say)");
 
     if (r >= 0)
         r = sd_bus_message_append(m, "ttuttt", spec->id, spec->fence, spec->attempts + 1, spec->batch,
                                   spec->array_index, spec->context->id);
     if (r >= 0)
         r = append_bytes(m, spec->argv);
+    if (r >= 0)
+        r = append_inputs(m, spec->inputs);
     return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -88,6 +118,33 @@ int link_append_run(sd_bus_message *m, TaskSpec *const *tasks, size_t n)
     return r < 0 ? r : append_fds(m, tasks, n);
 }
 
+/* About as many bytes as it takes in a message, with its context, which others may share. */
+static uint64_t task_bytes(const TaskSpec *spec)
+{
+    const TaskContext *context = spec->context;
+    uint64_t size = 256 + g_bytes_get_size(spec->argv);
+
+    if (context->environment)
+        size += g_bytes_get_size(context->environment);
+    for (guint i = 0; spec->inputs && i < spec->inputs->len; i++) {
+        const TaskInput *input = spec->inputs->pdata[i];
+        size += 64 + strlen(input->name) + (input->data ? g_bytes_get_size(input->data) : 0);
+    }
+    return size;
+}
+
+size_t link_run_portion(TaskSpec *const *tasks, size_t n)
+{
+    uint64_t size = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        size += task_bytes(tasks[i]);
+        if (i > 0 && size > RUN_BYTES_MAX)
+            return i;
+    }
+    return n;
+}
+
 int link_read_held(sd_bus_message *m, GArray **ret)
 {
     g_autoptr(GArray) array = g_array_new(FALSE, FALSE, sizeof(HeldReport));
@@ -111,6 +168,110 @@ static void result_clear(gpointer result)
     task_result_done(result);
 }
 
+/* ---- results */
+
+static int read_data(sd_bus_message *m, TaskResult *result)
+{
+    const void *data;
+    size_t size;
+    int r = sd_bus_message_read_array(m, 'y', &data, &size);
+
+    if (r < 0)
+        return r;
+    if (size > RESULT_BYTES_MAX)
+        return -EBADMSG;
+    g_clear_pointer(&result->data, g_bytes_unref);
+    result->data = size > 0 ? g_bytes_new(data, size) : NULL;
+    return 0;
+}
+
+static int read_note(sd_bus_message *m, TaskResult *result)
+{
+    const char *note;
+    int r = sd_bus_message_read(m, "s", &note);
+
+    if (r < 0)
+        return r;
+    if (!result_note_valid(note))
+        return -EBADMSG;
+    g_free(result->note);
+    result->note = *note ? g_strdup(note) : NULL;
+    return 0;
+}
+
+static int read_dropped(sd_bus_message *m, TaskResult *result)
+{
+    return sd_bus_message_read(m, "(tt)", &result->dropped_bytes[STREAM_STDOUT],
+                               &result->dropped_bytes[STREAM_STDERR]);
+}
+
+static int read_place(sd_bus_message *m, OutputPlace *ret)
+{
+    OutputPlace place = { .packed = true };
+    int r = sd_bus_message_read(m, "(tt)", &place.offset, &place.size);
+
+    if (r < 0)
+        return r;
+    if (!output_place_valid(place.offset, place.size))
+        return -EBADMSG;
+    *ret = place;
+    return 0;
+}
+
+static int read_stdout_place(sd_bus_message *m, TaskResult *result)
+{
+    return read_place(m, &result->places[STREAM_STDOUT]);
+}
+
+static int read_stderr_place(sd_bus_message *m, TaskResult *result)
+{
+    return read_place(m, &result->places[STREAM_STDERR]);
+}
+
+static const struct {
+    const char *key, *signature;
+    int (*read)(sd_bus_message *m, TaskResult *result);
+} further[] = {
+    { "data", "ay", read_data },
+    { "note", "s", read_note },
+    { "dropped", "(tt)", read_dropped },
+    { "stdout", "(tt)", read_stdout_place },
+    { "stderr", "(tt)", read_stderr_place },
+};
+
+/* What a later worker may have to say is passed over. */
+static int read_value(sd_bus_message *m, const char *key, TaskResult *result)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(further); i++) {
+        if (strcmp(further[i].key, key) != 0)
+            continue;
+        int r = sd_bus_message_enter_container(m, 'v', further[i].signature);
+        if (r >= 0)
+            r = further[i].read(m, result);
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+    }
+    return sd_bus_message_skip(m, "v");
+}
+
+static int read_further(sd_bus_message *m, TaskResult *result)
+{
+    const char *key;
+    int r = sd_bus_message_enter_container(m, 'a', "{sv}");
+
+    if (r < 0)
+        return r;
+    while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+        r = sd_bus_message_read(m, "s", &key);
+        if (r >= 0)
+            r = read_value(m, key, result);
+        if (r >= 0)
+            r = sd_bus_message_exit_container(m);
+        if (r < 0)
+            return r;
+    }
+    return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
 static int read_result(sd_bus_message *m, TaskResult *ret)
 {
     TaskResult result = { 0 };
@@ -126,10 +287,15 @@ static int read_result(sd_bus_message *m, TaskResult *ret)
     if (r < 0)
         return r;
     int outcome = outcome_from_string(word);
-    if (outcome <= OUTCOME_NONE || size > STDERR_TAIL_MAX)
+    if (outcome <= OUTCOME_NONE || size > STDERR_TAIL_BYTES_MAX)
         return -EBADMSG;
     result.outcome = (Outcome) outcome;
     result.stderr_tail = size > 0 ? g_bytes_new(tail, size) : NULL;
+    r = read_further(m, &result);
+    if (r < 0) {
+        task_result_done(&result);
+        return r;
+    }
     *ret = result;
     return 0;
 }
@@ -143,7 +309,7 @@ int link_read_results(sd_bus_message *m, GArray **ret)
     g_array_set_clear_func(array, result_clear);
     if (r < 0)
         return r;
-    while ((r = sd_bus_message_enter_container(m, 'r', "ttsiiittttay")) > 0) {
+    while ((r = sd_bus_message_enter_container(m, 'r', "ttsiiittttaya{sv}")) > 0) {
         r = read_result(m, &result);
         if (r < 0)
             return r;

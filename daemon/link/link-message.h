@@ -10,6 +10,9 @@
 /* Fills the body of Run. */
 int link_append_run(sd_bus_message *m, TaskSpec *const *tasks, size_t n) _warn_unused_;
 
-/* Read the arrays a(ttt) and a(ttsiiittttay); the elements of ret are HeldReport and TaskResult. */
+/* How many of these, at least one, one message of Run should carry. */
+size_t link_run_portion(TaskSpec *const *tasks, size_t n);
+
+/* Read the arrays a(ttt) and a(ttsiiittttaya{sv}); the elements of ret are HeldReport and TaskResult. */
 int link_read_held(sd_bus_message *m, GArray **ret) _warn_unused_;
 int link_read_results(sd_bus_message *m, GArray **ret) _warn_unused_;

@@ -331,14 +331,9 @@ static void sent(Connection *connection, int r, const char *member)
     connection_drop(connection);
 }
 
-static int send_ids(Link *link, uint32_t worker, const char *member, const uint64_t *tasks, size_t n)
+/* r: how filling the message went. */
+static int send_call(Connection *connection, sd_bus_message *m, int r, const char *member)
 {
-    g_autoptr(sd_bus_message) m = NULL;
-    Connection *connection = NULL;
-    int r = call_new(link, worker, member, &connection, &m);
-
-    if (r >= 0 && tasks)
-        r = sd_bus_message_append_array(m, 't', tasks, n * sizeof *tasks);
     if (r >= 0)
         r = sd_bus_message_set_expect_reply(m, 0);
     if (r >= 0)
@@ -348,20 +343,25 @@ static int send_ids(Link *link, uint32_t worker, const char *member, const uint6
     return r;
 }
 
-static void link_run(LinkPort *port, uint32_t worker, TaskSpec *const *tasks, size_t n)
+static int send_run(Link *link, uint32_t worker, TaskSpec *const *tasks, size_t n)
 {
     g_autoptr(sd_bus_message) m = NULL;
     Connection *connection = NULL;
-    int r = call_new((Link *) port, worker, "Run", &connection, &m);
+    int r = call_new(link, worker, "Run", &connection, &m);
 
     if (r >= 0)
         r = link_append_run(m, tasks, n);
-    if (r >= 0)
-        r = sd_bus_message_set_expect_reply(m, 0);
-    if (r >= 0)
-        r = sd_bus_send(connection->bus, m, NULL);
-    if (connection)
-        sent(connection, r, "Run");
+    return send_call(connection, m, r, "Run");
+}
+
+static void link_run(LinkPort *port, uint32_t worker, TaskSpec *const *tasks, size_t n)
+{
+    size_t portion;
+
+    for (int r = 0; r >= 0 && n > 0; tasks += portion, n -= portion) {
+        portion = link_run_portion(tasks, n);
+        r = send_run((Link *) port, worker, tasks, portion);
+    }
 }
 
 static int on_given_back(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -392,14 +392,26 @@ static void link_recall(LinkPort *port, uint32_t worker, const uint64_t *tasks, 
         sent(connection, r, "Recall");
 }
 
-static void link_cancel(LinkPort *port, uint32_t worker, const uint64_t *tasks, size_t n)
+static void link_stop(LinkPort *port, uint32_t worker, const uint64_t *tasks, size_t n, Outcome outcome)
 {
-    (void) send_ids((Link *) port, worker, "Cancel", tasks, n);
+    g_autoptr(sd_bus_message) m = NULL;
+    Connection *connection = NULL;
+    int r = call_new((Link *) port, worker, "Stop", &connection, &m);
+
+    if (r >= 0)
+        r = sd_bus_message_append_array(m, 't', tasks, n * sizeof *tasks);
+    if (r >= 0)
+        r = sd_bus_message_append(m, "s", outcome_to_string(outcome));
+    (void) send_call(connection, m, r, "Stop");
 }
 
 static void link_exit(LinkPort *port, uint32_t worker)
 {
-    (void) send_ids((Link *) port, worker, "Exit", NULL, 0);
+    g_autoptr(sd_bus_message) m = NULL;
+    Connection *connection = NULL;
+    int r = call_new((Link *) port, worker, "Exit", &connection, &m);
+
+    (void) send_call(connection, m, r, "Exit");
 }
 
 static void link_drop(LinkPort *port, uint32_t worker)
@@ -416,7 +428,7 @@ int link_new(sd_event *event, Manager *manager, int listen_fd, Link **ret)
 {
     Link *link = g_new0(Link, 1);
 
-    link->port = (LinkPort){ link_run, link_recall, link_cancel, link_exit, link_drop };
+    link->port = (LinkPort){ link_run, link_recall, link_stop, link_exit, link_drop };
     link->event = event;
     link->manager = manager;
     link->connections = g_hash_table_new_full(NULL, NULL, connection_free, NULL);

@@ -5,10 +5,11 @@
 
 #include <string.h>
 
+#include "model/worker-spec.h"
 #include "util/parse-util.h"
 #include "util/strv-blob.h"
 
-#define VERSION_WORD "parexec-launch-1"
+#define VERSION_WORD "parexec-launch-2"
 
 enum {
     FIELD_VERSION,
@@ -21,13 +22,22 @@ enum {
     FIELD_HEARTBEAT,
     FIELD_ORPHAN,
     FIELD_DELEGATED,
+    FIELD_CLASS /* "": none */,
+    FIELD_USER,
+    FIELD_RECYCLE,
+    FIELD_RECYCLE_MEMORY,
+    FIELD_EXEC_SIZE /* of what follows, the first bytes are the program */,
     FIELD_SIZE /* of what follows: tells a record that was cut off */,
-    FIELD_ENVIRONMENT /* and all that follow */
+    FIELD_VECTORS /* program and environment: all that follow */
 };
 
 LaunchRecord *launch_record_new(void)
 {
-    return g_new0(LaunchRecord, 1);
+    LaunchRecord *record = g_new0(LaunchRecord, 1);
+
+    record->user = UID_ANYBODY;
+    record->recycle_memory_bytes = LIMIT_INFINITY;
+    return record;
 }
 
 LaunchRecord *launch_record_free(LaunchRecord *record)
@@ -38,7 +48,9 @@ LaunchRecord *launch_record_free(LaunchRecord *record)
     g_free(record->socket);
     g_free(record->output_directory);
     g_free(record->spool_directory);
+    g_free(record->class);
     g_clear_pointer(&record->environment, g_bytes_unref);
+    g_clear_pointer(&record->exec, g_bytes_unref);
     g_free(record);
     return NULL;
 }
@@ -52,6 +64,17 @@ static void append_number(GByteArray *array, uint64_t number)
 {
     g_autofree char *s = g_strdup_printf("%" G_GUINT64_FORMAT, number);
     append_string(array, s);
+}
+
+static size_t blob_size(GBytes *blob)
+{
+    return blob ? g_bytes_get_size(blob) : 0;
+}
+
+static void append_blob(GByteArray *array, GBytes *blob)
+{
+    if (blob)
+        g_byte_array_append(array, g_bytes_get_data(blob, NULL), (guint) g_bytes_get_size(blob));
 }
 
 GBytes *launch_record_serialize(const LaunchRecord *record)
@@ -71,12 +94,14 @@ GBytes *launch_record_serialize(const LaunchRecord *record)
     append_number(array, record->heartbeat_usec);
     append_number(array, record->orphan_usec);
     append_number(array, record->delegated);
-    append_number(array, record->environment ? g_bytes_get_size(record->environment) : 0);
-    if (record->environment) {
-        size_t size;
-        const void *data = g_bytes_get_data(record->environment, &size);
-        g_byte_array_append(array, data, (guint) size);
-    }
+    append_string(array, record->class ?: "");
+    append_number(array, record->user);
+    append_number(array, record->recycle);
+    append_number(array, record->recycle_memory_bytes);
+    append_number(array, blob_size(record->exec));
+    append_number(array, blob_size(record->exec) + blob_size(record->environment));
+    append_blob(array, record->exec);
+    append_blob(array, record->environment);
     return g_byte_array_free_to_bytes(array);
 }
 
@@ -95,26 +120,34 @@ static int parse_token(const char *hex, uint8_t ret[static LAUNCH_TOKEN_BYTES])
 
 static int parse_numbers(char *const *fields, LaunchRecord *record)
 {
-    uint64_t slots, delegated;
+    uint64_t slots, delegated, user, recycle;
 
     if (parse_uint64(fields[FIELD_SLOTS], &slots) < 0 || slots == 0 || slots > UINT32_MAX ||
         parse_uint64(fields[FIELD_HEARTBEAT], &record->heartbeat_usec) < 0 || record->heartbeat_usec == 0 ||
         parse_uint64(fields[FIELD_ORPHAN], &record->orphan_usec) < 0 ||
-        parse_uint64(fields[FIELD_DELEGATED], &delegated) < 0)
+        parse_uint64(fields[FIELD_DELEGATED], &delegated) < 0 ||
+        parse_uint64(fields[FIELD_USER], &user) < 0 || user > UINT32_MAX ||
+        parse_uint64(fields[FIELD_RECYCLE], &recycle) < 0 || recycle > UINT32_MAX ||
+        parse_uint64(fields[FIELD_RECYCLE_MEMORY], &record->recycle_memory_bytes) < 0)
         return -EINVAL;
     record->slots = (uint32_t) slots;
+    record->user = (uint32_t) user;
+    record->recycle = (uint32_t) recycle;
     record->delegated = delegated != 0;
     return 0;
 }
 
-/* The rest of the record, if it is as long as it was when it was written. */
-static int parse_environment(const char *begin, size_t size, const char *told, LaunchRecord *record)
+/* The rest of the record, if it is as long as it was when it was written: the program, then the environment. */
+static int parse_vectors(const char *begin, size_t size, char *const *fields, LaunchRecord *record)
 {
-    uint64_t expected;
+    uint64_t expected, exec_size;
 
-    if (parse_uint64(told, &expected) < 0 || expected != size)
+    if (parse_uint64(fields[FIELD_SIZE], &expected) < 0 || expected != size ||
+        parse_uint64(fields[FIELD_EXEC_SIZE], &exec_size) < 0 || exec_size > size ||
+        !strv_blob_valid(begin, exec_size))
         return -EINVAL;
-    record->environment = size > 0 ? g_bytes_new(begin, size) : NULL;
+    record->exec = exec_size > 0 ? g_bytes_new(begin, exec_size) : NULL;
+    record->environment = size > exec_size ? g_bytes_new(begin + exec_size, size - exec_size) : NULL;
     return 0;
 }
 
@@ -127,7 +160,7 @@ int launch_record_parse(const void *data, size_t size, LaunchRecord **ret)
     g_autofree char **fields = strv_blob_pointers(data, size);
     if (!fields[0] || strcmp(fields[0], VERSION_WORD) != 0)
         return fields[0] && g_str_has_prefix(fields[0], "parexec-launch-") ? -EPROTO : -EINVAL;
-    if (g_strv_length(fields) < FIELD_ENVIRONMENT)
+    if (g_strv_length(fields) < FIELD_VECTORS)
         return -EINVAL;
     int r = parse_token(fields[FIELD_TOKEN], record->token);
     if (r < 0)
@@ -139,8 +172,9 @@ int launch_record_parse(const void *data, size_t size, LaunchRecord **ret)
     record->socket = g_strdup(fields[FIELD_SOCKET]);
     record->output_directory = g_strdup(fields[FIELD_OUTPUT]);
     record->spool_directory = g_strdup(fields[FIELD_SPOOL]);
+    record->class = *fields[FIELD_CLASS] ? g_strdup(fields[FIELD_CLASS]) : NULL;
     const char *rest = fields[FIELD_SIZE] + strlen(fields[FIELD_SIZE]) + 1;
-    r = parse_environment(rest, size - (size_t) (rest - (const char *) data), fields[FIELD_SIZE], record);
+    r = parse_vectors(rest, size - (size_t) (rest - (const char *) data), fields, record);
     if (r < 0)
         return r;
     *ret = g_steal_pointer(&record);

@@ -20,6 +20,11 @@ typedef struct LaunchRecord {
     uint64_t orphan_usec; /* so long it waits for a daemon when nothing runs */
     bool delegated;       /* may it make cgroups below its own? */
     GBytes *environment;  /* strv-blob added to each task's; NULL: none */
+    GBytes *exec;         /* strv-blob: the program that does the tasks; NULL: they are commands */
+    char *class;          /* with exec only; else NULL */
+    uint32_t user;        /* the uid whose tasks it runs, and as whom the program runs; UID_ANYBODY */
+    uint32_t recycle;     /* the program is replaced after so many tasks; 0: never */
+    uint64_t recycle_memory_bytes; /* or when it takes more; LIMIT_INFINITY: never */
 } LaunchRecord;
 
 LaunchRecord *launch_record_new(void);

@@ -4,8 +4,18 @@
 #include "model/task-spec.h"
 
 /* The results that a worker without a daemon leaves behind: one text line each,
- *   task fence outcome exit-status signal errno start end cpu-nsec memory-peak
- * in decimal (the outcome by its word). Written by the worker, read and removed by the next daemon. */
+ *   task fence outcome exit-status signal errno start end cpu-nsec memory-peak [key=value ...]
+ * in decimal (the outcome by its word), followed by what applies:
+ *   data=BASE64 note=BASE64 tail=BASE64 dropped=STDOUT,STDERR stdout=OFFSET,SIZE stderr=OFFSET,SIZE
+ * Unknown keys are passed over. Written by the worker, read and removed by the next daemon. */
+
+#define NOTE_BYTES_MAX 255U        /* of TaskResult.note; UTF-8, nothing that controls a terminal */
+#define STDERR_TAIL_BYTES_MAX 4096U /* of TaskResult.stderr_tail, as the daemon takes it */
+
+/* Is it a note as it may come from a worker? */
+bool result_note_valid(const char *note);
+/* May an output lie there? */
+bool output_place_valid(uint64_t offset, uint64_t size);
 
 void spool_append_line(GString *text, const TaskResult *result);
 

@@ -20,7 +20,31 @@ TaskContext *task_context_new(void)
 
     g_atomic_ref_count_init(&context->refs);
     context->memory_max_bytes = LIMIT_INFINITY;
+    task_policy_init(&context->policy);
     return context;
+}
+
+static GBytes *bytes_ref(GBytes *bytes)
+{
+    return bytes ? g_bytes_ref(bytes) : NULL;
+}
+
+TaskContext *task_context_copy(const TaskContext *context)
+{
+    TaskContext *copy = task_context_new();
+
+    copy->uid = context->uid;
+    copy->gid = context->gid;
+    copy->groups = g_memdup2(context->groups, context->n_groups * sizeof *context->groups);
+    copy->n_groups = context->n_groups;
+    copy->cwd = bytes_ref(context->cwd);
+    copy->environment = bytes_ref(context->environment);
+    for (size_t i = 0; i < _STREAM_MAX; i++)
+        copy->streams[i] = bytes_ref(context->streams[i]);
+    copy->memory_max_bytes = context->memory_max_bytes;
+    copy->credentials = bytes_ref(context->credentials);
+    task_policy_copy(&copy->policy, &context->policy);
+    return copy;
 }
 
 TaskContext *task_context_ref(TaskContext *context)
@@ -38,6 +62,8 @@ void task_context_unref(TaskContext *context)
     g_clear_pointer(&context->environment, g_bytes_unref);
     for (size_t i = 0; i < _STREAM_MAX; i++)
         g_clear_pointer(&context->streams[i], g_bytes_unref);
+    g_clear_pointer(&context->credentials, g_bytes_unref);
+    task_policy_done(&context->policy);
     g_free(context);
 }
 
@@ -58,7 +84,8 @@ bool task_context_equal(const TaskContext *a, const TaskContext *b)
     for (size_t i = 0; i < _STREAM_MAX; i++)
         if (!bytes_equal(a->streams[i], b->streams[i]))
             return false;
-    return bytes_equal(a->cwd, b->cwd) && bytes_equal(a->environment, b->environment);
+    return bytes_equal(a->cwd, b->cwd) && bytes_equal(a->environment, b->environment) &&
+           bytes_equal(a->credentials, b->credentials) && task_policy_equal(&a->policy, &b->policy);
 }
 
 /* Each field with its length before it, so that no two contexts run into the same bytes. */
@@ -83,6 +110,7 @@ static void digest_gbytes(GChecksum *sum, GBytes *bytes)
 char *task_context_digest(const TaskContext *context)
 {
     g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+    g_autofree char *policy = task_policy_to_text(&context->policy);
 
     digest_bytes(sum, &context->uid, sizeof context->uid);
     digest_bytes(sum, &context->gid, sizeof context->gid);
@@ -92,6 +120,8 @@ char *task_context_digest(const TaskContext *context)
     digest_gbytes(sum, context->environment);
     for (size_t i = 0; i < _STREAM_MAX; i++)
         digest_gbytes(sum, context->streams[i]);
+    digest_gbytes(sum, context->credentials);
+    digest_bytes(sum, policy, strlen(policy));
     return g_strdup(g_checksum_get_string(sum));
 }
 
@@ -114,7 +144,10 @@ TaskSpec *task_spec_copy(const TaskSpec *spec)
     copy->tags = g_strdup(spec->tags);
     copy->argv = g_bytes_ref(spec->argv);
     copy->context = task_context_ref(spec->context);
+    copy->class = g_strdup(spec->class);
     copy->fds = NULL;
+    copy->gate = NULL;
+    copy->inputs = NULL;
     return copy;
 }
 
@@ -127,6 +160,9 @@ TaskSpec *task_spec_free(TaskSpec *spec)
     g_clear_pointer(&spec->argv, g_bytes_unref);
     task_context_unref(spec->context);
     task_fds_free(spec->fds);
+    task_gate_free(spec->gate);
+    g_clear_pointer(&spec->inputs, g_ptr_array_unref);
+    g_free(spec->class);
     g_free(spec);
     return NULL;
 }
@@ -148,9 +184,40 @@ TaskFds *task_fds_free(TaskFds *fds)
     return NULL;
 }
 
+TaskGate *task_gate_new(void)
+{
+    return g_new0(TaskGate, 1);
+}
+
+TaskGate *task_gate_free(TaskGate *gate)
+{
+    if (!gate)
+        return NULL;
+    g_clear_pointer(&gate->dependencies, g_array_unref);
+    g_free(gate->queue);
+    g_free(gate);
+    return NULL;
+}
+
+static void input_free(gpointer data)
+{
+    TaskInput *input = data;
+
+    g_free(input->name);
+    g_clear_pointer(&input->data, g_bytes_unref);
+    g_free(input);
+}
+
+GPtrArray *task_inputs_new(void)
+{
+    return g_ptr_array_new_with_free_func(input_free);
+}
+
 void task_result_done(TaskResult *result)
 {
     g_clear_pointer(&result->stderr_tail, g_bytes_unref);
+    g_clear_pointer(&result->data, g_bytes_unref);
+    g_clear_pointer(&result->note, g_free);
 }
 
 bool task_result_is_success(const TaskResult *result)

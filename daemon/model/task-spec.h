@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "model/dependency.h"
+#include "model/task-policy.h"
 #include "model/task-state.h"
 #include "util/macro.h"
 
@@ -23,9 +25,12 @@ typedef struct TaskContext {
     GBytes *environment;          /* strv-blob */
     GBytes *streams[_STREAM_MAX]; /* absolute paths closed by NUL; NULL: the default */
     uint64_t memory_max_bytes;    /* of the task's own cgroup; LIMIT_INFINITY: none */
+    GBytes *credentials; /* strv-blob of NAME=/path, read as the submitter when it starts; NULL: none */
+    TaskPolicy policy;
 } TaskContext;
 
 TaskContext *task_context_new(void); /* everything empty, memory unlimited, cwd NULL */
+TaskContext *task_context_copy(const TaskContext *context); /* with id 0, not stored */
 TaskContext *task_context_ref(TaskContext *context);
 void task_context_unref(TaskContext *context); /* thread-safe: the store has references too */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TaskContext, task_context_unref)
@@ -37,6 +42,30 @@ typedef struct TaskFds {
     int fds[_STREAM_MAX]; /* -EBADF: not given */
 } TaskFds;
 
+/* What a task waits for before it may be handed out, as it was submitted; the store alone keeps it later. */
+typedef struct TaskGate {
+    GArray *dependencies;  /* Dependency; NULL: none */
+    bool keep_unsatisfied; /* stays blocked when they can no longer hold, instead of being skipped */
+    bool singleton;        /* one at a time of this name and user */
+    bool held;
+    uint64_t not_before_usec; /* CLOCK_REALTIME; 0: at once */
+    uint64_t delay_usec;      /* after the submission; 0: none */
+    char *queue;              /* NULL: none */
+    uint32_t parallel;        /* of an array: so many at once; 0: any number */
+} TaskGate;
+
+TaskGate *task_gate_new(void);
+TaskGate *task_gate_free(TaskGate *gate); /* takes NULL, returns NULL */
+
+/* The result of a task that this one waited for. */
+typedef struct TaskInput {
+    char *name; /* of the other task, or its id; a plain file name */
+    GBytes *data;
+} TaskInput;
+GPtrArray *task_inputs_new(void); /* of TaskInput, which it frees */
+#define RESULT_BYTES_MAX (UINT64_C(64) << 10)
+#define INPUTS_BYTES_MAX (UINT64_C(16) << 20) /* of one task, together */
+
 /* What is to be run. In a submission with array_count > 1 it stands for a whole array: the ids are id … id + count - 1
  * and the indices array_index … */
 typedef struct TaskSpec {
@@ -46,23 +75,36 @@ typedef struct TaskSpec {
     int32_t priority;
     uint32_t attempts; /* ended so far */
     uint32_t lost;     /* of them, through no fault of the task */
-    uint64_t fence;    /* of the latest assignment; 0: none yet */
-    bool has_fds;      /* was given descriptors: cannot run twice */
-    char *name;        /* never NULL */
-    char *tags;        /* "\n"-separated, NULL: none */
-    GBytes *argv;      /* strv-blob, not empty */
+    uint32_t
+        spent; /* of them, since it was submitted or retried by hand, those that count against its retries */
+    uint64_t fence;        /* of the latest assignment; 0: none yet */
+    bool has_fds;          /* was given descriptors: cannot run twice */
+    bool has_dependencies;
+    bool has_inputs; /* one of those that it waited for has a result */
+    char *name;            /* never NULL */
+    char *tags;            /* "\n"-separated, NULL: none */
+    GBytes *argv;          /* strv-blob, not empty */
     TaskContext *context;
-    TaskFds *fds; /* NULL: none, or lost with an earlier daemon */
+    char *class;       /* of programs that do such tasks; NULL: a command, for ordinary workers */
+    TaskFds *fds;      /* NULL: none, or lost with an earlier daemon */
+    TaskGate *gate;    /* in a submission only; NULL: none */
+    GPtrArray *inputs; /* TaskInput; on its way to a worker only; NULL: none */
 } TaskSpec;
 
 TaskSpec *task_spec_new(void);
-TaskSpec *task_spec_copy(const TaskSpec *spec); /* without the descriptors */
+TaskSpec *task_spec_copy(const TaskSpec *spec); /* without descriptors, gate and inputs */
 TaskSpec *task_spec_free(TaskSpec *spec);       /* closes the descriptors; takes NULL, returns NULL */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TaskSpec, task_spec_free)
 TaskFds *task_fds_new(void);
 TaskFds *task_fds_free(TaskFds *fds);
 
-/* How one attempt ended. Plain data. */
+/* Where an attempt's output lies: in a file of its own, or packed with others. */
+typedef struct OutputPlace {
+    bool packed;
+    uint64_t offset, size; /* in the pack */
+} OutputPlace;
+
+/* How one attempt ended. */
 typedef struct TaskResult {
     uint64_t task, fence;
     Outcome outcome;
@@ -71,6 +113,10 @@ typedef struct TaskResult {
     uint64_t cpu_nsec;
     uint64_t memory_peak_bytes; /* MEMORY_UNKNOWN */
     GBytes *stderr_tail;        /* NULL: none */
+    GBytes *data; /* what it wrote to $PAREXEC_RESULT, at most RESULT_BYTES_MAX; NULL: nothing */
+    char *note;   /* a sentence on what went wrong beside the outcome; NULL: nothing */
+    uint64_t dropped_bytes[_STREAM_MAX]; /* of its output, over output-max */
+    OutputPlace places[_STREAM_MAX];     /* of stdout and stderr */
 } TaskResult;
 
 void task_result_done(TaskResult *result);

@@ -4,9 +4,11 @@
  *   held ⇄ blocked ⇄ queued ──► running ──► succeeded, failed, cancelled
  *                      ▲  └────────│──────► cancelled, failed (could not be started)
  *                      │           ▼
- *                      ├─────── waiting (backoff)
+ *                      ├─────── waiting (backoff; or for a time before the first attempt), held (its policy says so)
  *                      └── (its worker was lost)
- *   skipped: from held, blocked and queued. No end state is ever left (retrying makes a new attempt: failed ──► queued).
+ *   skipped: from held, blocked and queued.
+ *   Retrying by hand leaves an end other than succeeded: failed, cancelled, skipped ──► blocked, queued.
+ *   A short attempt may end before its start was told: it goes from queued to where it would have gone from running.
  */
 #include "model/task-state.h"
 
@@ -34,14 +36,14 @@ DEFINE_STRING_TABLE(outcome, Outcome)
 static const unsigned followers[_TASK_STATE_MAX] = {
     [TASK_HELD] = BIT(TASK_BLOCKED) | BIT(TASK_QUEUED) | BIT(TASK_CANCELLED) | BIT(TASK_SKIPPED),
     [TASK_BLOCKED] = BIT(TASK_HELD) | BIT(TASK_QUEUED) | BIT(TASK_CANCELLED) | BIT(TASK_SKIPPED),
-    [TASK_QUEUED] = BIT(TASK_HELD) | BIT(TASK_BLOCKED) | BIT(TASK_RUNNING) | BIT(TASK_SUCCEEDED) |
+    [TASK_QUEUED] = BIT(TASK_HELD) | BIT(TASK_BLOCKED) | BIT(TASK_RUNNING) | BIT(TASK_WAITING) | BIT(TASK_SUCCEEDED) |
                     BIT(TASK_FAILED) | BIT(TASK_CANCELLED) | BIT(TASK_SKIPPED),
     [TASK_RUNNING] =
-        BIT(TASK_QUEUED) | BIT(TASK_WAITING) | BIT(TASK_SUCCEEDED) | BIT(TASK_FAILED) | BIT(TASK_CANCELLED),
+        BIT(TASK_HELD) | BIT(TASK_QUEUED) | BIT(TASK_WAITING) | BIT(TASK_SUCCEEDED) | BIT(TASK_FAILED) | BIT(TASK_CANCELLED),
     [TASK_WAITING] = BIT(TASK_HELD) | BIT(TASK_QUEUED) | BIT(TASK_CANCELLED),
     [TASK_SUCCEEDED] = 0,
-    [TASK_FAILED] = BIT(TASK_QUEUED),
-    [TASK_CANCELLED] = 0,
+    [TASK_FAILED] = BIT(TASK_QUEUED) | BIT(TASK_BLOCKED),
+    [TASK_CANCELLED] = BIT(TASK_QUEUED) | BIT(TASK_BLOCKED),
     [TASK_SKIPPED] = BIT(TASK_QUEUED) | BIT(TASK_BLOCKED),
 };
 

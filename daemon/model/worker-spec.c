@@ -16,7 +16,26 @@ WorkerSpec *worker_spec_new(void)
     worker_limits_init(&spec->limits);
     spec->slots = 1;
     spec->user = UID_ANYBODY;
+    spec->recycle_memory_bytes = LIMIT_INFINITY;
     return spec;
+}
+
+static GBytes *blob_ref(GBytes *blob)
+{
+    return blob ? g_bytes_ref(blob) : NULL;
+}
+
+WorkerSpec *worker_spec_copy(const WorkerSpec *spec)
+{
+    WorkerSpec *copy = g_memdup2(spec, sizeof *spec);
+
+    copy->name = g_strdup(spec->name);
+    worker_limits_init(&copy->limits);
+    worker_limits_copy(&copy->limits, &spec->limits);
+    copy->environment = blob_ref(spec->environment);
+    copy->exec = blob_ref(spec->exec);
+    copy->class = g_strdup(spec->class);
+    return copy;
 }
 
 WorkerSpec *worker_spec_free(WorkerSpec *spec)
@@ -26,6 +45,8 @@ WorkerSpec *worker_spec_free(WorkerSpec *spec)
     g_free(spec->name);
     worker_limits_done(&spec->limits);
     g_clear_pointer(&spec->environment, g_bytes_unref);
+    g_clear_pointer(&spec->exec, g_bytes_unref);
+    g_free(spec->class);
     g_free(spec);
     return NULL;
 }

@@ -24,8 +24,13 @@ typedef struct WorkerSpec {
     uint32_t user;       /* the only uid whose tasks it runs; UID_ANYBODY */
     bool forced;         /* admission was overridden */
     GBytes *environment; /* strv-blob added to its tasks' environments; NULL: none */
+    GBytes *exec;        /* strv-blob: the program that does the tasks of that class; NULL: it runs commands */
+    char *class;         /* with exec only; else NULL */
+    uint32_t recycle;    /* a program is replaced after so many tasks; 0: never */
+    uint64_t recycle_memory_bytes; /* or when it takes more; LIMIT_INFINITY: never */
 } WorkerSpec;
 
 WorkerSpec *worker_spec_new(void);
+WorkerSpec *worker_spec_copy(const WorkerSpec *spec);
 WorkerSpec *worker_spec_free(WorkerSpec *spec); /* takes NULL, returns NULL */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WorkerSpec, worker_spec_free)

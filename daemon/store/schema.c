@@ -5,7 +5,7 @@
 
 #include <inttypes.h>
 
-#include "model/task-state.h"
+#include "store/store-database.h"
 #include "util/log.h"
 
 /* The numbers of states are in the SQL, since a partial index takes only literals. */
@@ -152,8 +152,115 @@ static const char schema_1[] =
     "  failed INTEGER NOT NULL"
     ") STRICT;";
 
+/* The queue: dependencies, delays, named queues, retries, results, retention. */
+G_STATIC_ASSERT(STATE_GATED == 10);
+
+static const char schema_2[] =
+    "ALTER TABLE contexts ADD COLUMN credentials BLOB;"
+    "ALTER TABLE contexts ADD COLUMN policy TEXT NOT NULL DEFAULT '';"
+
+    "ALTER TABLE specs ADD COLUMN array_count INTEGER;" /* NULL: no array, or one of version 1 */
+    "ALTER TABLE specs ADD COLUMN gated INTEGER NOT NULL DEFAULT 0;" /* has a row in gates */
+
+    /* class: of the programs that do it, see classes. queue, lane: what limits how many run at once; 0: nothing. State 10 is
+     * a queued task that waits for room in them. spent: attempts that count against the retries. */
+    "ALTER TABLE tasks ADD COLUMN class INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE tasks ADD COLUMN queue INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE tasks ADD COLUMN lane INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE tasks ADD COLUMN spent INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE ranges ADD COLUMN class INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE ranges ADD COLUMN queue INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE ranges ADD COLUMN lane INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE tasks SET spent = attempts - lost;"
+    "DROP INDEX tasks_ready;"
+    "DROP INDEX ranges_ready;"
+    "CREATE INDEX tasks_ready ON tasks (class, uid, priority DESC) WHERE state = 2;"
+    "CREATE INDEX ranges_ready ON ranges (class, uid, priority DESC) WHERE state = 2;"
+    "CREATE INDEX tasks_gated ON tasks (queue, lane, priority DESC) WHERE state = 10;"
+    "CREATE INDEX ranges_gated ON ranges (queue, lane, priority DESC) WHERE state = 10;"
+    "CREATE INDEX tasks_in_queue ON tasks (queue) WHERE queue <> 0 AND state IN (2, 3);"
+    "CREATE INDEX tasks_in_lane ON tasks (lane) WHERE lane <> 0 AND state IN (2, 3);"
+    "CREATE INDEX ranges_in_queue ON ranges (queue) WHERE queue <> 0 AND state = 2;"
+    "CREATE INDEX ranges_in_lane ON ranges (lane) WHERE lane <> 0 AND state = 2;"
+
+    "CREATE TABLE classes (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;"
+    "CREATE TABLE queues (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, parallel INTEGER NOT NULL) STRICT;"
+    /* An array that is throttled, or the tasks of one name of which one at a time may run. */
+    "CREATE TABLE lanes (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, parallel INTEGER NOT NULL) STRICT;"
+
+    /* What a task, or all elements of an array, wait for. pending: clauses that do not hold yet. */
+    "CREATE TABLE gates ("
+    "  spec INTEGER PRIMARY KEY,"
+    "  last INTEGER NOT NULL,"
+    "  pending INTEGER NOT NULL,"
+    "  keep INTEGER NOT NULL,"           /* is not skipped when they can no longer hold */
+    "  by_element INTEGER NOT NULL,"     /* aftercorr is among them */
+    "  inputs INTEGER NOT NULL DEFAULT 0," /* one of those it waited for has a result */
+    "  conditions TEXT NOT NULL,"        /* as dependency_parse() reads them */
+    "  reason TEXT"                      /* why it was skipped */
+    ") STRICT;"
+    /* The same from the other end: who waits for this. target: as DependencyTarget, or 3: the elements of that array.
+     * alone: the condition is a clause of its own. */
+    "CREATE TABLE edges ("
+    "  target INTEGER NOT NULL,"
+    "  parent INTEGER NOT NULL,"
+    "  spec INTEGER NOT NULL,"
+    "  clause INTEGER NOT NULL,"
+    "  kind INTEGER NOT NULL,"
+    "  status INTEGER NOT NULL,"
+    "  alone INTEGER NOT NULL,"
+    "  PRIMARY KEY (target, parent, spec, clause, kind, status)"
+    ") STRICT, WITHOUT ROWID;"
+
+    /* Tasks that wait for a time. wall: by CLOCK_REALTIME ("at eight"), else by CLOCK_BOOTTIME of that boot ("in an hour");
+     * realtime is the same moment as it looked then, for after the next boot. */
+    "CREATE TABLE waits ("
+    "  first INTEGER PRIMARY KEY,"
+    "  last INTEGER NOT NULL,"
+    "  wall INTEGER NOT NULL,"
+    "  due INTEGER NOT NULL,"
+    "  realtime INTEGER NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX waits_due ON waits (wall, due);"
+    "CREATE TABLE boots (id INTEGER PRIMARY KEY CHECK (id = 1), boot TEXT NOT NULL) STRICT;"
+    "INSERT INTO boots VALUES (1, '');"
+
+    /* halted: it has been given up. ended: when its last task ended; NULL: not all have. */
+    "ALTER TABLE batches ADD COLUMN gated INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE batches ADD COLUMN started INTEGER NOT NULL DEFAULT 0;" /* kept only of those that others wait for */
+    "ALTER TABLE batches ADD COLUMN max_fails INTEGER;"
+    "ALTER TABLE batches ADD COLUMN max_fails_percent REAL;"
+    "ALTER TABLE batches ADD COLUMN max_successes INTEGER;"
+    "ALTER TABLE batches ADD COLUMN halt_now INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE batches ADD COLUMN halted INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE batches ADD COLUMN ended INTEGER;"
+    "UPDATE batches SET ended = submitted WHERE phase = 1 AND succeeded + failed + cancelled + skipped >= count;"
+    "CREATE INDEX batches_ended ON batches (ended) WHERE ended IS NOT NULL;"
+    "CREATE TABLE keys ("
+    "  uid INTEGER NOT NULL,"
+    "  key TEXT NOT NULL,"
+    "  batch INTEGER NOT NULL,"
+    "  PRIMARY KEY (uid, key)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX keys_by_batch ON keys (batch);"
+
+    "ALTER TABLE attempts ADD COLUMN note TEXT;"
+    "ALTER TABLE attempts ADD COLUMN stdout_dropped INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE attempts ADD COLUMN stderr_dropped INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE attempts ADD COLUMN stdout_at INTEGER;" /* in the pack; NULL: in a file of its own */
+    "ALTER TABLE attempts ADD COLUMN stdout_size INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE attempts ADD COLUMN stderr_at INTEGER;"
+    "ALTER TABLE attempts ADD COLUMN stderr_size INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE results (task INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;"
+
+    "ALTER TABLE workers ADD COLUMN exec BLOB;"
+    "ALTER TABLE workers ADD COLUMN class TEXT;"
+    "ALTER TABLE workers ADD COLUMN recycle INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE workers ADD COLUMN recycle_memory INTEGER;";
+
 static const Migration migrations[] = {
     { 1, schema_1 },
+    { 2, schema_2 },
 };
 
 static int pragma_number(Sql *sql, const char *literal, int64_t *ret)

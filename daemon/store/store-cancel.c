@@ -4,6 +4,7 @@
  *
  * Very many tasks are cancelled in chunks, each a transaction of its own, with other operations in between: those do not wait
  * for seconds, and the answer comes after theirs. Once the first chunk is committed the rest is not refused any more. */
+#include "store/store-flow.h"
 #include "store/store-internal.h"
 #include "store/store-match.h"
 #include "store/store-range.h"
@@ -60,6 +61,33 @@ static int cancel_found(const StoredTask *task, void *userdata)
     return 0;
 }
 
+/* Those that were ready leave their queues. */
+static int run_leave_lanes(Database *database, const Run *run, IdRange ids)
+{
+    _cleanup_statement_ sqlite3_stmt *statement = NULL;
+    int r;
+
+    if (database->n_lanes == 0 || run->state != (int) TASK_QUEUED)
+        return 0;
+    r = sql_query(&database->sql,
+                  "SELECT DISTINCT queue, lane FROM tasks WHERE id BETWEEN ?1 AND ?2 UNION"
+                  " SELECT queue, lane FROM ranges WHERE last >= ?1 AND first <= ?2 AND state = 7",
+                  SQL_VALUES(sql_int((int64_t) ids.first), sql_int((int64_t) ids.last)), &statement);
+    if (r < 0)
+        return r;
+    while ((r = sql_step(&database->sql, statement)) > 0)
+        flow_note_left(database, sql_column_int(statement, 0), sql_column_int(statement, 1));
+    return r;
+}
+
+static int run_note(Database *database, CancelOp *cancel, const Run *run, IdRange ids)
+{
+    database_count(database, run->batch, run->state, TASK_CANCELLED, ids.last - ids.first + 1);
+    flow_note_ended(database, ids.first, ids.last);
+    g_array_append_val(cancel->cancelled, ids);
+    return run_leave_lanes(database, run, ids);
+}
+
 /* Every task between the ends that is in that state matched: those that did not would have ended the run. */
 static int run_cancel_between(Database *database, CancelOp *cancel, const Run *run, IdRange ids)
 {
@@ -73,9 +101,7 @@ static int run_cancel_between(Database *database, CancelOp *cancel, const Run *r
                            sql_int((int64_t) cancel->now_usec)));
     if (r < 0)
         return r;
-    database_count(database, run->batch, (TaskState) run->state, TASK_CANCELLED, ids.last - ids.first + 1);
-    g_array_append_val(cancel->cancelled, ids);
-    return 0;
+    return run_note(database, cancel, run, ids);
 }
 
 static int held_mark(Database *database, uint64_t task)
@@ -141,9 +167,7 @@ static int run_cancel_elements(Database *database, CancelOp *cancel, const Run *
             return r;
         id = last + 1;
     }
-    database_count(database, run->batch, (TaskState) run->state, TASK_CANCELLED, ids.last - ids.first + 1);
-    g_array_append_val(cancel->cancelled, ids);
-    return 0;
+    return run_note(database, cancel, run, ids);
 }
 
 static int range_compare(gconstpointer a, gconstpointer b)
@@ -309,10 +333,10 @@ typedef struct ExamineOp {
 
 static int examine_found(const StoredTask *task, void *userdata)
 {
-    FilterFacts *facts = userdata;
+    uint64_t *foreign = userdata;
 
-    facts->foreign = MIN(facts->foreign + (task->last - task->id + 1), FOREIGN_MAX);
-    return facts->foreign == FOREIGN_MAX;
+    *foreign = MIN(*foreign + (task->last - task->id + 1), FOREIGN_MAX);
+    return *foreign == FOREIGN_MAX;
 }
 
 static int examine_ids(Database *database, ExamineOp *examine)
@@ -347,6 +371,7 @@ static int examine_batch(Database *database, ExamineOp *examine)
 static int examine_run(Database *database, Op *op)
 {
     ExamineOp *examine = (ExamineOp *) op;
+    const MatchUser others = { .only = UID_ANYBODY, .except = examine->uid };
     int r;
 
     examine->facts = (FilterFacts){ 0 };
@@ -354,8 +379,9 @@ static int examine_run(Database *database, Op *op)
     if (r >= 0)
         r = examine_batch(database, examine);
     if (r >= 0)
-        r = match_live(database, examine->filter, (MatchUser){ .only = UID_ANYBODY, .except = examine->uid },
-                       examine_found, &examine->facts);
+        r = match_live(database, examine->filter, others, examine_found, &examine->facts.foreign);
+    if (r >= 0)
+        r = match_ended(database, examine->filter, others, examine_found, &examine->facts.foreign_ended);
     return r;
 }
 

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "util/log.h"
+
 #define CACHE_ENTRIES_MAX 256U
 #define CACHE_BYTES_MAX ((size_t) 16 << 20)
 
@@ -100,17 +102,18 @@ static void cache_use(ContextCache *cache, CacheEntry *entry)
 
 static int context_insert(Database *database, const TaskContext *context, const char *digest, uint64_t *ret)
 {
+    g_autofree char *policy = task_policy_to_text(&context->policy);
     int r;
 
     r = sql_run(
         &database->sql,
-        "INSERT INTO contexts (digest, uid, gid, groups, cwd, environment, stdin, stdout, stderr, memory_max)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO contexts (digest, uid, gid, groups, cwd, environment, stdin, stdout, stderr, memory_max,"
+        " credentials, policy) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         SQL_VALUES(sql_text(digest), sql_int(context->uid), sql_int(context->gid),
                    sql_blob(context->groups, context->n_groups * sizeof(uint32_t)), sql_bytes(context->cwd),
                    sql_bytes(context->environment), sql_bytes(context->streams[STREAM_STDIN]),
                    sql_bytes(context->streams[STREAM_STDOUT]), sql_bytes(context->streams[STREAM_STDERR]),
-                   sql_limit(context->memory_max_bytes)));
+                   sql_limit(context->memory_max_bytes), sql_bytes(context->credentials), sql_text(policy)));
     if (r >= 0)
         *ret = (uint64_t) sqlite3_last_insert_rowid(database->sql.handle);
     return r;
@@ -166,6 +169,9 @@ static TaskContext *context_read(sqlite3_stmt *statement)
     for (int i = 0; i < _STREAM_MAX; i++)
         context->streams[i] = sql_column_bytes(statement, 6 + i);
     context->memory_max_bytes = sql_column_limit(statement, 9);
+    context->credentials = sql_column_bytes(statement, 10);
+    if (task_policy_from_text((const char *) sqlite3_column_text(statement, 11), &context->policy) < 0)
+        log_warning("A task's policy in the database makes no sense, ignoring a part of it.");
     return context;
 }
 
@@ -183,8 +189,8 @@ int context_load(Database *database, uint64_t id, TaskContext **ret)
     }
     r = sql_query(
         &database->sql,
-        "SELECT digest, uid, gid, groups, cwd, environment, stdin, stdout, stderr, memory_max FROM contexts"
-        " WHERE id = ?1",
+        "SELECT digest, uid, gid, groups, cwd, environment, stdin, stdout, stderr, memory_max, credentials, policy"
+        " FROM contexts WHERE id = ?1",
         SQL_VALUES(sql_int((int64_t) id)), &statement);
     if (r >= 0)
         r = sql_step(&database->sql, statement);

@@ -8,6 +8,7 @@
 
 #include "store/schema.h"
 #include "store/store-context.h"
+#include "store/store-flow.h"
 #include "store/store-internal.h"
 #include "store/store-row.h"
 #include "util/log.h"
@@ -136,6 +137,8 @@ static int database_prepare(Database *database)
         r = counters_load(database);
     if (r >= 0)
         r = hidden_load(database);
+    if (r >= 0)
+        r = flow_load(database);
     if (r < 0)
         return log_error_errno(r, "Failed to read the database: %s", database->sql.message);
     return 0;
@@ -152,6 +155,7 @@ int database_open(const char *path, Database **ret)
     database->deltas = g_array_new(FALSE, FALSE, sizeof(BatchDelta));
     database->delta_of = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     database->contexts = context_cache_new();
+    flow_init(database);
     r = database_make_file(path);
     if (r >= 0)
         r = database_set_up(database, path);
@@ -172,6 +176,7 @@ Database *database_free(Database *database)
     g_clear_pointer(&database->hidden_before, g_array_unref);
     g_hash_table_unref(database->delta_of);
     g_array_unref(database->deltas);
+    flow_done(database);
     context_cache_free(database->contexts);
     g_free(database);
     return NULL;
@@ -208,6 +213,7 @@ void database_rollback(Database *database)
         (void) sqlite3_exec(database->sql.handle, "ROLLBACK", NULL, NULL, NULL);
     database->counters = database->committed;
     deltas_clear(database);
+    flow_forget(database);
     context_cache_clear(database->contexts);
     if (database->hidden_before) {
         g_array_unref(database->hidden);
@@ -240,52 +246,98 @@ static int batch_load_single(Database *database, BatchEnd *end)
     return r < 0 ? r : 1;
 }
 
-/* 1: all of its tasks have ended. */
-static int batch_find_end(Database *database, uint64_t batch, BatchEnd *ret)
+typedef struct BatchRow {
+    BatchEnd end;
+    BatchHalt halt;
+    bool halted, had_ended;
+} BatchRow;
+
+static int batch_read(Database *database, uint64_t batch, BatchRow *ret)
 {
     _cleanup_statement_ sqlite3_stmt *statement = NULL;
-    BatchEnd end = { .batch = batch };
     int r;
 
-    r = sql_query(
-        &database->sql,
-        "SELECT count, succeeded, failed, cancelled, skipped FROM batches WHERE id = ?1 AND phase = 1",
-        SQL_VALUES(sql_int((int64_t) batch)), &statement);
+    r = sql_query(&database->sql,
+                  "SELECT count, succeeded, failed, cancelled, skipped, max_fails, ifnull(max_fails_percent, -1),"
+                  " max_successes, halt_now, halted, ended IS NOT NULL FROM batches WHERE id = ?1 AND phase = 1",
+                  SQL_VALUES(sql_int((int64_t) batch)), &statement);
     if (r >= 0)
         r = sql_step(&database->sql, statement);
     if (r <= 0)
         return r;
-    end.count = (uint64_t) sql_column_int(statement, 0);
-    end.succeeded = (uint64_t) sql_column_int(statement, 1);
-    end.failed = (uint64_t) sql_column_int(statement, 2);
-    end.cancelled = (uint64_t) sql_column_int(statement, 3);
-    end.skipped = (uint64_t) sql_column_int(statement, 4);
-    if (end.succeeded + end.failed + end.cancelled + end.skipped < end.count)
-        return 0;
-    *ret = end;
+    *ret = (BatchRow){
+        .end = { .batch = batch,
+                 .count = (uint64_t) sql_column_int(statement, 0),
+                 .succeeded = (uint64_t) sql_column_int(statement, 1),
+                 .failed = (uint64_t) sql_column_int(statement, 2),
+                 .cancelled = (uint64_t) sql_column_int(statement, 3),
+                 .skipped = (uint64_t) sql_column_int(statement, 4) },
+        .halt = { .max_fails = sql_column_limit(statement, 5),
+                  .max_fails_percent = sqlite3_column_double(statement, 6),
+                  .max_successes = sql_column_limit(statement, 7),
+                  .now = sql_column_int(statement, 8) != 0 },
+        .halted = sql_column_int(statement, 9) != 0,
+        .had_ended = sql_column_int(statement, 10) != 0,
+    };
     return 1;
+}
+
+static bool batch_is_over_its_limits(const BatchRow *row)
+{
+    const BatchHalt *halt = &row->halt;
+
+    return row->end.failed >= halt->max_fails || row->end.succeeded >= halt->max_successes ||
+           (halt->max_fails_percent >= 0 && row->end.failed > 0 &&
+            (double) row->end.failed * 100 >= halt->max_fails_percent * (double) row->end.count);
+}
+
+static int batch_set_halted(Database *database, const BatchRow *row, Op *op)
+{
+    op_add_halt(op, row->end.batch, row->halt.now);
+    return sql_run(&database->sql, "UPDATE batches SET halted = 1 WHERE id = ?1",
+                   SQL_VALUES(sql_int((int64_t) row->end.batch)));
+}
+
+static int batch_set_ended(Database *database, uint64_t batch, bool ended)
+{
+    return sql_run(&database->sql, "UPDATE batches SET ended = ?2 WHERE id = ?1",
+                   SQL_VALUES(sql_int((int64_t) batch),
+                              sql_limit(ended ? (uint64_t) g_get_real_time() : UINT64_MAX)));
+}
+
+/* What follows from its new sums. */
+static int batch_look_at(Database *database, const BatchDelta *delta)
+{
+    BatchRow row;
+    int r = batch_read(database, delta->batch, &row);
+
+    if (r <= 0)
+        return r;
+    BatchEnd *end = &row.end;
+    bool ended = end->succeeded + end->failed + end->cancelled + end->skipped >= end->count;
+    if (!ended && !row.halted && batch_is_over_its_limits(&row))
+        r = batch_set_halted(database, &row, delta->op);
+    if (r >= 0 && ended != row.had_ended)
+        r = batch_set_ended(database, delta->batch, ended);
+    if (r >= 0 && ended && end->count == 1)
+        r = batch_load_single(database, end);
+    if (r >= 0 && ended)
+        op_add_batch_end(delta->op, g_memdup2(end, sizeof(*end)));
+    return r;
 }
 
 static int delta_apply(Database *database, const BatchDelta *delta)
 {
-    BatchEnd end;
     int r;
 
     /* Without RETURNING, which would cost more than the two statements together. */
     r = sql_run(
         &database->sql,
         "UPDATE batches SET succeeded = succeeded + ?2, failed = failed + ?3, cancelled = cancelled + ?4,"
-        " skipped = skipped + ?5 WHERE id = ?1",
-        SQL_VALUES(sql_int((int64_t) delta->batch), sql_int((int64_t) delta->succeeded),
-                   sql_int((int64_t) delta->failed), sql_int((int64_t) delta->cancelled),
-                   sql_int((int64_t) delta->skipped)));
-    if (r >= 0)
-        r = batch_find_end(database, delta->batch, &end);
-    if (r > 0 && end.count == 1)
-        r = batch_load_single(database, &end);
-    if (r > 0)
-        op_add_batch_end(delta->op, g_memdup2(&end, sizeof(end)));
-    return MIN(r, 0);
+        " skipped = skipped + ?5, started = started + ?6 WHERE id = ?1",
+        SQL_VALUES(sql_int((int64_t) delta->batch), sql_int(delta->succeeded), sql_int(delta->failed),
+                   sql_int(delta->cancelled), sql_int(delta->skipped), sql_int(delta->started)));
+    return r < 0 ? r : batch_look_at(database, delta);
 }
 
 int database_commit(Database *database)
@@ -336,25 +388,72 @@ void database_touch_batch(Database *database, uint64_t batch)
     delta_get(database, batch)->op = database->op;
 }
 
-void database_count(Database *database, uint64_t batch, TaskState from, TaskState to, uint64_t n)
+static void delta_add(BatchDelta *delta, TaskState state, int64_t n)
 {
+    if (state == TASK_SUCCEEDED)
+        delta->succeeded += n;
+    else if (state == TASK_FAILED)
+        delta->failed += n;
+    else if (state == TASK_CANCELLED)
+        delta->cancelled += n;
+    else if (state == TASK_SKIPPED)
+        delta->skipped += n;
+}
+
+void database_count(Database *database, uint64_t batch, int from, int to, uint64_t n)
+{
+    TaskState old = state_shown(from), new = state_shown(to);
     BatchDelta *delta;
 
-    if (from < _TASK_STATE_MAX)
-        database->counters.counts.by_state[from] -= n;
-    database->counters.counts.by_state[to] += n;
-    if (!task_state_is_end(to))
+    if (old < _TASK_STATE_MAX)
+        database->counters.counts.by_state[old] -= n;
+    database->counters.counts.by_state[new] += n;
+    if (!task_state_is_end(new) && (old == _TASK_STATE_MAX || !task_state_is_end(old)))
         return;
     delta = delta_get(database, batch);
     delta->op = database->op;
-    if (to == TASK_SUCCEEDED)
-        delta->succeeded += n;
-    else if (to == TASK_FAILED)
-        delta->failed += n;
-    else if (to == TASK_CANCELLED)
-        delta->cancelled += n;
-    else
-        delta->skipped += n;
+    delta_add(delta, old, -(int64_t) n);
+    delta_add(delta, new, (int64_t) n);
+    if (g_hash_table_contains(database->watched, &batch))
+        g_array_append_val(database->consequences.batches, batch);
+}
+
+void database_count_started(Database *database, uint64_t batch)
+{
+    if (!g_hash_table_contains(database->watched, &batch))
+        return;
+    delta_get(database, batch)->started++;
+    delta_get(database, batch)->op = database->op;
+    g_array_append_val(database->consequences.batches, batch);
+}
+
+int database_batch_sums(Database *database, uint64_t batch, BatchSums *ret)
+{
+    _cleanup_statement_ sqlite3_stmt *statement = NULL;
+    gpointer position = g_hash_table_lookup(database->delta_of, &batch);
+    BatchDelta none = { 0 };
+    const BatchDelta *delta =
+        position ? &g_array_index(database->deltas, BatchDelta, GPOINTER_TO_UINT(position) - 1) : &none;
+    int r;
+
+    r = sql_query(&database->sql,
+                  "SELECT uid, count, succeeded, failed, cancelled, skipped, started FROM batches"
+                  " WHERE id = ?1 AND phase = 1",
+                  SQL_VALUES(sql_int((int64_t) batch)), &statement);
+    if (r >= 0)
+        r = sql_step(&database->sql, statement);
+    if (r <= 0)
+        return r;
+    *ret = (BatchSums){
+        .uid = (uint64_t) sql_column_int(statement, 0),
+        .count = (uint64_t) sql_column_int(statement, 1),
+        .succeeded = (uint64_t) (sql_column_int(statement, 2) + delta->succeeded),
+        .failed = (uint64_t) (sql_column_int(statement, 3) + delta->failed),
+        .cancelled = (uint64_t) (sql_column_int(statement, 4) + delta->cancelled),
+        .skipped = (uint64_t) (sql_column_int(statement, 5) + delta->skipped),
+        .started = (uint64_t) (sql_column_int(statement, 6) + delta->started),
+    };
+    return 1;
 }
 
 /* ------------------------------------------------------------------ hidden ids */

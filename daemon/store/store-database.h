@@ -13,6 +13,14 @@ typedef struct ContextCache ContextCache;
 /* tasks.state of a task that a worker holds; whether it runs is told by assignments.start. */
 #define STATE_TAKEN TASK_RUNNING
 
+/* tasks.state and ranges.state of a queued task that has to wait for room in its queue or lane. */
+#define STATE_GATED 10
+
+static inline TaskState state_shown(int state)
+{
+    return state == STATE_GATED ? TASK_QUEUED : (TaskState) state;
+}
+
 typedef enum BatchPhase { BATCH_OPEN = 0, BATCH_COMMITTED = 1, BATCH_DISCARDED = 2 } BatchPhase;
 
 /* The numbers of the table counters. */
@@ -29,9 +37,18 @@ typedef struct HiddenIds {
 /* What a transaction does to a batch. */
 typedef struct BatchDelta {
     uint64_t batch;
-    uint64_t succeeded, failed, cancelled, skipped;
+    int64_t succeeded, failed, cancelled, skipped, started;
     Op *op; /* the latest that contributed */
 } BatchDelta;
+
+/* What an operation brought about that others have to be looked at for; dealt with by flow_settle() at its end. */
+typedef struct Consequences {
+    GArray *ended;    /* IdRange: for those that wait for them */
+    GArray *started;  /* uint64_t */
+    GArray *reopened; /* IdRange: ended, and live again */
+    GArray *batches;  /* uint64_t: watched ones whose sums have changed */
+    GArray *lanes;    /* LaneKey: something has left them */
+} Consequences;
 
 typedef struct Database {
     Sql sql;
@@ -41,6 +58,10 @@ typedef struct Database {
     GArray *deltas;        /* BatchDelta */
     GHashTable *delta_of;  /* batch → position in deltas + 1 */
     ContextCache *contexts;
+    Consequences consequences;
+    GHashTable *watched; /* batches that somebody waits for → what was told of them */
+    int64_t n_gates, n_by_element, n_waits, n_lanes, n_results; /* roughly: 0 if and only if there are none */
+    bool waits_changed; /* when the next task's time comes may be another */
     Op *op; /* the one that is being run */
     bool synchronous_full;
 } Database;
@@ -62,7 +83,14 @@ void database_hide(Database *database, uint64_t batch, uint64_t first, uint64_t 
 void database_unhide(Database *database, uint64_t batch);
 bool database_hides_batch(const Database *database, uint64_t batch);
 
-/* n tasks of this batch went from one state to another; _TASK_STATE_MAX: they come from nowhere. */
-void database_count(Database *database, uint64_t batch, TaskState from, TaskState to, uint64_t n);
+/* n tasks of this batch went from one state, as in the table, to another; _TASK_STATE_MAX: they come from nowhere. */
+void database_count(Database *database, uint64_t batch, int from, int to, uint64_t n);
+/* One of them has started for the first time, or ended without. */
+void database_count_started(Database *database, uint64_t batch);
+/* Its sums as the tables and this transaction have them. */
+typedef struct BatchSums {
+    uint64_t uid, count, succeeded, failed, cancelled, skipped, started;
+} BatchSums;
+int database_batch_sums(Database *database, uint64_t batch, BatchSums *ret) _warn_unused_; /* 0: there is none */
 /* Has a look at the batch at the end of the transaction, whether anything was counted or not. */
 void database_touch_batch(Database *database, uint64_t batch);

@@ -2,10 +2,12 @@
 /* Showing tasks: pages in the order of their ids, and single ones. A page is put together from streams of ids, each in order: rows
  * of tasks (all of them, or by state), held tasks, ranges. A call looks at a bounded number of tasks: if few match, the page
  * is short and its cursor leads on. */
+#include "store/store-gate.h"
 #include "store/store-internal.h"
 #include "store/store-match.h"
 
 #define LOOKED_AT_MAX 20000U
+#define RESULT_BYTES_LISTED ((size_t) 4 << 20) /* of results on a page; those of the rest are left out */
 
 /* One task, or elements of an array that follow one another. */
 typedef struct Piece {
@@ -18,6 +20,7 @@ typedef struct Listing {
     GPtrArray *rows;   /* TaskRow */
     uint64_t position; /* the id that was looked at last */
     size_t looked_at;
+    size_t result_bytes;
     bool more; /* there is, or may be, another page */
 } Listing;
 
@@ -79,7 +82,7 @@ static void chunk_cut(Chunk *chunk, uint64_t id)
 }
 
 /* 1: something hidden is in the way; first and last are then what is left behind it. */
-static int stream_read_some(Listing *listing, const Stream *stream, TaskState state, Chunk *chunk,
+static int stream_read_some(Listing *listing, const Stream *stream, int state, Chunk *chunk,
                             uint64_t *first, uint64_t *last)
 {
     _cleanup_statement_ sqlite3_stmt *statement = NULL;
@@ -90,7 +93,7 @@ static int stream_read_some(Listing *listing, const Stream *stream, TaskState st
 
     r = sql_query(&database->sql, chunk->reverse ? stream->backward : stream->forward,
                   (const SqlValue[]){ sql_int((int64_t) *first), sql_int((int64_t) *last),
-                                      sql_int((int64_t) chunk->wanted), sql_int((int64_t) state) },
+                                      sql_int((int64_t) chunk->wanted), sql_int(state) },
                   stream->by_state ? 4 : 3, &statement);
     if (r < 0)
         return r;
@@ -114,7 +117,7 @@ static int stream_read_some(Listing *listing, const Stream *stream, TaskState st
     return r;
 }
 
-static int stream_read(Listing *listing, const Stream *stream, TaskState state, Chunk *chunk, uint64_t first,
+static int stream_read(Listing *listing, const Stream *stream, int state, Chunk *chunk, uint64_t first,
                        uint64_t last)
 {
     int r;
@@ -138,7 +141,9 @@ static int chunk_read(Listing *listing, Chunk *chunk)
     } else {
         for (TaskState state = 0; r >= 0 && state < _TASK_STATE_MAX; state++)
             if (states & 1U << state && state != TASK_RUNNING)
-                r = stream_read(listing, &stream_by_state, state, chunk, first, last);
+                r = stream_read(listing, &stream_by_state, (int) state, chunk, first, last);
+        if (r >= 0 && states & 1U << TASK_QUEUED)
+            r = stream_read(listing, &stream_by_state, STATE_GATED, chunk, first, last);
         if (r >= 0 && states & held)
             r = stream_read(listing, &stream_held, TASK_RUNNING, chunk, first, last);
     }
@@ -171,9 +176,15 @@ static int listing_add(Listing *listing, const StoredTask *task)
     int r;
 
     r = row_load(listing->database, task, &row);
-    if (r >= 0)
-        g_ptr_array_add(listing->rows, row);
-    return r;
+    if (r < 0)
+        return r;
+    g_ptr_array_add(listing->rows, row);
+    if (listing->database->n_results == 0 || listing->result_bytes > RESULT_BYTES_LISTED)
+        return 0;
+    r = row_add_data(listing->database, row);
+    if (row->result.data)
+        listing->result_bytes += g_bytes_get_size(row->result.data);
+    return MIN(r, 0);
 }
 
 /* The elements of a range are all alike: what holds for one holds for all. */
@@ -388,6 +399,13 @@ typedef struct GetOp {
     void *userdata;
 } GetOp;
 
+static int get_add_dependencies(Database *database, const StoredTask *task, TaskRow *row)
+{
+    g_autofree char *reason = NULL;
+
+    return gate_describe(database, task->spec, &row->after, &reason);
+}
+
 static int get_run(Database *database, Op *op)
 {
     GetOp *get = (GetOp *) op;
@@ -403,7 +421,11 @@ static int get_run(Database *database, Op *op)
     r = row_load(database, &task, &get->row);
     if (r >= 0)
         r = row_load_attempts(database, get->task, &get->row->attempts);
-    return r;
+    if (r >= 0 && get->row->spec->has_dependencies)
+        r = get_add_dependencies(database, &task, get->row);
+    if (r >= 0 && database->n_results > 0)
+        r = row_add_data(database, get->row);
+    return MIN(r, 0);
 }
 
 static void get_complete(Op *op, const StoreEvents *events)

@@ -9,6 +9,7 @@ typedef struct Matching {
     Database *database;
     const TaskFilter *filter;
     MatchUser user;
+    bool ended; /* those that did not succeed, instead of those that live */
     MatchFound found;
     void *userdata;
 } Matching;
@@ -62,7 +63,7 @@ static int matching_offer(const Matching *matching, const StoredTask *task, Task
     const TaskFilter *filter = matching->filter;
     int r;
 
-    if (task_state_is_end(state) || !matching_wants(matching, state))
+    if (task_state_is_end(state) != matching->ended || state == TASK_SUCCEEDED || !matching_wants(matching, state))
         return 0;
     if ((filter->batch != 0 && filter->batch != task->batch) || !user_matches(matching->user, task->uid))
         return 0;
@@ -74,8 +75,6 @@ static int matching_offer(const Matching *matching, const StoredTask *task, Task
 
 /* ------------------------------------------------------------------ places to look */
 
-#define TASK_COLUMNS "id, ifnull(spec, id), batch, uid, state"
-
 static int read_tasks(const Matching *matching, const char *literal, const SqlValue *values, size_t n)
 {
     _cleanup_statement_ sqlite3_stmt *statement = NULL;
@@ -85,15 +84,9 @@ static int read_tasks(const Matching *matching, const char *literal, const SqlVa
     if (r < 0)
         return r;
     while ((r = sql_step(&matching->database->sql, statement)) > 0) {
-        StoredTask task = {
-            .id = (uint64_t) sql_column_int(statement, 0),
-            .spec = (uint64_t) sql_column_int(statement, 1),
-            .batch = (uint64_t) sql_column_int(statement, 2),
-            .uid = (uint32_t) sql_column_int(statement, 3),
-            .state = (int) sql_column_int(statement, 4),
-        };
-        task.last = task.id;
-        r = matching_offer(matching, &task, (TaskState) task.state);
+        StoredTask task;
+        row_read_task(statement, &task);
+        r = matching_offer(matching, &task, state_shown(task.state));
         if (r != 0)
             return r;
     }
@@ -142,44 +135,50 @@ static int read_ranges(const Matching *matching, const char *literal, const SqlV
     if (r < 0)
         return r;
     while ((r = sql_step(&matching->database->sql, statement)) > 0) {
-        StoredTask task = {
-            .id = (uint64_t) sql_column_int(statement, 0),
-            .last = (uint64_t) sql_column_int(statement, 1),
-            .spec = (uint64_t) sql_column_int(statement, 2),
-            .batch = (uint64_t) sql_column_int(statement, 3),
-            .uid = (uint32_t) sql_column_int(statement, 4),
-            .state = (int) sql_column_int(statement, 5),
-            .virtual = true,
-        };
+        StoredRange range;
+        StoredTask task;
+        row_read_range(statement, &range);
+        row_of_range(&range, range.first, &task);
         if (task.id > last)
             return 0;
-        r = matching_offer(matching, &task, (TaskState) task.state);
+        r = matching_offer(matching, &task, state_shown(task.state));
         if (r != 0)
             return r;
     }
     return r;
 }
 
-static const TaskState waiting_states[] = { TASK_HELD, TASK_BLOCKED, TASK_WAITING, TASK_QUEUED };
+/* As they are in the table. */
+static const int waiting_states[] = { TASK_HELD, TASK_BLOCKED, TASK_WAITING, STATE_GATED, TASK_QUEUED };
+static const int ended_states[] = { TASK_FAILED, TASK_CANCELLED, TASK_SKIPPED };
 
-/* Of a segment: everything that has not ended. */
+/* In which states of the table to look. */
+static const int *matching_states(const Matching *matching, size_t *ret_n)
+{
+    *ret_n = matching->ended ? G_N_ELEMENTS(ended_states) : G_N_ELEMENTS(waiting_states);
+    return matching->ended ? ended_states : waiting_states;
+}
+
+/* Of a segment. */
 static int match_segment(const Matching *matching, const IdRange *segment)
 {
     const SqlValue first = sql_int((int64_t) segment->first), last = sql_int((int64_t) segment->last);
+    size_t n;
+    const int *states = matching_states(matching, &n);
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < G_N_ELEMENTS(waiting_states); i++)
-        if (matching_wants(matching, waiting_states[i]))
+    for (size_t i = 0; r == 0 && i < n; i++)
+        if (matching_wants(matching, state_shown(states[i])))
             r = read_tasks(matching,
                            "SELECT " TASK_COLUMNS " FROM tasks INDEXED BY tasks_by_state"
                            " WHERE state = ?1 AND state NOT IN (3, 5) AND id BETWEEN ?2 AND ?3",
-                           SQL_VALUES(sql_int((int64_t) waiting_states[i]), first, last));
-    if (r == 0)
+                           SQL_VALUES(sql_int(states[i]), first, last));
+    if (r == 0 && !matching->ended)
         r = read_taken(matching, segment->first, segment->last);
     if (r == 0)
         r = read_ranges(
             matching,
-            "SELECT first, last, spec, batch, uid, state FROM ranges WHERE last >= ?1 ORDER BY last",
+            "SELECT " RANGE_COLUMNS " FROM ranges WHERE last >= ?1 ORDER BY last",
             SQL_VALUES(first), segment->last);
     return r;
 }
@@ -223,53 +222,59 @@ static int match_ids(const Matching *matching)
     return r;
 }
 
-/* What is ready, of one user. */
-static int match_ready(const Matching *matching, uint32_t uid)
+/* What is ready, of one class and user. */
+static int match_ready(const Matching *matching, int64_t class, uint32_t uid)
 {
     int r;
 
     r = read_tasks(matching,
-                   "SELECT " TASK_COLUMNS " FROM tasks INDEXED BY tasks_ready WHERE state = 2 AND uid = ?1",
-                   SQL_VALUES(sql_int(uid)));
+                   "SELECT " TASK_COLUMNS " FROM tasks INDEXED BY tasks_ready"
+                   " WHERE state = 2 AND class = ?2 AND uid = ?1",
+                   SQL_VALUES(sql_int(uid), sql_int(class)));
     if (r == 0)
-        r = read_ranges(
-            matching,
-            "SELECT first, last, spec, batch, uid, state FROM ranges INDEXED BY ranges_ready WHERE state = 2 AND uid = ?1",
-            SQL_VALUES(sql_int(uid)), INT64_MAX);
+        r = read_ranges(matching,
+                        "SELECT " RANGE_COLUMNS " FROM ranges INDEXED BY ranges_ready"
+                        " WHERE state = 2 AND class = ?2 AND uid = ?1",
+                        SQL_VALUES(sql_int(uid), sql_int(class)), INT64_MAX);
     return r;
 }
 
-/* 1: a user who has something ready, not below "least". */
-static int next_ready_uid(const Matching *matching, int64_t least, int64_t *ret)
+/* 1: the lowest that either statement has. */
+static int lowest_of(const Matching *matching, const char *of_tasks, const char *of_ranges, const SqlValue *values,
+                     size_t n, int64_t *ret)
 {
-    int64_t of_tasks = INT64_MAX, of_ranges = INT64_MAX;
-    int r;
+    int64_t task = INT64_MAX, range = INT64_MAX;
+    int r = sql_number(&matching->database->sql, of_tasks, values, n, &task);
 
-    r = sql_number(
-        &matching->database->sql,
-        "SELECT uid FROM tasks INDEXED BY tasks_ready WHERE state = 2 AND uid >= ?1 ORDER BY uid LIMIT 1",
-        SQL_VALUES(sql_int(least)), &of_tasks);
     if (r >= 0)
-        r = sql_number(
-            &matching->database->sql,
-            "SELECT uid FROM ranges INDEXED BY ranges_ready WHERE state = 2 AND uid >= ?1 ORDER BY uid LIMIT 1",
-            SQL_VALUES(sql_int(least)), &of_ranges);
+        r = sql_number(&matching->database->sql, of_ranges, values, n, &range);
     if (r < 0)
         return r;
-    *ret = MIN(of_tasks, of_ranges);
+    *ret = MIN(task, range);
     return *ret < INT64_MAX;
 }
 
-static int match_all_ready(const Matching *matching)
+/* 1: a user who has something ready of that class, not below "least". */
+static int next_ready_uid(const Matching *matching, int64_t class, int64_t least, int64_t *ret)
+{
+    return lowest_of(matching,
+                     "SELECT uid FROM tasks INDEXED BY tasks_ready WHERE state = 2 AND class = ?1 AND uid >= ?2"
+                     " ORDER BY uid LIMIT 1",
+                     "SELECT uid FROM ranges INDEXED BY ranges_ready WHERE state = 2 AND class = ?1 AND uid >= ?2"
+                     " ORDER BY uid LIMIT 1",
+                     SQL_VALUES(sql_int(class), sql_int(least)), ret);
+}
+
+static int match_ready_class(const Matching *matching, int64_t class)
 {
     uint32_t only = matching->user.only != UID_ANYBODY ? matching->user.only : matching->filter->owner;
     int64_t uid = 0;
     int r;
 
     if (only != UID_ANYBODY)
-        return match_ready(matching, only);
-    while ((r = next_ready_uid(matching, uid, &uid)) > 0) {
-        r = user_matches(matching->user, (uint32_t) uid) ? match_ready(matching, (uint32_t) uid) : 0;
+        return match_ready(matching, class, only);
+    while ((r = next_ready_uid(matching, class, uid, &uid)) > 0) {
+        r = user_matches(matching->user, (uint32_t) uid) ? match_ready(matching, class, (uint32_t) uid) : 0;
         if (r != 0)
             return r;
         uid++;
@@ -277,24 +282,54 @@ static int match_all_ready(const Matching *matching)
     return r;
 }
 
+static int match_all_ready(const Matching *matching)
+{
+    int64_t class = 0;
+    int r;
+
+    while ((r = lowest_of(matching,
+                          "SELECT class FROM tasks INDEXED BY tasks_ready WHERE state = 2 AND class >= ?1"
+                          " ORDER BY class LIMIT 1",
+                          "SELECT class FROM ranges INDEXED BY ranges_ready WHERE state = 2 AND class >= ?1"
+                          " ORDER BY class LIMIT 1",
+                          SQL_VALUES(sql_int(class)), &class)) > 0) {
+        r = match_ready_class(matching, class);
+        if (r != 0)
+            return r;
+        class ++;
+    }
+    return r;
+}
+
 static int match_everywhere(const Matching *matching)
 {
+    size_t n;
+    const int *states = matching_states(matching, &n);
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < G_N_ELEMENTS(waiting_states); i++)
-        if (waiting_states[i] != TASK_QUEUED && matching_wants(matching, waiting_states[i]))
+    for (size_t i = 0; r == 0 && i < n; i++)
+        if (states[i] != (int) TASK_QUEUED && matching_wants(matching, state_shown(states[i])))
             r = read_tasks(matching,
                            "SELECT " TASK_COLUMNS
                            " FROM tasks INDEXED BY tasks_by_state WHERE state = ?1 AND state NOT IN (3, 5)",
-                           SQL_VALUES(sql_int((int64_t) waiting_states[i])));
-    if (r == 0)
+                           SQL_VALUES(sql_int(states[i])));
+    if (r == 0) /* ranges are few */
+        r = read_ranges(matching, "SELECT " RANGE_COLUMNS " FROM ranges WHERE state <> 2", SQL_NO_VALUES, INT64_MAX);
+    if (r == 0 && !matching->ended)
         r = read_taken(matching, 1, INT64_MAX);
-    if (r == 0 && matching_wants(matching, TASK_QUEUED))
+    if (r == 0 && !matching->ended && matching_wants(matching, TASK_QUEUED))
         r = match_all_ready(matching);
     return r;
 }
 
 /* ------------------------------------------------------------------ */
+
+static int match_run(const Matching *matching)
+{
+    if (matching->filter->ids)
+        return match_ids(matching);
+    return matching->filter->batch != 0 ? match_batch(matching) : match_everywhere(matching);
+}
 
 int match_live(Database *database, const TaskFilter *filter, MatchUser user, MatchFound found, void *userdata)
 {
@@ -302,9 +337,16 @@ int match_live(Database *database, const TaskFilter *filter, MatchUser user, Mat
         .database = database, .filter = filter, .user = user, .found = found, .userdata = userdata
     };
 
-    if (filter->ids)
-        return match_ids(&matching);
-    return filter->batch != 0 ? match_batch(&matching) : match_everywhere(&matching);
+    return match_run(&matching);
+}
+
+int match_ended(Database *database, const TaskFilter *filter, MatchUser user, MatchFound found, void *userdata)
+{
+    Matching matching = {
+        .database = database, .filter = filter, .user = user, .ended = true, .found = found, .userdata = userdata
+    };
+
+    return match_run(&matching);
 }
 
 int match_load_segments(Database *database, uint64_t batch, GArray **ret)

@@ -16,6 +16,10 @@ typedef int (*MatchFound)(const StoredTask *task, void *userdata);
 int match_live(Database *database, const TaskFilter *filter, MatchUser user, MatchFound found, void *userdata)
     _warn_unused_;
 
+/* The same for those that ended otherwise than by success. */
+int match_ended(Database *database, const TaskFilter *filter, MatchUser user, MatchFound found, void *userdata)
+    _warn_unused_;
+
 /* Do name, tag and owner fit? 1 or 0. */
 int match_spec(Database *database, const TaskFilter *filter, const StoredTask *task) _warn_unused_;
 

@@ -7,10 +7,12 @@ int range_insert(Database *database, const StoredRange *range)
 {
     return sql_run(
         &database->sql,
-        "INSERT INTO ranges (last, first, spec, batch, uid, state, priority, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO ranges (last, first, spec, batch, uid, state, priority, since, class, queue, lane)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         SQL_VALUES(sql_int((int64_t) range->last), sql_int((int64_t) range->first),
                    sql_int((int64_t) range->spec), sql_int((int64_t) range->batch), sql_int(range->uid),
-                   sql_int(range->state), sql_int(range->priority), sql_int((int64_t) range->since_usec)));
+                   sql_int(range->state), sql_int(range->priority), sql_int((int64_t) range->since_usec),
+                   sql_int(range->class), sql_int(range->queue), sql_int(range->lane)));
 }
 
 static int range_set_first(Database *database, const StoredRange *range, uint64_t first)
@@ -37,14 +39,14 @@ int range_remove(Database *database, const StoredRange *range, uint64_t first, u
 }
 
 int range_set_state(Database *database, const StoredRange *range, uint64_t first, uint64_t last,
-                    TaskState state, uint64_t since_usec)
+                    int state, uint64_t since_usec)
 {
     StoredRange changed = *range;
     int r;
 
     changed.first = first;
     changed.last = last;
-    changed.state = (int) state;
+    changed.state = state;
     changed.since_usec = since_usec;
     r = range_remove(database, range, first, last);
     if (r < 0)
@@ -52,13 +54,14 @@ int range_set_state(Database *database, const StoredRange *range, uint64_t first
     return range_insert(database, &changed);
 }
 
-int range_make_task(Database *database, const StoredRange *range, uint64_t id, TaskState state,
-                    uint64_t fence)
+int range_make_task(Database *database, const StoredRange *range, uint64_t id, int state, uint64_t fence)
 {
     return sql_run(
         &database->sql,
-        "INSERT INTO tasks (id, spec, batch, uid, state, priority, fence, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO tasks (id, spec, batch, uid, state, priority, fence, since, class, queue, lane)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         SQL_VALUES(sql_int((int64_t) id), sql_int((int64_t) range->spec), sql_int((int64_t) range->batch),
-                   sql_int(range->uid), sql_int((int64_t) state), sql_int(range->priority),
-                   sql_int((int64_t) fence), sql_int((int64_t) range->since_usec)));
+                   sql_int(range->uid), sql_int(state), sql_int(range->priority), sql_int((int64_t) fence),
+                   sql_int((int64_t) range->since_usec), sql_int(range->class), sql_int(range->queue),
+                   sql_int(range->lane)));
 }

@@ -10,8 +10,7 @@ int range_remove(Database *database, const StoredRange *range, uint64_t first, u
 
 /* Puts the elements first … last into another state. */
 int range_set_state(Database *database, const StoredRange *range, uint64_t first, uint64_t last,
-                    TaskState state, uint64_t since_usec) _warn_unused_;
+                    int state, uint64_t since_usec) _warn_unused_;
 
 /* Gives the element a row in tasks, in that state. The caller removes it from its range. */
-int range_make_task(Database *database, const StoredRange *range, uint64_t id, TaskState state,
-                    uint64_t fence) _warn_unused_;
+int range_make_task(Database *database, const StoredRange *range, uint64_t id, int state, uint64_t fence) _warn_unused_;

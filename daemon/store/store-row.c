@@ -4,22 +4,12 @@
 #include "store/store-row.h"
 
 #include "store/store-context.h"
+#include "store/store-flow.h"
+#include "store/store-gate.h"
 
-int row_find_range(Database *database, uint64_t id, StoredRange *ret)
+void row_read_range(sqlite3_stmt *statement, StoredRange *ret)
 {
-    _cleanup_statement_ sqlite3_stmt *statement = NULL;
-    StoredRange range;
-    int r;
-
-    r = sql_query(
-        &database->sql,
-        "SELECT first, last, spec, batch, uid, state, priority, since FROM ranges WHERE last >= ?1 ORDER BY last LIMIT 1",
-        SQL_VALUES(sql_int((int64_t) id)), &statement);
-    if (r >= 0)
-        r = sql_step(&database->sql, statement);
-    if (r <= 0)
-        return r;
-    range = (StoredRange){
+    *ret = (StoredRange){
         .first = (uint64_t) sql_column_int(statement, 0),
         .last = (uint64_t) sql_column_int(statement, 1),
         .spec = (uint64_t) sql_column_int(statement, 2),
@@ -28,7 +18,25 @@ int row_find_range(Database *database, uint64_t id, StoredRange *ret)
         .state = (int) sql_column_int(statement, 5),
         .priority = (int32_t) sql_column_int(statement, 6),
         .since_usec = (uint64_t) sql_column_int(statement, 7),
+        .class = sql_column_int(statement, 8),
+        .queue = sql_column_int(statement, 9),
+        .lane = sql_column_int(statement, 10),
     };
+}
+
+int row_find_range(Database *database, uint64_t id, StoredRange *ret)
+{
+    _cleanup_statement_ sqlite3_stmt *statement = NULL;
+    StoredRange range;
+    int r;
+
+    r = sql_query(&database->sql, "SELECT " RANGE_COLUMNS " FROM ranges WHERE last >= ?1 ORDER BY last LIMIT 1",
+                  SQL_VALUES(sql_int((int64_t) id)), &statement);
+    if (r >= 0)
+        r = sql_step(&database->sql, statement);
+    if (r <= 0)
+        return r;
+    row_read_range(statement, &range);
     if (range.first > id)
         return 0;
     *ret = range;
@@ -45,9 +53,33 @@ void row_of_range(const StoredRange *range, uint64_t first, StoredTask *ret)
         .state = range->state,
         .priority = range->priority,
         .since_usec = range->since_usec,
+        .class = range->class,
+        .queue = range->queue,
+        .lane = range->lane,
         .virtual = true,
         .last = range->last,
     };
+}
+
+void row_read_task(sqlite3_stmt *statement, StoredTask *ret)
+{
+    *ret = (StoredTask){
+        .id = (uint64_t) sql_column_int(statement, 0),
+        .spec = (uint64_t) sql_column_int(statement, 1),
+        .batch = (uint64_t) sql_column_int(statement, 2),
+        .uid = (uint32_t) sql_column_int(statement, 3),
+        .state = (int) sql_column_int(statement, 4),
+        .priority = (int32_t) sql_column_int(statement, 5),
+        .attempts = (uint32_t) sql_column_int(statement, 6),
+        .lost = (uint32_t) sql_column_int(statement, 7),
+        .fence = (uint64_t) sql_column_int(statement, 8),
+        .since_usec = (uint64_t) sql_column_int(statement, 9),
+        .class = sql_column_int(statement, 10),
+        .queue = sql_column_int(statement, 11),
+        .lane = sql_column_int(statement, 12),
+        .spent = (uint32_t) sql_column_int(statement, 13),
+    };
+    ret->last = ret->id;
 }
 
 static int task_find(Database *database, uint64_t id, StoredTask *ret)
@@ -55,28 +87,13 @@ static int task_find(Database *database, uint64_t id, StoredTask *ret)
     _cleanup_statement_ sqlite3_stmt *statement = NULL;
     int r;
 
-    r = sql_query(
-        &database->sql,
-        "SELECT ifnull(spec, id), batch, uid, state, priority, attempts, lost, fence, since FROM tasks WHERE id = ?1",
-        SQL_VALUES(sql_int((int64_t) id)), &statement);
+    r = sql_query(&database->sql, "SELECT " TASK_COLUMNS " FROM tasks WHERE id = ?1",
+                  SQL_VALUES(sql_int((int64_t) id)), &statement);
     if (r >= 0)
         r = sql_step(&database->sql, statement);
-    if (r <= 0)
-        return r;
-    *ret = (StoredTask){
-        .id = id,
-        .spec = (uint64_t) sql_column_int(statement, 0),
-        .batch = (uint64_t) sql_column_int(statement, 1),
-        .uid = (uint32_t) sql_column_int(statement, 2),
-        .state = (int) sql_column_int(statement, 3),
-        .priority = (int32_t) sql_column_int(statement, 4),
-        .attempts = (uint32_t) sql_column_int(statement, 5),
-        .lost = (uint32_t) sql_column_int(statement, 6),
-        .fence = (uint64_t) sql_column_int(statement, 7),
-        .since_usec = (uint64_t) sql_column_int(statement, 8),
-        .last = id,
-    };
-    return 1;
+    if (r > 0)
+        row_read_task(statement, ret);
+    return r;
 }
 
 int row_find_task(Database *database, uint64_t id, StoredTask *ret)
@@ -121,7 +138,7 @@ int row_find_assignment(Database *database, uint64_t task, StoredAssignment *ret
 TaskState row_state(const StoredTask *task, const StoredAssignment *assignment)
 {
     if (task->state != STATE_TAKEN)
-        return (TaskState) task->state;
+        return state_shown(task->state);
     return assignment->start_usec > 0 ? TASK_RUNNING : TASK_QUEUED;
 }
 
@@ -135,7 +152,7 @@ int row_load_spec(Database *database, const StoredTask *task, TaskSpec **ret)
     int r;
 
     r = sql_query(&database->sql,
-                  "SELECT context, has_fds, array_base, name, tags, argv FROM specs WHERE id = ?1",
+                  "SELECT context, has_fds, array_base, name, tags, argv, gated FROM specs WHERE id = ?1",
                   SQL_VALUES(sql_int((int64_t) task->spec)), &statement);
     if (r >= 0)
         r = sql_step(&database->sql, statement);
@@ -157,6 +174,14 @@ int row_load_spec(Database *database, const StoredTask *task, TaskSpec **ret)
     spec->name = sql_column_text(statement, 3);
     spec->tags = sql_column_text(statement, 4);
     spec->argv = sql_column_bytes(statement, 5);
+    spec->spent = task->spent;
+    spec->has_dependencies = sql_column_int(statement, 6) != 0;
+    if (spec->has_dependencies && database->n_results > 0)
+        r = gate_has_inputs(database, task->spec, &spec->has_inputs);
+    if (r >= 0 && task->class > 0)
+        r = class_load(database, task->class, &spec->class);
+    if (r < 0)
+        return r;
     *ret = g_steal_pointer(&spec);
     return 0;
 }
@@ -172,6 +197,15 @@ TaskSpec *row_spec_for_element(const TaskSpec *element, uint64_t id)
 }
 
 /* ------------------------------------------------------------------ rows to be shown */
+
+static OutputPlace read_place(sqlite3_stmt *statement, int column)
+{
+    uint64_t offset = sql_column_limit(statement, column);
+
+    return (OutputPlace){ .packed = offset != UINT64_MAX,
+                          .offset = offset != UINT64_MAX ? offset : 0,
+                          .size = (uint64_t) sql_column_int(statement, column + 1) };
+}
 
 void row_read_attempt(sqlite3_stmt *statement, uint64_t task, AttemptRow *ret)
 {
@@ -189,6 +223,12 @@ void row_read_attempt(sqlite3_stmt *statement, uint64_t task, AttemptRow *ret)
             .cpu_nsec = (uint64_t) sql_column_int(statement, 8),
             .memory_peak_bytes = sql_column_limit(statement, 9),
             .stderr_tail = sql_column_bytes(statement, 10),
+            .note = sql_column_text(statement, 11),
+            .dropped_bytes = { 0, (uint64_t) sql_column_int(statement, 12), (uint64_t) sql_column_int(statement, 13) },
+            .places = {
+                [STREAM_STDOUT] = read_place(statement, 14),
+                [STREAM_STDERR] = read_place(statement, 16),
+            },
         },
     };
 }
@@ -253,6 +293,28 @@ static int row_add_reason(Database *database, uint64_t id, TaskRow *row)
     return r;
 }
 
+static int row_add_wait(Database *database, TaskRow *row)
+{
+    Wait wait;
+    int r = wait_find(database, row->spec->id, &wait);
+
+    if (r > 0)
+        row->not_before_usec = wait.realtime_usec;
+    return MIN(r, 0);
+}
+
+static int row_add_skip_reason(Database *database, const StoredTask *task, TaskRow *row)
+{
+    g_autofree char *conditions = NULL;
+    char *reason = NULL;
+    int r = gate_describe(database, task->spec, &conditions, &reason);
+
+    if (r > 0 && !row->reason)
+        row->reason = g_steal_pointer(&reason);
+    g_free(reason);
+    return MIN(r, 0);
+}
+
 int row_load(Database *database, const StoredTask *task, TaskRow **ret)
 {
     g_autoptr(TaskRow) row = g_new0(TaskRow, 1);
@@ -270,6 +332,14 @@ int row_load(Database *database, const StoredTask *task, TaskRow **ret)
         r = row_find_assignment(database, task->id, &assignment);
     if (r < 0)
         return r;
+    if (database->n_lanes > 0)
+        row->queue = queue_name(database, task->queue);
+    if (task->state == (int) TASK_WAITING)
+        r = row_add_wait(database, row);
+    if (r >= 0 && task->state == (int) TASK_SKIPPED)
+        r = row_add_skip_reason(database, task, row);
+    if (r < 0)
+        return r;
     row->attempt = task->attempts;
     row->state = row_state(task, &assignment);
     if (task->state == STATE_TAKEN)
@@ -279,6 +349,20 @@ int row_load(Database *database, const StoredTask *task, TaskRow **ret)
         return r;
     *ret = g_steal_pointer(&row);
     return 0;
+}
+
+int row_add_data(Database *database, TaskRow *row)
+{
+    _cleanup_statement_ sqlite3_stmt *statement = NULL;
+    int r;
+
+    r = sql_query(&database->sql, "SELECT data FROM results WHERE task = ?1",
+                  SQL_VALUES(sql_int((int64_t) row->spec->id)), &statement);
+    if (r >= 0)
+        r = sql_step(&database->sql, statement);
+    if (r > 0)
+        row->result.data = sql_column_bytes(statement, 0);
+    return r;
 }
 
 int row_load_attempts(Database *database, uint64_t task, GPtrArray **ret)

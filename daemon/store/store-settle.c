@@ -2,6 +2,9 @@
 /* The way of a task through a worker's hands: assign, started, settle. This is the path that every task takes: a few
  * small statements each, and nothing that grows with the queue. Invariant: a task is in state STATE_TAKEN if and only if
  * it has a row in assignments. */
+#include <time.h>
+
+#include "store/store-flow.h"
 #include "store/store-internal.h"
 #include "store/store-range.h"
 
@@ -112,6 +115,23 @@ void store_assign(StorePort *port, const Assignment *assignments, size_t n)
 
 /* ------------------------------------------------------------------ started */
 
+/* Only those that others wait for are counted. */
+static int count_first_start(Database *database, uint64_t task)
+{
+    _cleanup_statement_ sqlite3_stmt *statement = NULL;
+    int r;
+
+    if (g_hash_table_size(database->watched) == 0)
+        return 0;
+    r = sql_query(&database->sql, "SELECT batch FROM tasks WHERE id = ?1 AND attempts = 0",
+                  SQL_VALUES(sql_int((int64_t) task)), &statement);
+    if (r >= 0)
+        r = sql_step(&database->sql, statement);
+    if (r > 0)
+        database_count_started(database, (uint64_t) sql_column_int(statement, 0));
+    return MIN(r, 0);
+}
+
 static int started_run(Database *database, Op *op)
 {
     const AssignOp *started = (AssignOp *) op;
@@ -126,8 +146,13 @@ static int started_run(Database *database, Op *op)
                        sql_int((int64_t) assignment->start_usec)));
         if (r < 0)
             return r;
-        if (sqlite3_changes(database->sql.handle) > 0)
-            database_count(database, 0, TASK_QUEUED, TASK_RUNNING, 1);
+        if (sqlite3_changes(database->sql.handle) == 0)
+            continue;
+        database_count(database, 0, TASK_QUEUED, TASK_RUNNING, 1);
+        flow_note_started(database, assignment->task);
+        r = count_first_start(database, assignment->task);
+        if (r < 0)
+            return r;
     }
     return 0;
 }
@@ -151,19 +176,40 @@ typedef struct SettleOp {
     void *userdata;
 } SettleOp;
 
+static SqlValue place_offset(const OutputPlace *place)
+{
+    return sql_limit(place->packed ? place->offset : UINT64_MAX);
+}
+
 static int attempt_insert(Database *database, const Settlement *settlement)
 {
     const TaskResult *result = &settlement->result;
 
     return sql_run(&database->sql,
                    "INSERT OR REPLACE INTO attempts (task, " ATTEMPT_COLUMNS ")"
-                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
                    SQL_VALUES(sql_int((int64_t) result->task), sql_int(settlement->attempts),
                               sql_int(settlement->worker), sql_int((int64_t) result->outcome),
                               sql_int(result->exit_status), sql_int(result->signal), sql_int(result->error),
                               sql_int((int64_t) result->start_usec), sql_int((int64_t) result->end_usec),
                               sql_int((int64_t) result->cpu_nsec), sql_limit(result->memory_peak_bytes),
-                              sql_bytes(result->stderr_tail)));
+                              sql_bytes(result->stderr_tail), sql_text(result->note),
+                              sql_int((int64_t) result->dropped_bytes[STREAM_STDOUT]),
+                              sql_int((int64_t) result->dropped_bytes[STREAM_STDERR]),
+                              place_offset(&result->places[STREAM_STDOUT]),
+                              sql_int((int64_t) result->places[STREAM_STDOUT].size),
+                              place_offset(&result->places[STREAM_STDERR]),
+                              sql_int((int64_t) result->places[STREAM_STDERR].size)));
+}
+
+/* What the task wrote to $PAREXEC_RESULT, in its latest attempt. */
+static int result_insert(Database *database, const TaskResult *result)
+{
+    if (!result->data)
+        return 0;
+    database->n_results++;
+    return sql_run(&database->sql, "INSERT OR REPLACE INTO results (task, data) VALUES (?1, ?2)",
+                   SQL_VALUES(sql_int((int64_t) result->task), sql_bytes(result->data)));
 }
 
 static int task_settle(Database *database, const Settlement *settlement)
@@ -174,10 +220,56 @@ static int task_settle(Database *database, const Settlement *settlement)
 
     return sql_run(
         &database->sql,
-        "UPDATE tasks SET state = ?2, attempts = ?3, lost = ?4, since = ?5, reason = ?6 WHERE id = ?1",
+        "UPDATE tasks SET state = ?2, attempts = ?3, lost = ?4, since = ?5, reason = ?6, spent = ?7 WHERE id = ?1",
         SQL_VALUES(sql_int((int64_t) result->task), sql_int((int64_t) settlement->next),
                    sql_int(settlement->attempts), sql_int(settlement->lost), sql_int((int64_t) since),
-                   sql_text(settlement->reason)));
+                   sql_text(settlement->reason), sql_int(settlement->spent)));
+}
+
+/* It goes on at a time of CLOCK_BOOTTIME; realtime is for after a reboot. */
+static int settle_wait(Database *database, const Settlement *settlement)
+{
+    struct timespec now;
+
+    if (settlement->next != TASK_WAITING)
+        return 0;
+    (void) clock_gettime(CLOCK_BOOTTIME, &now);
+    uint64_t boot = (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / NSEC_PER_USEC;
+    uint64_t left = settlement->due_usec > boot ? settlement->due_usec - boot : 0;
+    Wait wait = { .first = settlement->result.task,
+                  .last = settlement->result.task,
+                  .due_usec = settlement->due_usec,
+                  .realtime_usec = usec_add((uint64_t) g_get_real_time(), left) };
+    return wait_insert(database, &wait);
+}
+
+/* It is not under way any more: others in its queue may be. */
+static int leave_lane(Database *database, uint64_t task)
+{
+    _cleanup_statement_ sqlite3_stmt *statement = NULL;
+    int r;
+
+    if (database->n_lanes == 0)
+        return 0;
+    r = sql_query(&database->sql, "SELECT queue, lane FROM tasks WHERE id = ?1", SQL_VALUES(sql_int((int64_t) task)),
+                  &statement);
+    if (r >= 0)
+        r = sql_step(&database->sql, statement);
+    if (r > 0)
+        flow_note_left(database, sql_column_int(statement, 0), sql_column_int(statement, 1));
+    return MIN(r, 0);
+}
+
+/* What follows for others, and for itself. */
+static int settle_follow(Database *database, const Settlement *settlement)
+{
+    int r = settle_wait(database, settlement);
+
+    if (r >= 0 && settlement->next != TASK_QUEUED)
+        r = leave_lane(database, settlement->result.task);
+    if (task_state_is_end(settlement->next))
+        flow_note_ended(database, settlement->result.task, settlement->result.task);
+    return r;
 }
 
 /* A task that no worker holds can end without an attempt: it cannot be started any more. */
@@ -191,19 +283,21 @@ static int settle_waiting(Database *database, const Settlement *settlement)
         return 0;
     r = row_find_task(database, settlement->result.task, &task);
     if (r <= 0 || task.fence != settlement->result.fence || task.state == STATE_TAKEN ||
-        task_state_is_end((TaskState) task.state))
+        task_state_is_end(state_shown(task.state)))
         return r;
     if (task.virtual) {
         r = row_find_range(database, task.id, &range);
         if (r > 0)
-            r = range_make_task(database, &range, task.id, (TaskState) range.state, 0);
+            r = range_make_task(database, &range, task.id, range.state, 0);
         if (r >= 0)
             r = range_remove(database, &range, task.id, task.id);
         if (r < 0)
             return r;
     }
-    database_count(database, task.batch, (TaskState) task.state, settlement->next, 1);
-    return task_settle(database, settlement);
+    database_count(database, task.batch, task.state, (int) settlement->next, 1);
+    database_count_started(database, task.batch);
+    r = task_settle(database, settlement);
+    return r < 0 ? r : settle_follow(database, settlement);
 }
 
 static int settle_one(Database *database, const Settlement *settlement)
@@ -222,11 +316,15 @@ static int settle_one(Database *database, const Settlement *settlement)
         r = task_settle(database, settlement);
     if (r >= 0 && settlement->attempted)
         r = attempt_insert(database, settlement);
+    if (r >= 0 && settlement->attempted)
+        r = result_insert(database, &settlement->result);
     if (r < 0)
         return r;
+    if (settlement->attempted && settlement->attempts == 1 && assignment.start_usec == 0)
+        database_count_started(database, assignment.batch);
     database_count(database, assignment.batch, assignment.start_usec > 0 ? TASK_RUNNING : TASK_QUEUED,
-                   settlement->next, 1);
-    return 0;
+                   (int) settlement->next, 1);
+    return settle_follow(database, settlement);
 }
 
 static int settle_run(Database *database, Op *op)
@@ -282,6 +380,8 @@ void store_settle(StorePort *port, Settlement *settlements, size_t n, StoreDone 
     for (size_t i = 0; i < n; i++) {
         settlements[i].reason = NULL;
         settlements[i].result.stderr_tail = NULL;
+        settlements[i].result.data = NULL;
+        settlements[i].result.note = NULL;
     }
     store_enqueue((Store *) port, &settle->op);
 }

@@ -3,7 +3,11 @@
  * committing it is one row and the end of the hiding, however many tasks it has. Discarding one removes its rows in
  * chunks, behind whatever else is queued; an interrupted removal is resumed when the database is opened again. */
 #include "store/store-context.h"
+#include "store/store-flow.h"
+#include "store/store-gate.h"
 #include "store/store-internal.h"
+#include "store/store-match.h"
+#include "util/parse-util.h"
 #include "store/store-range.h"
 
 #define DISCARD_CHUNK 5000
@@ -33,26 +37,37 @@ static int submission_count(const Submission *submission, uint64_t next, uint64_
     return 0;
 }
 
-static int task_insert(Database *database, const TaskSpec *spec, uint32_t uid, uint64_t now_usec)
+/* Where a task begins. */
+typedef struct Beginning {
+    int state;
+    int64_t class, queue, lane;
+} Beginning;
+
+static int task_insert(Database *database, const TaskSpec *spec, const Submission *submission, const Beginning *at)
 {
     return sql_run(
         &database->sql,
-        "INSERT INTO tasks (id, batch, uid, state, priority, since) VALUES (?1, ?2, ?3, 2, ?4, ?5)",
-        SQL_VALUES(sql_int((int64_t) spec->id), sql_int((int64_t) spec->batch), sql_int(uid),
-                   sql_int(spec->priority), sql_int((int64_t) now_usec)));
+        "INSERT INTO tasks (id, batch, uid, state, priority, since, class, queue, lane)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        SQL_VALUES(sql_int((int64_t) spec->id), sql_int((int64_t) spec->batch), sql_int(submission->uid),
+                   sql_int(at->state), sql_int(spec->priority), sql_int((int64_t) submission->submitted_usec),
+                   sql_int(at->class), sql_int(at->queue), sql_int(at->lane)));
 }
 
-static int array_insert(Database *database, const TaskSpec *spec, uint32_t uid, uint64_t now_usec)
+static int array_insert(Database *database, const TaskSpec *spec, const Submission *submission, const Beginning *at)
 {
     StoredRange range = {
         .first = spec->id,
         .last = spec->id + spec->array_count - 1,
         .spec = spec->id,
         .batch = spec->batch,
-        .uid = uid,
-        .state = TASK_QUEUED,
+        .uid = submission->uid,
+        .state = at->state,
         .priority = spec->priority,
-        .since_usec = now_usec,
+        .since_usec = submission->submitted_usec,
+        .class = at->class,
+        .queue = at->queue,
+        .lane = at->lane,
     };
 
     return range_insert(database, &range);
@@ -62,19 +77,118 @@ static int spec_insert(Database *database, const TaskSpec *spec)
 {
     return sql_run(
         &database->sql,
-        "INSERT INTO specs (id, context, has_fds, array_base, name, tags, argv) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO specs (id, context, has_fds, array_base, name, tags, argv, array_count, gated)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         SQL_VALUES(sql_int((int64_t) spec->id), sql_int((int64_t) spec->context->id), sql_int(spec->has_fds),
-                   sql_limit(spec->array_index), sql_text(spec->name), sql_text(spec->tags),
-                   sql_bytes(spec->argv)));
+                   sql_limit(spec->array_index), sql_text(spec->name), sql_text(spec->tags), sql_bytes(spec->argv),
+                   sql_limit(spec->array_index == ARRAY_INDEX_NONE ? UINT64_MAX : spec->array_count),
+                   sql_int(spec->has_dependencies)));
 }
 
-static int submission_insert_tasks(Database *database, Submission *submission)
+/* ------------------------------------------------------------------ gates */
+
+static int begin_in_queue(Database *database, const TaskSpec *spec, Submission *submission, Beginning *at,
+                          int *ret_refusal)
 {
-    const TaskContext *saved = NULL;
-    uint64_t id = submission->first;
+    const TaskGate *gate = spec->gate;
+    g_autofree char *key = NULL;
+    int r = gate->queue ? queue_find(database, gate->queue, &at->queue) : 1;
+
+    if (r == 0) {
+        g_autofree char *shown = format_foreign(gate->queue);
+        *ret_refusal = -ENOKEY;
+        submission->refusal = g_strdup_printf("There is no queue \"%s\".", shown);
+    }
+    if (r <= 0)
+        return r;
+    if (gate->singleton)
+        key = g_strdup_printf("name:%u:%s", submission->uid, spec->name);
+    else if (gate->parallel > 0)
+        key = g_strdup_printf("array:%" G_GUINT64_FORMAT, spec->id);
+    return key ? lane_get(database, key, gate->singleton ? 1 : gate->parallel, &at->lane) : 0;
+}
+
+static int begin_later(Database *database, const TaskSpec *spec, const Submission *submission, bool *ret)
+{
+    const TaskGate *gate = spec->gate;
+    Wait wait = { .first = spec->id, .last = spec->id + spec->array_count - 1 };
+
+    *ret = gate->delay_usec > 0 || gate->not_before_usec > submission->submitted_usec;
+    if (!*ret)
+        return 0;
+    wait.wall = gate->not_before_usec > submission->submitted_usec;
+    wait.due_usec = wait.wall ? gate->not_before_usec : usec_add(submission->boot_usec, gate->delay_usec);
+    wait.realtime_usec =
+        wait.wall ? gate->not_before_usec : usec_add(submission->submitted_usec, gate->delay_usec);
+    return wait_insert(database, &wait);
+}
+
+/* Where the task begins; by element (aftercorr) all are blocked at first, and looked at once they are visible. */
+static int begin_at_gate(Database *database, TaskSpec *spec, GateSite *site, Beginning *at, int *ret_refusal)
+{
+    const TaskGate *gate = spec->gate;
+    TaskState state = TASK_QUEUED;
+    bool later = false;
+    int r = begin_in_queue(database, spec, site->submission, at, ret_refusal);
+
+    if (r >= 0 && *ret_refusal == 0 && gate->dependencies) {
+        spec->has_dependencies = true;
+        r = gate_insert(database, spec, site, &state, ret_refusal);
+    }
+    if (r >= 0 && *ret_refusal == 0)
+        r = begin_later(database, spec, site->submission, &later);
+    at->state = state == TASK_SKIPPED              ? (int) TASK_SKIPPED
+                : gate->held                       ? (int) TASK_HELD
+                : state == TASK_BLOCKED            ? (int) TASK_BLOCKED
+                : later                            ? (int) TASK_WAITING
+                : at->queue > 0 || at->lane > 0    ? STATE_GATED
+                                                   : (int) TASK_QUEUED;
+    return r;
+}
+
+static bool is_gated(const Submission *submission)
+{
+    for (guint i = 0; i < submission->tasks->len; i++)
+        if (((const TaskSpec *) submission->tasks->pdata[i])->gate)
+            return true;
+    return false;
+}
+
+/* The ids of the batch as they will be with this call. */
+static int site_init(Database *database, GateSite *site, Submission *submission)
+{
+    IdRange own = { submission->first, submission->first + submission->count - 1, submission->batch };
     int r;
 
-    for (guint i = 0; i < submission->tasks->len; i++) {
+    *site = (GateSite){ .submission = submission };
+    r = match_load_segments(database, submission->batch, &site->segments);
+    if (r >= 0 && submission->count > 0)
+        g_array_append_val(site->segments, own);
+    return r;
+}
+
+static int submission_insert_task(Database *database, TaskSpec *spec, GateSite *site, int *ret_refusal)
+{
+    Beginning at = { .state = TASK_QUEUED };
+    int r = spec->class ? class_get(database, spec->class, &at.class) : 0;
+
+    if (r >= 0 && spec->gate)
+        r = begin_at_gate(database, spec, site, &at, ret_refusal);
+    if (r >= 0 && *ret_refusal == 0)
+        r = spec_insert(database, spec);
+    if (r < 0 || *ret_refusal < 0)
+        return r;
+    return (spec->array_count > 1 ? array_insert : task_insert)(database, spec, site->submission, &at);
+}
+
+static int submission_insert_tasks(Database *database, GateSite *site, int *ret_refusal)
+{
+    const Submission *submission = site->submission;
+    const TaskContext *saved = NULL;
+    uint64_t id = submission->first;
+    int r = 0;
+
+    for (guint i = 0; r >= 0 && *ret_refusal == 0 && i < submission->tasks->len; i++) {
         TaskSpec *spec = submission->tasks->pdata[i];
         if (spec->context != saved) {
             r = context_save(database, spec->context);
@@ -84,15 +198,10 @@ static int submission_insert_tasks(Database *database, Submission *submission)
         }
         spec->id = id;
         spec->batch = submission->batch;
-        r = spec_insert(database, spec);
-        if (r >= 0)
-            r = (spec->array_count > 1 ? array_insert : task_insert)(database, spec, submission->uid,
-                                                                     submission->submitted_usec);
-        if (r < 0)
-            return r;
+        r = submission_insert_task(database, spec, site, ret_refusal);
         id += spec->array_count;
     }
-    return 0;
+    return r;
 }
 
 /* 0, or why tasks cannot be added to this batch: -ESRCH: no such open batch of this user, -EALREADY: it is committed. */
@@ -116,9 +225,51 @@ static int batch_find_open(Database *database, uint64_t batch, uint32_t uid, int
 
 static int batch_insert(Database *database, const Submission *submission)
 {
-    return sql_run(&database->sql, "INSERT INTO batches (id, uid, phase, submitted) VALUES (?1, ?2, 0, ?3)",
-                   SQL_VALUES(sql_int((int64_t) submission->batch), sql_int(submission->uid),
-                              sql_int((int64_t) submission->submitted_usec)));
+    int r = sql_run(&database->sql, "INSERT INTO batches (id, uid, phase, submitted) VALUES (?1, ?2, 0, ?3)",
+                    SQL_VALUES(sql_int((int64_t) submission->batch), sql_int(submission->uid),
+                               sql_int((int64_t) submission->submitted_usec)));
+
+    if (r < 0 || !submission->key)
+        return r;
+    return sql_run(&database->sql, "INSERT OR REPLACE INTO keys (uid, key, batch) VALUES (?1, ?2, ?3)",
+                   SQL_VALUES(sql_int(submission->uid), sql_text(submission->key),
+                              sql_int((int64_t) submission->batch)));
+}
+
+/* 1: this user has a batch with that key. */
+static int batch_find_key(Database *database, Submission *submission)
+{
+    _cleanup_statement_ sqlite3_stmt *statement = NULL;
+    int r;
+
+    r = sql_query(&database->sql,
+                  "SELECT b.id, b.count, (SELECT min(first) FROM segments s WHERE s.batch = b.id) FROM keys k"
+                  " CROSS JOIN batches b ON b.id = k.batch WHERE k.uid = ?1 AND k.key = ?2 AND b.phase = 1",
+                  SQL_VALUES(sql_int(submission->uid), sql_text(submission->key)), &statement);
+    if (r >= 0)
+        r = sql_step(&database->sql, statement);
+    if (r <= 0)
+        return r;
+    submission->batch = (uint64_t) sql_column_int(statement, 0);
+    submission->count = (uint64_t) sql_column_int(statement, 1);
+    submission->first = (uint64_t) sql_column_int(statement, 2);
+    submission->known = true;
+    return 1;
+}
+
+static int batch_set_halt(Database *database, const Submission *submission)
+{
+    const BatchHalt *halt = &submission->halt;
+
+    if (halt->max_fails == UINT64_MAX && halt->max_fails_percent < 0 && halt->max_successes == UINT64_MAX)
+        return 0;
+    return sql_run(&database->sql,
+                   "UPDATE batches SET max_fails = ?2, max_successes = ?3, halt_now = ?4,"
+                   " max_fails_percent = ?5 / 1000.0 WHERE id = ?1",
+                   SQL_VALUES(sql_int((int64_t) submission->batch), sql_limit(halt->max_fails),
+                              sql_limit(halt->max_successes), sql_int(halt->now),
+                              halt->max_fails_percent < 0 ? sql_limit(UINT64_MAX)
+                                                          : sql_int((int64_t) (halt->max_fails_percent * 1000))));
 }
 
 /* Adds what this call brought to the batch; *ret_total: how many tasks it has now. */
@@ -146,35 +297,91 @@ static int batch_extend(Database *database, const Submission *submission, uint64
     return 0;
 }
 
-static int submission_store(Database *database, Submission *submission)
+/* Of a batch that becomes visible: what is in which state, and what may go on now. */
+static int segment_show(Database *database, const IdRange *segment, int state)
 {
+    g_autoptr(GArray) tasks = g_array_new(FALSE, FALSE, sizeof(StoredTask));
+    FlowSet set = { segment->first, segment->last, state };
+    int r = flow_collect(database, &set, tasks);
+
+    for (guint i = 0; r >= 0 && i < tasks->len; i++) {
+        const StoredTask *task = &g_array_index(tasks, StoredTask, i);
+        database_count(database, task->batch, _TASK_STATE_MAX, state, task->last - task->id + 1);
+        if (state == (int) TASK_QUEUED)
+            r = flow_note_ready(database, task);
+        else if (state == (int) TASK_SKIPPED)
+            flow_note_ended(database, task->id, task->last);
+        else if (state == STATE_GATED)
+            flow_note_left(database, task->queue, task->lane);
+        else if (state == (int) TASK_BLOCKED && database->n_by_element > 0)
+            r = flow_enter(database, task, TASK_BLOCKED);
+    }
+    return r;
+}
+
+static int batch_show(Database *database, const GateSite *site)
+{
+    static const int states[] = { TASK_HELD, TASK_BLOCKED, TASK_QUEUED, TASK_WAITING, TASK_SKIPPED, STATE_GATED };
+    int r = 0;
+
+    for (guint i = 0; r >= 0 && i < site->segments->len; i++)
+        for (size_t k = 0; r >= 0 && k < G_N_ELEMENTS(states); k++)
+            r = segment_show(database, &g_array_index(site->segments, IdRange, i), states[k]);
+    return r;
+}
+
+static int batch_is_gated(Database *database, uint64_t batch, bool now, bool *ret)
+{
+    int64_t gated = 0;
+    int r = now ? sql_run(&database->sql, "UPDATE batches SET gated = 1 WHERE id = ?1",
+                          SQL_VALUES(sql_int((int64_t) batch)))
+                : sql_number(&database->sql, "SELECT gated FROM batches WHERE id = ?1",
+                             SQL_VALUES(sql_int((int64_t) batch)), &gated);
+
+    *ret = now || gated != 0;
+    return r;
+}
+
+static int batch_commit(Database *database, const GateSite *site, uint64_t total, bool gated)
+{
+    uint64_t batch = site->submission->batch;
+    int r = batch_set_halt(database, site->submission);
+
+    database_unhide(database, batch);
+    database_touch_batch(database, batch);
+    if (!gated)
+        database_count(database, batch, _TASK_STATE_MAX, TASK_QUEUED, total);
+    return r >= 0 && gated ? batch_show(database, site) : r;
+}
+
+static int submission_store(Database *database, Submission *submission, int *ret_refusal)
+{
+    g_autoptr(GArray) segments = NULL;
     uint64_t total = 0;
-    int r;
+    GateSite site;
+    bool gated;
+    int r = 0;
 
     submission->first = submission->count > 0 ? database->counters.next_task : 0;
     database->counters.next_task += submission->count;
     if (submission->batch == 0) {
         submission->batch = database->counters.next_batch++;
         r = batch_insert(database, submission);
-        if (r < 0)
-            return r;
     }
-    r = submission_insert_tasks(database, submission);
     if (r >= 0)
-        r = batch_extend(database, submission, &total);
+        r = site_init(database, &site, submission);
     if (r < 0)
         return r;
-    if (!submission->commit) {
-        if (submission->count > 0)
-            database_hide(database, submission->batch, submission->first,
-                          submission->first + submission->count - 1);
-        return 0;
-    }
-    database_unhide(database, submission->batch);
-    database_count(database, submission->batch, _TASK_STATE_MAX, TASK_QUEUED, total);
-    if (total == 0)
-        database_touch_batch(database, submission->batch);
-    return 0;
+    segments = site.segments;
+    if (submission->count > 0) /* until it is committed, if that is now */
+        database_hide(database, submission->batch, submission->first, submission->first + submission->count - 1);
+    r = submission_insert_tasks(database, &site, ret_refusal);
+    if (r < 0 || *ret_refusal < 0)
+        return r;
+    r = batch_extend(database, submission, &total);
+    if (r >= 0)
+        r = batch_is_gated(database, submission->batch, is_gated(submission), &gated);
+    return r >= 0 && submission->commit ? batch_commit(database, &site, total, gated) : r;
 }
 
 static int submit_run(Database *database, Op *op)
@@ -184,12 +391,20 @@ static int submit_run(Database *database, Op *op)
     int r = 0;
 
     submission->batch = submit->batch_given;
+    submission->known = false;
+    g_clear_pointer(&submission->refusal, g_free);
     op->r = submission_count(submission, database->counters.next_task, &submission->count);
     if (op->r == 0 && submission->batch != 0)
         r = batch_find_open(database, submission->batch, submission->uid, &op->r);
-    if (r < 0 || op->r < 0)
+    else if (op->r == 0 && submission->key)
+        r = batch_find_key(database, submission);
+    if (r != 0 || op->r < 0)
+        return MIN(r, 0);
+    r = submission_store(database, submission, &op->r);
+    if (r < 0 || op->r == 0)
         return r;
-    return submission_store(database, submission);
+    op->refused = true; /* and rolled back: nothing of it may stay */
+    return op->r;
 }
 
 static void submit_complete(Op *op, const StoreEvents *events)

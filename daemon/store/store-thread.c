@@ -37,7 +37,7 @@ static void answer(Store *store, Op **ops, guint n)
     for (guint i = 0; i < n; i++) {
         bool again = ops[i]->again && !store->stopping;
         ops[i]->commits += again;
-        ops[i]->n_committed = ops[i]->ended ? ops[i]->ended->len : 0;
+        op_keep_effects(ops[i]);
         g_ptr_array_add(again ? store->queued : store->answered, ops[i]);
     }
     first = first && store->answered->len > 0;
@@ -58,6 +58,19 @@ static void answer_counts(Store *store)
     answer(store, &event, 1);
 }
 
+/* When the next task's time comes. */
+static void answer_due(Store *store)
+{
+    Due due;
+    Op *event;
+
+    if (!store->database->waits_changed || wait_next(store->database, &due) < 0)
+        return;
+    store->database->waits_changed = false;
+    event = event_new_due(&due);
+    answer(store, &event, 1);
+}
+
 static void answer_failing(Store *store)
 {
     Op *event;
@@ -73,12 +86,14 @@ static void answer_failing(Store *store)
 
 static int op_run(Database *database, Op *op)
 {
+    int r;
+
     op->r = 0;
-    op->again = false;
-    if (op->ended)
-        g_ptr_array_set_size(op->ended, (gint) op->n_committed);
+    op->again = op->refused = false;
+    op_forget_effects(op);
     database->op = op;
-    return op->class->run(database, op);
+    r = op->class->run(database, op);
+    return r >= 0 && op->class->writes ? flow_settle(database) : r;
 }
 
 /* Returns how many were carried out, from the first on: not all if it takes long. *ret_tried is as many after a failure
@@ -127,7 +142,10 @@ static bool group_brings_results(Op *const *ops, guint n)
 
 static void op_refuse(Store *store, Op *op, int r)
 {
-    if (!sql_error_is_of_disk(r)) {
+    if (op->refused) {
+        op->r = r;
+        answer(store, &op, 1);
+    } else if (!sql_error_is_of_disk(r)) {
         log_error_errno(r, "A change could not be stored: %s", store->database->sql.message);
         op->r = r;
         answer(store, &op, 1);
@@ -157,6 +175,7 @@ static void op_run_alone(Store *store, Op *op)
     }
     answer_counts(store);
     answer(store, &op, 1);
+    answer_due(store);
 }
 
 /* ------------------------------------------------------------------ rounds */
@@ -183,6 +202,7 @@ static void run_all(Store *store, Op **ops, guint n)
             store->synced_at = g_get_monotonic_time();
         answer_counts(store); /* first: who has been answered finds the new counts */
         answer(store, ops + i, tried);
+        answer_due(store);
     }
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "store/store-flow.h"
 #include "store/store-internal.h"
 
 /* What the loop's thread and the store's thread share, and what only one of them uses. */
@@ -33,3 +34,4 @@ gpointer store_thread(gpointer store);
 /* Queues what tells of counts or of failing. */
 Op *event_new_counts(const StoreCounts *counts);
 Op *event_new_failing(int r);
+Op *event_new_due(const Due *due);

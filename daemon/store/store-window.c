@@ -2,6 +2,7 @@
 /* The head of the queue. The indices of what is ready are ordered by user, priority and id: for each user that has something
  * waiting, and each of its priorities, ids are read until the window is full or the rest cannot make it into it. What is
  * hidden is jumped over. The cost is that of the window, not that of the queue. */
+#include "store/store-flow.h"
 #include "store/store-internal.h"
 #include "store/store-row.h"
 
@@ -13,6 +14,7 @@ typedef struct Candidate {
 
 typedef struct Search {
     Database *database;
+    int64_t class;
     uint64_t limit;
     GArray *best;    /* Candidate, in the order of the queue: of the users that were looked at */
     uint64_t n_best; /* tasks in it, at most limit */
@@ -70,23 +72,25 @@ typedef struct Source {
 static const Source sources[] = {
     {
         .next_uid =
-            "SELECT uid FROM tasks INDEXED BY tasks_ready WHERE state = 2 AND uid >= ?1 ORDER BY uid LIMIT 1",
+            "SELECT uid FROM tasks INDEXED BY tasks_ready WHERE state = 2 AND class = ?2 AND uid >= ?1"
+            " ORDER BY uid LIMIT 1",
         .next_priority =
-            "SELECT priority FROM tasks INDEXED BY tasks_ready WHERE state = 2 AND uid = ?1 AND priority <= ?2"
-            " ORDER BY priority DESC LIMIT 1",
+            "SELECT priority FROM tasks INDEXED BY tasks_ready WHERE state = 2 AND class = ?3 AND uid = ?1"
+            " AND priority <= ?2 ORDER BY priority DESC LIMIT 1",
         .ready =
-            "SELECT id, id FROM tasks INDEXED BY tasks_ready WHERE state = 2 AND uid = ?1 AND priority = ?2 AND id > ?3"
-            " ORDER BY id",
+            "SELECT id, id FROM tasks INDEXED BY tasks_ready WHERE state = 2 AND class = ?4 AND uid = ?1"
+            " AND priority = ?2 AND id > ?3 ORDER BY id",
     },
     {
         .next_uid =
-            "SELECT uid FROM ranges INDEXED BY ranges_ready WHERE state = 2 AND uid >= ?1 ORDER BY uid LIMIT 1",
+            "SELECT uid FROM ranges INDEXED BY ranges_ready WHERE state = 2 AND class = ?2 AND uid >= ?1"
+            " ORDER BY uid LIMIT 1",
         .next_priority =
-            "SELECT priority FROM ranges INDEXED BY ranges_ready WHERE state = 2 AND uid = ?1 AND priority <= ?2"
-            " ORDER BY priority DESC LIMIT 1",
+            "SELECT priority FROM ranges INDEXED BY ranges_ready WHERE state = 2 AND class = ?3 AND uid = ?1"
+            " AND priority <= ?2 ORDER BY priority DESC LIMIT 1",
         .ready =
-            "SELECT first, last FROM ranges INDEXED BY ranges_ready WHERE state = 2 AND uid = ?1 AND priority = ?2 AND last > ?3"
-            " ORDER BY last",
+            "SELECT first, last FROM ranges INDEXED BY ranges_ready WHERE state = 2 AND class = ?4 AND uid = ?1"
+            " AND priority = ?2 AND last > ?3 ORDER BY last",
     },
 };
 
@@ -99,7 +103,8 @@ static int search_read_some(Search *search, const Source *source, uint32_t uid, 
     int r;
 
     r = sql_query(&database->sql, source->ready,
-                  SQL_VALUES(sql_int(uid), sql_int(priority), sql_int((int64_t) *after)), &statement);
+                  SQL_VALUES(sql_int(uid), sql_int(priority), sql_int((int64_t) *after), sql_int(search->class)),
+                  &statement);
     if (r < 0)
         return r;
     while (*left > 0) {
@@ -147,7 +152,7 @@ static int search_next_priority(Search *search, uint32_t uid, int64_t most, int6
 
     for (size_t i = 0; i < G_N_ELEMENTS(sources); i++) {
         r = sql_number(&search->database->sql, sources[i].next_priority,
-                       SQL_VALUES(sql_int(uid), sql_int(most)), &priority);
+                       SQL_VALUES(sql_int(uid), sql_int(most), sql_int(search->class)), &priority);
         if (r < 0)
             return r;
         if (r > 0)
@@ -184,7 +189,8 @@ static int search_next_user(Search *search, int64_t least, int64_t *ret)
     int r;
 
     for (size_t i = 0; i < G_N_ELEMENTS(sources); i++) {
-        r = sql_number(&search->database->sql, sources[i].next_uid, SQL_VALUES(sql_int(least)), &uid);
+        r = sql_number(&search->database->sql, sources[i].next_uid,
+                       SQL_VALUES(sql_int(least), sql_int(search->class)), &uid);
         if (r < 0)
             return r;
         if (r > 0)
@@ -217,6 +223,7 @@ static int search_run(Search *search, uint32_t user)
 typedef struct WindowOp {
     Op op;
     uint32_t user;
+    char *class; /* NULL: commands */
     size_t limit;
     GPtrArray *tasks;
     bool complete;
@@ -267,7 +274,9 @@ static int window_run(Database *database, Op *op)
 
     window_clear(window);
     window->tasks = g_ptr_array_new_with_free_func(window_task_free);
-    r = search_run(&search, window->user);
+    r = class_find(database, window->class, &search.class);
+    if (r >= 0)
+        r = search_run(&search, window->user);
     for (guint i = 0; r >= 0 && i < best->len; i++)
         r = candidate_load(database, &g_array_index(best, Candidate, i), window->limit, window->tasks);
     window->complete = search.n_best <= window->limit;
@@ -288,16 +297,19 @@ static void window_complete(Op *op, const StoreEvents *events)
 static void window_free(Op *op)
 {
     window_clear((WindowOp *) op);
+    g_free(((WindowOp *) op)->class);
 }
 
 static const OpClass window_class = { .run = window_run, .complete = window_complete, .free = window_free };
 
-void store_load_window(StorePort *port, uint32_t user, size_t limit, StoreWindow done, void *userdata)
+void store_load_window(StorePort *port, uint32_t user, const char *class, size_t limit, StoreWindow done,
+                       void *userdata)
 {
     WindowOp *window = g_new(WindowOp, 1);
 
     *window = (WindowOp){
-        .op = OP_INIT(window_class), .user = user, .limit = limit, .done = done, .userdata = userdata
+        .op = OP_INIT(window_class), .user = user, .class = g_strdup(class), .limit = limit, .done = done,
+        .userdata = userdata
     };
     store_enqueue((Store *) port, &window->op);
 }

@@ -28,27 +28,11 @@ static void worker_op_complete(Op *op, const StoreEvents *events)
         worker->done(op->r, worker->userdata);
 }
 
-static WorkerSpec *spec_copy(const WorkerSpec *spec)
-{
-    WorkerSpec *copy = worker_spec_new();
-
-    g_free(copy->name);
-    copy->name = g_strdup(spec->name);
-    worker_limits_copy(&copy->limits, &spec->limits);
-    copy->slots = spec->slots;
-    copy->engine = spec->engine;
-    copy->user = spec->user;
-    copy->forced = spec->forced;
-    g_clear_pointer(&copy->environment, g_bytes_unref);
-    copy->environment = spec->environment ? g_bytes_ref(spec->environment) : NULL;
-    return copy;
-}
-
 static WorkerRecord *record_copy(const WorkerRecord *record, bool with_spec)
 {
     WorkerRecord *copy = g_memdup2(record, sizeof(*record));
 
-    copy->spec = with_spec ? spec_copy(record->spec) : NULL;
+    copy->spec = with_spec ? worker_spec_copy(record->spec) : NULL;
     copy->process.unit = g_strdup(record->process.unit);
     copy->process.control_group = g_strdup(record->process.control_group);
     return copy;
@@ -73,8 +57,10 @@ static int add_worker_run(Database *database, Op *op)
     return sql_run(
         &database->sql,
         "INSERT INTO workers (number, name, memory_max, memory_high, cpu_quota, cpu_weight, tasks_max, allowed_cpus, slots,"
-        " engine, user, forced, environment, state, pid, start_time, unit, control_group, token, added, done, failed)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+        " engine, user, forced, environment, state, pid, start_time, unit, control_group, token, added, done, failed,"
+        " exec, class, recycle, recycle_memory)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,"
+        " ?23, ?24, ?25, ?26)",
         SQL_VALUES(sql_int(record->number), sql_text(spec->name), sql_limit(limits->memory_max_bytes),
                    sql_limit(limits->memory_high_bytes), sql_limit(limits->cpu_quota_usec_per_sec),
                    sql_int((int64_t) limits->cpu_weight), sql_limit(limits->tasks_max),
@@ -84,7 +70,9 @@ static int add_worker_run(Database *database, Op *op)
                    sql_int(record->process.pid), sql_int((int64_t) record->process.start_time),
                    sql_text(record->process.unit), sql_text(record->process.control_group),
                    sql_blob(record->token, sizeof(record->token)), sql_int((int64_t) record->added_usec),
-                   sql_int((int64_t) record->tasks_done), sql_int((int64_t) record->tasks_failed)));
+                   sql_int((int64_t) record->tasks_done), sql_int((int64_t) record->tasks_failed),
+                   sql_bytes(spec->exec), sql_text(spec->class), sql_int(spec->recycle),
+                   sql_limit(spec->recycle_memory_bytes)));
 }
 
 static const OpClass add_worker_class = {
@@ -218,6 +206,10 @@ static int worker_record_read(sqlite3_stmt *statement, WorkerRecord **ret)
     record->added_usec = (uint64_t) sql_column_int(statement, 19);
     record->tasks_done = (uint64_t) sql_column_int(statement, 20);
     record->tasks_failed = (uint64_t) sql_column_int(statement, 21);
+    record->spec->exec = sql_column_bytes(statement, 22);
+    record->spec->class = sql_column_text(statement, 23);
+    record->spec->recycle = (uint32_t) sql_column_int(statement, 24);
+    record->spec->recycle_memory_bytes = sql_column_limit(statement, 25);
     *ret = record;
     return 0;
 }
@@ -231,7 +223,8 @@ static int workers_load(Database *database, GPtrArray *workers)
     r = sql_query(
         &database->sql,
         "SELECT number, name, memory_max, memory_high, cpu_quota, cpu_weight, tasks_max, allowed_cpus, slots, engine, user,"
-        " forced, environment, state, pid, start_time, unit, control_group, token, added, done, failed FROM workers"
+        " forced, environment, state, pid, start_time, unit, control_group, token, added, done, failed,"
+        " exec, class, recycle, recycle_memory FROM workers"
         " ORDER BY number",
         SQL_NO_VALUES, &statement);
     if (r < 0)

@@ -21,27 +21,101 @@ static void batch_end_free(gpointer data)
     g_free(end);
 }
 
+static void spec_free(gpointer spec)
+{
+    task_spec_free(spec);
+}
+
+Effects *op_effects(Op *op)
+{
+    if (op->effects)
+        return op->effects;
+    op->effects = g_new0(Effects, 1);
+    op->effects->ended = g_ptr_array_new_with_free_func(batch_end_free);
+    op->effects->halted = g_array_new(FALSE, FALSE, sizeof(Halted));
+    op->effects->ready = g_ptr_array_new_with_free_func(spec_free);
+    op->effects->skipped = g_array_new(FALSE, FALSE, sizeof(IdRange));
+    return op->effects;
+}
+
+void op_forget_effects(Op *op)
+{
+    Effects *effects = op->effects;
+
+    if (!effects)
+        return;
+    g_ptr_array_set_size(effects->ended, (gint) effects->committed.ended);
+    g_array_set_size(effects->halted, effects->committed.halted);
+    g_ptr_array_set_size(effects->ready, (gint) effects->committed.ready);
+    g_array_set_size(effects->skipped, effects->committed.skipped);
+    effects->more_ready = effects->committed.more_ready;
+}
+
+void op_keep_effects(Op *op)
+{
+    Effects *effects = op->effects;
+
+    if (!effects)
+        return;
+    effects->committed.ended = effects->ended->len;
+    effects->committed.halted = effects->halted->len;
+    effects->committed.ready = effects->ready->len;
+    effects->committed.skipped = effects->skipped->len;
+    effects->committed.more_ready = effects->more_ready;
+}
+
+static void effects_free(Effects *effects)
+{
+    if (!effects)
+        return;
+    g_ptr_array_unref(effects->ended);
+    g_array_unref(effects->halted);
+    g_ptr_array_unref(effects->ready);
+    g_array_unref(effects->skipped);
+    g_free(effects);
+}
+
 void op_add_batch_end(Op *op, BatchEnd *end)
 {
-    if (!op->ended)
-        op->ended = g_ptr_array_new_with_free_func(batch_end_free);
-    g_ptr_array_add(op->ended, end);
+    g_ptr_array_add(op_effects(op)->ended, end);
+}
+
+void op_add_halt(Op *op, uint64_t batch, bool now)
+{
+    Halted halted = { batch, now };
+
+    g_array_append_val(op_effects(op)->halted, halted);
 }
 
 void op_free(Op *op)
 {
     if (op->class->free)
         op->class->free(op);
-    g_clear_pointer(&op->ended, g_ptr_array_unref);
+    effects_free(op->effects);
     g_free(op);
+}
+
+/* What was skipped or became ready is no news of a submission: the core reads its windows after that. */
+static void effects_tell(const Effects *effects, const StoreEvents *events)
+{
+    if (effects->skipped->len > 0 && events->tasks_skipped)
+        events->tasks_skipped(effects->skipped, events->userdata);
+    if ((effects->ready->len > 0 || effects->more_ready) && events->tasks_ready)
+        events->tasks_ready(effects->ready, effects->more_ready, events->userdata);
+    for (guint i = 0; events->batch_halted && i < effects->halted->len; i++) {
+        const Halted *halted = &g_array_index(effects->halted, Halted, i);
+        events->batch_halted(halted->batch, halted->now, events->userdata);
+    }
+    for (guint i = 0; events->batch_ended && i < effects->ended->len; i++)
+        events->batch_ended(effects->ended->pdata[i], events->userdata);
 }
 
 static void op_complete(Op *op, const StoreEvents *events)
 {
     if (op->class->complete)
         op->class->complete(op, events);
-    for (guint i = 0; op->ended && events->batch_ended && i < op->ended->len; i++)
-        events->batch_ended(op->ended->pdata[i], events->userdata);
+    if (op->effects && op->r >= 0)
+        effects_tell(op->effects, events);
 }
 
 typedef struct CountsEvent {
@@ -73,6 +147,29 @@ static void failing_complete(Op *op, const StoreEvents *events)
         log_info("The database can be written to again");
     if (events->failing)
         events->failing(op->r, events->userdata);
+}
+
+typedef struct DueEvent {
+    Op op;
+    Due due;
+} DueEvent;
+
+static void due_complete(Op *op, const StoreEvents *events)
+{
+    const Due *due = &((DueEvent *) op)->due;
+
+    if (events->due_changed)
+        events->due_changed(due->boot_usec, due->realtime_usec, events->userdata);
+}
+
+static const OpClass due_class = { .complete = due_complete };
+
+Op *event_new_due(const Due *due)
+{
+    DueEvent *event = g_new(DueEvent, 1);
+
+    *event = (DueEvent){ .op = OP_INIT(due_class), .due = *due };
+    return &event->op;
 }
 
 static const OpClass failing_class = { .complete = failing_complete };
@@ -130,6 +227,7 @@ static const StorePort store_port_table = {
     .submit = store_submit,
     .discard_batch = store_discard_batch,
     .load_window = store_load_window,
+    .load_inputs = store_load_inputs,
     .assign = store_assign,
     .started = store_started,
     .settle = store_settle,
@@ -137,6 +235,13 @@ static const StorePort store_port_table = {
     .get = store_get,
     .examine = store_examine,
     .cancel = store_cancel,
+    .modify = store_modify,
+    .wake = store_wake,
+    .explain = store_explain,
+    .list_queues = store_list_queues,
+    .set_queue = store_set_queue,
+    .remove_queue = store_remove_queue,
+    .prune = store_prune,
     .add_worker = store_add_worker,
     .update_worker = store_update_worker,
     .forget_worker = store_forget_worker,
@@ -188,6 +293,7 @@ int store_open(const char *directory, const StoreEvents *events, Store **ret, St
         return log_error_errno(r, "Failed to read %s: %s", path,
                                store->database->sql.message ? store->database->sql.message : "damaged");
     store->told = snapshot->counts;
+    store->database->waits_changed = true; /* the first answer tells of the next time */
     store_start_thread(store);
     *ret = g_steal_pointer(&store);
     *ret_snapshot = g_steal_pointer(&snapshot);

@@ -22,6 +22,8 @@ static const struct {
     { MANAGE_WORKERS, { WORKER_PATH, WORKER, "Drain" }, NULL },
     { SUBMIT, { ROOT_PATH, MANAGER, "Submit" }, "([{'argv': <[b'true']>}], @a{sv} {})" },
     { CONFIGURE, { ROOT_PATH, MANAGER, "Reload" }, NULL },
+    { CONFIGURE, { ROOT_PATH, MANAGER, "SetQueue" }, "('q', {'parallel': <uint32 2>})" },
+    { CONFIGURE, { ROOT_PATH, MANAGER, "RemoveQueue" }, "('q',)" },
     { CONFIGURE, { ROOT_PATH, PROPERTIES, "Set" }, "('" MANAGER "', 'Enabled', <true>)" },
     { CONFIGURE, { ROOT_PATH, PROPERTIES, "Set" }, "('" MANAGER "', 'MaxWorkers', <uint32 9>)" },
     { MANAGE_WORKERS, { WORKER_PATH, WORKER, "Abort" }, NULL },

@@ -205,9 +205,10 @@ static void test_task_object(Harness *h)
                         attempts = g_variant_lookup_value(all, "Attempts", NULL);
     expect_shape(
         all,
-        "Argv:aay ArrayIndex:t Attempt:u Attempts:aa{sv} Batch:t CPUUsageNSec:t Environment:aay Errno:i ExitStatus:i "
-        "FinishTimestamp:t Id:t MemoryMax:t MemoryPeak:t Name:s Outcome:s Owner:u Priority:i Reason:s Signal:i "
-        "StartTimestamp:t State:s SubmitTimestamp:t Tags:as Worker:s WorkingDirectory:ay");
+        "After:s Argv:aay ArrayIndex:t Attempt:u Attempts:aa{sv} Batch:t CPUUsageNSec:t Environment:aay Errno:i ExitStatus:i "
+        "FinishTimestamp:t Id:t MemoryMax:t MemoryPeak:t Name:s NotBefore:t Outcome:s Owner:u Policy:s Priority:i "
+        "Queue:s Reason:s Result:ay Signal:i StartTimestamp:t State:s StderrTail:ay SubmitTimestamp:t Tags:as "
+        "Worker:s WorkerClass:s WorkingDirectory:ay");
     g_assert_cmpstr(path, ==, "/org/parexec/task/_31");
     g_assert_cmpuint(dict_number(all, "ExitStatus"), ==, 7);
     g_assert_cmpstr(dict_string(all, "Outcome"), ==, "exited");

@@ -200,7 +200,7 @@ static void test_status(Harness *h)
         "blocked:t cancelled:t failed:t held:t queued:t running:t skipped:t succeeded:t throughput:d waiting:t");
     assert_shape(
         worker, NULL,
-        "added:t control-group:s cpu-quota:t cpu:d done:t engine:s failed:t forced:b heartbeat:t id:s memory-max:t "
+        "added:t class:s control-group:s cpu-quota:t cpu:d done:t engine:s failed:t forced:b heartbeat:t id:s memory-max:t "
         "memory-peak:t memory:t name:s not-enforced:as pid:u reason:s slots:u stalled:b state:s tasks:at unit:s user:u");
     g_assert_cmpstr(dict_string(worker, "name"), ==, "one");
     g_assert_cmpuint(g_variant_n_children(tasks), ==, 1);

@@ -68,6 +68,34 @@ static void test_read_only(Harness *h)
     g_assert_cmpstr(buffer, ==, "one\ntwo\n");
 }
 
+/* Of what has ended, too, each by itself, whatever was written next to it. */
+static void test_read_only_later(Harness *h)
+{
+    g_autofree char *id = worker_add(h->bus, NULL);
+    uint64_t tasks[3];
+
+    for (size_t i = 0; i < G_N_ELEMENTS(tasks); i++)
+        tasks[i] = task_submit_shell(h->bus, "echo this is %zu; echo error %zu >&2; exit %zu", i, i, i % 2);
+    for (size_t i = 0; i < G_N_ELEMENTS(tasks); i++)
+        task_wait(h, tasks[i], i % 2 == 0 ? "succeeded" : "failed");
+    for (size_t i = 0; i < G_N_ELEMENTS(tasks); i++) {
+        g_autofree char *output = task_output(h->bus, tasks[i], "stdout"),
+                        *errors = task_output(h->bus, tasks[i], "stderr"),
+                        *wanted = g_strdup_printf("this is %zu\n", i),
+                        *wanted_errors = g_strdup_printf("error %zu\n", i);
+        g_autoptr(sd_bus_message) reply = NULL;
+        int fd;
+        g_assert_cmpstr(output, ==, wanted);
+        g_assert_cmpstr(errors, ==, wanted_errors);
+        g_assert_cmpint(sd_bus_call_method(h->bus, "org.parexec", "/org/parexec", MANAGER, "OpenOutput", NULL,
+                                           &reply, "tsa{sv}", tasks[i], "stdout", 0),
+                        >=, 0);
+        g_assert_cmpint(sd_bus_message_read(reply, "h", &fd), >=, 0);
+        g_assert_cmpint(fcntl(fd, F_GETFL) & O_ACCMODE, ==, O_RDONLY);
+        g_assert_cmpint(write(fd, "x", 1), <, 0);
+    }
+}
+
 /* Each attempt has files of its own. */
 static void test_attempts(Harness *h)
 {
@@ -211,6 +239,7 @@ static void add(void)
     harness_add("/output/open", NULL, test_open_output);
     harness_add("/output/bad-requests", NULL, test_bad_requests);
     harness_add("/output/read-only", NULL, test_read_only);
+    harness_add("/output/read-only-later", NULL, test_read_only_later);
     harness_add("/output/attempts", NULL, test_attempts);
     harness_add("/output/files", NULL, test_files);
     harness_add("/output/descriptors", NULL, test_descriptors);

@@ -22,9 +22,9 @@ static void test_add(Harness *h)
 
     g_assert_cmpstr(
         shape, ==,
-        "CPUQuota:t CPUUsageNSec:t ControlGroup:s CurrentTasks:at Engine:s Id:s LastHeartbeat:t MemoryCurrent:t "
+        "CPUQuota:t CPUUsageNSec:t ControlGroup:s CurrentTasks:at Engine:s Exec:as Id:s LastHeartbeat:t MemoryCurrent:t "
         "MemoryMax:t MemoryPeak:t Name:s NotEnforced:as Pid:u Reason:s Slots:u Stalled:b State:s TasksDone:t "
-        "TasksFailed:t Unit:s User:u");
+        "TasksFailed:t Unit:s User:u WorkerClass:s");
     g_assert_cmpstr(id, ==, "w1");
     g_assert_cmpstr(dict_string(all, "Id"), ==, "w1");
     g_assert_cmpstr(dict_string(all, "Name"), ==, "render");

@@ -29,15 +29,30 @@ typedef struct Key {
 } Key;
 
 static const Key task_keys[] = {
-    { "argv", "aay" },     { "cwd", "ay" },  { "env", "aay" }, { "stdin", "ay" },   { "stdout", "h" },
-    { "stderr", "h" },     { "name", "s" },  { "tags", "as" }, { "priority", "i" }, { "array", "(tt)" },
-    { "memory-max", "t" }, { "stdin", "h" }, { NULL, NULL },
+    { "argv", "aay" },         { "cwd", "ay" },
+    { "env", "aay" },          { "stdin", "ay" },
+    { "stdout", "h" },         { "stderr", "h" },
+    { "name", "s" },           { "tags", "as" },
+    { "priority", "i" },       { "array", "(tt)" },
+    { "memory-max", "t" },     { "stdin", "h" },
+    { "after", "a(sta{sv})" }, { "queue", "s" },
+    { "worker-class", "s" },   { "credentials", "aay" },
+    { "parallel", "u" },       { "keep-unsatisfied", "b" },
+    { "hold", "b" },           { "not-before", "t" },
+    { "delay", "t" },          { "retries", "u" },
+    { "backoff", "(ttd)" },    { "on-failure", "a(ss)" },
+    { "timeout", "t" },        { "timeout-percent", "u" },
+    { "stop-signal", "i" },    { "grace", "t" },
+    { "warn", "(it)" },        { "output-max", "t" },
+    { "merge", "b" },          { NULL, NULL },
+};
+static const Key condition_keys[] = {
+    { "batch", "b" }, { "local", "b" }, { "status", "i" }, { "clause", "u" }, { NULL, NULL },
 };
 static const Key submit_keys[] = {
-    { "batch", "t" },
-    { "commit", "b" },
-    { "defaults", "a{sv}" },
-    { NULL, NULL },
+    { "batch", "t" },         { "commit", "b" },    { "defaults", "a{sv}" },
+    { "key", "s" },           { "max-fails", "t" }, { "max-fails-percent", "d" },
+    { "max-successes", "t" }, { "halt", "s" },      { NULL, NULL },
 };
 
 /* In a seed: the number of tasks; for each the number of keys; for each key its place in the table, 0 for its own type,
@@ -50,6 +65,9 @@ const FuzzSeed fuzz_seeds[] = {
     FUZZ_SEED("\1\3\0\0\1\1x\10\0\5\12\0\377\0\0\0\1\0\0\0\0\0"),
     FUZZ_SEED("\1\0\1\2\0\2\0\0\1\4true\3\0\2/o"),
     FUZZ_SEED("\0\2\0\0\7\1\0\1"),
+    FUZZ_SEED("\1\3\0\0\1\1x\14\0\2\7afterok\3\0\4exit\5\2\2\0\3\3\0\1\15\0\1q\0"),
+    FUZZ_SEED("\1\4\0\0\1\1x\26\0\1\1\1\27\0\1\3oom\4fail\34\0\2\1\0"),
+    FUZZ_SEED("\1\2\0\0\1\1x\17\0\1\4k=/p\2\3\0\1k\7\0\3now"),
 };
 const size_t n_fuzz_seeds = G_N_ELEMENTS(fuzz_seeds);
 
@@ -65,10 +83,10 @@ static uint8_t take(Directions *directions)
 
 static const void *take_block(Directions *directions, size_t *ret_size)
 {
+    size_t wanted = take(directions);
     const uint8_t *block = directions->data;
 
-    *ret_size = MIN((size_t) take(directions), directions->left);
-    block = directions->data;
+    *ret_size = MIN(wanted, directions->left);
     directions->data += *ret_size;
     directions->left -= *ret_size;
     return block;
@@ -124,8 +142,41 @@ static int append_list(sd_bus_message *m, Directions *directions, const char *ty
     return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
+static int append_condition(sd_bus_message *m, Directions *directions)
+{
+    int r = sd_bus_message_open_container(m, 'r', "sta{sv}");
+
+    if (r >= 0)
+        r = append_text(m, directions);
+    if (r >= 0)
+        r = append_number(m, directions, 't');
+    if (r >= 0)
+        r = append_dictionary(m, directions, condition_keys);
+    return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+/* One of basic types. */
+static int append_struct(sd_bus_message *m, Directions *directions, const char *type)
+{
+    g_autofree char *contents = g_strndup(type + 1, strlen(type) - 2);
+    int r = sd_bus_message_open_container(m, 'r', contents);
+
+    for (const char *c = contents; r >= 0 && *c; c++)
+        r = *c == 's' ? append_text(m, directions) : append_number(m, directions, *c);
+    return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int append_rule(sd_bus_message *m, Directions *directions)
+{
+    return append_struct(m, directions, "(ss)");
+}
+
 static int append_value(sd_bus_message *m, Directions *directions, const char *type)
 {
+    if (strcmp(type, "a(sta{sv})") == 0)
+        return append_list(m, directions, "(sta{sv})", append_condition);
+    if (strcmp(type, "a(ss)") == 0)
+        return append_list(m, directions, "(ss)", append_rule);
     if (strcmp(type, "ay") == 0)
         return append_bytes(m, directions);
     if (strcmp(type, "aay") == 0)
@@ -138,18 +189,13 @@ static int append_value(sd_bus_message *m, Directions *directions, const char *t
         return append_text(m, directions);
     if (*type == 'h')
         return append_fd(m, directions);
-    if (*type != '(')
-        return append_number(m, directions, *type);
-    int r = sd_bus_message_open_container(m, 'r', "tt");
-    for (int i = 0; r >= 0 && i < 2; i++)
-        r = append_number(m, directions, 't');
-    return r < 0 ? r : sd_bus_message_close_container(m);
+    return *type == '(' ? append_struct(m, directions, type) : append_number(m, directions, *type);
 }
 
 static int append_entry(sd_bus_message *m, Directions *directions, const Key *keys)
 {
-    static const char *const types[] = { "s", "b",  "i",   "u",  "t",    "d",    "y",
-                                         "h", "ay", "aay", "as", "(tt)", "a{sv}" };
+    static const char *const types[] = { "s",  "b",   "i",  "u",    "t",    "d",     "y",          "h",
+                                         "ay", "aay", "as", "(tt)", "(it)", "a(ss)", "a(sta{sv})", "a{sv}" };
     size_t n = 0;
 
     while (keys[n].name)
@@ -200,19 +246,42 @@ static sd_bus *bus_get(void)
     return bus;
 }
 
+static void check_gate(const TaskSpec *spec)
+{
+    const TaskGate *gate = spec->gate;
+
+    g_assert_cmpint(spec->has_dependencies, ==, gate && gate->dependencies);
+    if (!gate)
+        return;
+    g_assert_true(!gate->singleton || *spec->name);
+    g_assert_true(!gate->queue || (*gate->queue && name_is_valid(gate->queue)));
+    g_assert_true(gate->parallel == 0 || spec->array_index != ARRAY_INDEX_NONE);
+    for (guint i = 0; gate->dependencies && i < gate->dependencies->len; i++) {
+        const Dependency *d = &g_array_index(gate->dependencies, Dependency, i);
+        g_assert_nonnull(dependency_kind_to_string(d->kind));
+        g_assert_true(d->kind != DEPENDENCY_AFTER_CORR || spec->array_index != ARRAY_INDEX_NONE);
+        g_assert_true(d->status >= 0 && d->status <= 255 && d->id <= (uint64_t) INT64_MAX);
+        g_assert_true(d->target == TARGET_LOCAL || d->id >= 1);
+    }
+}
+
 static void check_submission(const Submission *submission)
 {
     g_assert_true(submission->tasks->len > 0 || (submission->batch != 0 && submission->commit));
+    g_assert_true(!submission->key || *submission->key);
     for (size_t i = 0; i < submission->tasks->len; i++) {
         const TaskSpec *spec = submission->tasks->pdata[i];
+        g_autofree char *why = NULL;
         size_t size;
         const char *argv = g_bytes_get_data(spec->argv, &size);
-        g_assert_true(size > 1 && strv_blob_valid(argv, size) && argv[0] != '\0');
+        g_assert_true(size > 0 && strv_blob_valid(argv, size) && (spec->class || argv[0] != '\0'));
         g_assert_cmpint(*(const char *) g_bytes_get_data(spec->context->cwd, NULL), ==, '/');
         g_assert_true(name_is_valid(spec->name));
         g_assert_true(spec->array_count >= 1 && spec->array_count <= PAREXEC_ARRAY_TASKS_MAX);
-        g_assert_true(!spec->fds || spec->array_index == ARRAY_INDEX_NONE);
+        g_assert_true(!spec->fds || (spec->array_index == ARRAY_INDEX_NONE && !spec->class));
         g_assert_cmpint(spec->has_fds, ==, spec->fds != NULL);
+        g_assert_cmpint(task_policy_check(&spec->context->policy, &why), ==, 0);
+        check_gate(spec);
     }
 }
 
@@ -241,10 +310,12 @@ static void check_submit(Directions *directions)
     g_autoptr(sd_bus_message) m = NULL;
     g_autoptr(Submission) submission = NULL;
     g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
+    TaskPolicy policy;
 
+    task_policy_init(&policy);
     if (build(directions, &m) < 0)
         return;
-    if (submit_request_read(m, &peer, &submission, &error) >= 0) {
+    if (submit_request_read(m, &peer, &policy, &submission, &error) >= 0) {
         g_assert_false(sd_bus_error_is_set(&error));
         check_submission(submission);
         return;

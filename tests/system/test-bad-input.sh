@@ -84,7 +84,7 @@ is "$(task_property "$task" Outcome)" spawn-failed "as spawn-failed"
 
 # bytes that are no UTF-8 pass unharmed
 is "$(pctl run -- printf '%s' $'\xff\xfe\n\x80' | od -An -tx1)" " ff fe 0a 80" "bytes that are no UTF-8 pass in argv"
-is "$(X=$'\xc3\x28' pctl run -- sh -c 'printf %s "$X"' | od -An -tx1)" " c3 28" "and in the environment"
+is "$(X=$'\xc3\x28' pctl run --export X -- sh -c 'printf %s "$X"' | od -An -tx1)" " c3 28" "and in the environment"
 ok "and are listed" pctl show last
 
 : > /tmp/empty

@@ -37,7 +37,7 @@ is "$(task_property "$task" State)" cancelled "until it is cancelled"
 
 # cancel of the same running
 pctl add-worker -q --memory 128M > /dev/null
-task=$(pctl submit -q -- sh -c "$hider")
+task=$(pctl submit -q --grace 500ms -- sh -c "$hider")
 ok "it runs again" eventually 10 pgrep -f 'sleep 7772'
 ok "cancel is accepted" pctl cancel --yes "$task"
 ok "nothing of the tree is left" eventually 2 no_process 'sleep 777[123]'

@@ -9,8 +9,9 @@
 #include "client/text.h"
 
 static const char *const verbs[] = {
-    "status", "workers", "add-worker", "drain", "abort",  "submit", "run",    "map",
-    "tasks",  "show",    "logs",       "wait",  "cancel", "events", "enable", "disable",
+    "status", "workers", "add-worker", "drain", "abort",  "submit", "run",      "map",
+    "tasks",  "show",    "logs",       "wait",  "cancel", "events", "enable",   "disable",
+    "hold",   "release", "retry",      "edit",  "why",    "queue",  "priority",
 };
 
 /* Runs "parctl LINE"; the exit code. */
@@ -70,42 +71,83 @@ static void test_version(void)
     g_assert_true(g_str_has_prefix(out, "parctl "));
 }
 
+static const char *const wrong_lines[] = {
+    "nonsense",
+    "--nonsense",
+    "help nonsense",
+    "submit",
+    "run",
+    "show",
+    "logs",
+    "logs --batch",
+    "drain",
+    "cancel",
+    "add-worker extra",
+    "wait w1",
+    "submit --array 3-1 true",
+    "submit --array x true",
+    "submit --array 1-2 --each-line x true",
+    "tasks --state odd",
+    "status 5",
+    "status --watch 0",
+    "drain --all w1",
+    "cancel --mine 4",
+    "map",
+    "map :::",
+    "add-worker --memory much",
+    "submit --export PAREXEC_TEST_UNSET true",
+    "submit --env some true",
+    "submit --after afterok: true",
+    "submit --after afterok:x true",
+    "submit --after sometimes:1 true",
+    "submit --begin 25:00 true",
+    "submit --begin 08:00 --delay 1s true",
+    "submit --retries 4294967296 true",
+    "submit --backoff 1s,5s,0 true",
+    "submit --backoff 1s,5s,nan true",
+    "submit --on exit=300:retry true",
+    "submit --on exit:dance true",
+    "submit --timeout 0% true",
+    "submit --signal NONE true",
+    "submit --warn USR1 true",
+    "submit --grace 2d true",
+    "submit --output-max 1 true",
+    "submit --credential x true",
+    "submit --credential ../x=/y true",
+    "submit --max-fails 0 true",
+    "submit --halt now true",
+    "submit --halt later,fail=1 true",
+    "submit --array 0-9%0 true",
+    "submit --from-json x true",
+    "submit --dry-run true",
+    "submit --joblog x true",
+    "map --resume echo ::: a",
+    "map --delay x echo ::: a",
+    "hold",
+    "retry --batch 1 4",
+    "priority",
+    "priority high 1",
+    "edit 1",
+    "edit --priority x 1",
+    "why",
+    "queue dance",
+    "queue add",
+    "queue list x",
+    "queue set x",
+    "add-worker --exec true",
+    "add-worker --worker-class x",
+    "add-worker --exec \"x --worker-class x",
+    "map --cpus 2 echo ::: a",
+    "logs --attempt 0 1",
+    "add-worker --env X=Y --env Z",
+};
+
 static void test_usage_errors(void)
 {
-    static const char *const lines[] = {
-        "nonsense",
-        "--nonsense",
-        "help nonsense",
-        "submit",
-        "run",
-        "show",
-        "logs",
-        "drain",
-        "cancel",
-        "add-worker extra",
-        "wait w1",
-        "submit --array 3-1 true",
-        "submit --array x true",
-        "submit --array 1-2 --each-line x true",
-        "tasks --state odd",
-        "status 5",
-        "status --watch 0",
-        "drain --all w1",
-        "cancel --mine 4",
-        "map",
-        "map :::",
-        "map echo ::: a ::: b",
-        "add-worker --memory much",
-        "submit --env PAREXEC_TEST_UNSET true",
-        "map --cpus 2 echo ::: a",
-        "logs --attempt 0 1",
-        "add-worker --env X=Y --env Z",
-    };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
+    for (size_t i = 0; i < G_N_ELEMENTS(wrong_lines); i++) {
         g_autofree char *out = NULL, *err = NULL;
-        g_test_message("%s", lines[i]);
-        int code = run(lines[i], &out, &err);
+        g_test_message("%s", wrong_lines[i]);
+        int code = run(wrong_lines[i], &out, &err);
         /* what needs the bus before it looks at its arguments ends with 5 */
         g_assert_cmpint(code, ==, 2);
         g_assert_cmpstr(out, ==, "");
@@ -116,9 +158,33 @@ static void test_usage_errors(void)
 static void test_no_bus(void)
 {
     static const char *const lines[] = {
-        "",         "status",         "workers", "add-worker",    "drain w1",     "submit true",
-        "run true", "map echo ::: a", "tasks",   "show 1",        "logs 1",       "wait",
-        "cancel 1", "events",         "enable",  "status --json", "--user status"
+        "",
+        "status",
+        "workers",
+        "add-worker",
+        "drain w1",
+        "submit true",
+        "run true",
+        "map echo ::: a",
+        "tasks",
+        "show 1",
+        "logs 1",
+        "wait",
+        "cancel 1",
+        "events",
+        "enable",
+        "status --json",
+        "--user status",
+        "hold 1",
+        "release 1",
+        "retry 1",
+        "priority 1 1",
+        "edit 1 -- x",
+        "why 1",
+        "queue",
+        "queue add x",
+        "submit --after afterok:1 true",
+        "map echo ::: a ::: b",
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {

@@ -33,7 +33,7 @@ static void submit(Client *client, Submitter *submitter, const TaskTemplate *tem
 {
     submitter_init(submitter, client, template);
     for (unsigned i = 0; i < n; i++)
-        g_assert_cmpint(submitter_add(submitter, argv), >=, 0);
+        g_assert_cmpint(submitter_add(submitter, &(TaskEntry){ .argv = argv }), >=, 0);
     g_assert_cmpint(submitter_commit(submitter), >=, 0);
 }
 
@@ -60,6 +60,9 @@ static void test_by_number(void)
     g_assert_cmpuint(submitter.first, ==, 1);
     g_assert_cmpuint(submitter.last, ==, 25000);
     g_assert_cmpuint(submitter.count, ==, 25000);
+    g_assert_cmpuint(submitter_id(&submitter, 0), ==, 1);
+    g_assert_cmpuint(submitter_id(&submitter, 24999), ==, 25000);
+    g_assert_cmpuint(submitter_id(&submitter, 25000), ==, 0);
     fake_manager_free(fake, &client);
 }
 
@@ -90,10 +93,10 @@ static void test_by_size(void)
 
     init_template(&template, &client);
     submit(&client, &submitter, &template, 10, argv);
-    g_assert_cmpuint(fake->submits, ==, 3); /* four of 5 MiB fit below 24 MiB */
-    g_assert_cmpuint(fake->tasks_of[0], ==, 4);
-    g_assert_cmpuint(fake->tasks_of[2], ==, 2);
-    g_assert_true(fake->commits[2]);
+    g_assert_cmpuint(fake->submits, ==, 4); /* three of 5 MiB fit below 16 MiB */
+    g_assert_cmpuint(fake->tasks_of[0], ==, 3);
+    g_assert_cmpuint(fake->tasks_of[3], ==, 1);
+    g_assert_true(fake->commits[3]);
     fake_manager_free(fake, &client);
 }
 
@@ -108,7 +111,7 @@ static void test_too_large(void)
 
     init_template(&template, &client);
     submitter_init(&submitter, &client, &template);
-    g_assert_cmpint(submitter_add(&submitter, argv), ==, -E2BIG);
+    g_assert_cmpint(submitter_add(&submitter, &(TaskEntry){ .argv = argv }), ==, -E2BIG);
     g_assert_cmpint(client.failure, ==, PARCTL_FAILED);
     g_assert_cmpuint(fake->submits, ==, 0);
     fake_manager_free(fake, &client);

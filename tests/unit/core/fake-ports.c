@@ -110,9 +110,10 @@ static void link_recall(LinkPort *port, uint32_t worker, const uint64_t *tasks, 
     say_ids(AT(port, link), "recall", worker, tasks, n);
 }
 
-static void link_cancel(LinkPort *port, uint32_t worker, const uint64_t *tasks, size_t n)
+static void link_stop(LinkPort *port, uint32_t worker, const uint64_t *tasks, size_t n, Outcome outcome)
 {
-    say_ids(AT(port, link), "cancel", worker, tasks, n);
+    g_assert_true(outcome == OUTCOME_ABORTED || outcome == OUTCOME_TIMEOUT);
+    say_ids(AT(port, link), outcome == OUTCOME_ABORTED ? "cancel" : "timeout", worker, tasks, n);
 }
 
 static void link_exit(LinkPort *port, uint32_t worker)
@@ -142,6 +143,19 @@ static uint64_t clock_realtime(ClockPort *port)
     return AT(port, clock)->real;
 }
 
+static uint64_t clock_boot(ClockPort *port)
+{
+    return AT(port, clock)->boot;
+}
+
+static void clock_set_wake(ClockPort *port, uint64_t boot_usec, uint64_t realtime_usec)
+{
+    World *world = AT(port, clock);
+
+    world->wake_boot = boot_usec;
+    world->wake_real = realtime_usec;
+}
+
 static void clock_set_alarm(ClockPort *port, uint64_t usec)
 {
     AT(port, clock)->alarm = usec;
@@ -154,12 +168,14 @@ void world_advance(World *world, uint64_t usec)
     while (world->alarm <= end) {
         uint64_t due = MAX(world->alarm, world->now);
         world->real += due - world->now;
+        world->boot += due - world->now;
         world->now = due;
         world->alarm = UINT64_MAX;
         manager_tick(world->manager);
         g_assert_cmpuint(world->alarm, >, world->now); /* a busy loop */
     }
     world->real += end - world->now;
+    world->boot += end - world->now;
     world->now = end;
 }
 
@@ -219,9 +235,9 @@ static void fill_ports(World *world)
 {
     world->engine = (EnginePort){ engine_start, engine_adopt, engine_kill, engine_release, engine_owns, engine_usage, engine_not_enforced,
                                   engine_delegates };
-    world->link = (LinkPort){ link_run, link_recall, link_cancel, link_exit, link_drop };
+    world->link = (LinkPort){ link_run, link_recall, link_stop, link_exit, link_drop };
     world->host = (HostPort){ host_facts };
-    world->clock = (ClockPort){ clock_monotonic, clock_realtime, clock_set_alarm };
+    world->clock = (ClockPort){ clock_monotonic, clock_realtime, clock_boot, clock_set_alarm, clock_set_wake };
     world->observer = (ObserverPort){ on_worker_added, on_worker_state, on_worker_changed, on_worker_removed, on_task_changed, on_batch_ended,
                                       on_queue_changed, on_settings_changed };
 }
@@ -259,14 +275,21 @@ void world_setup(World *world, const void *unused)
             .keep_failed_usec = 300 * USEC_PER_SEC,
             .orphan_timeout_usec = 600 * USEC_PER_SEC,
             .slots = 1,
+            .keep_output_usec = UINT64_MAX,
+            .keep_history_usec = UINT64_MAX,
+            .output_quota_bytes = UINT64_MAX,
         },
         .facts = { UINT64_C(64) << 30, UINT64_C(32) << 30, 0.5, 10.0, 8, 4 },
         .usage = { 1 << 20, 2 << 20, 0 },
         .delegates = true,
         .now = 1000 * USEC_PER_SEC,
         .real = UINT64_C(1700000000) * USEC_PER_SEC,
+        .boot = 5000 * USEC_PER_SEC,
         .alarm = UINT64_MAX,
+        .wake_boot = UINT64_MAX,
+        .wake_real = UINT64_MAX,
     };
+    task_policy_init(&world->settings.policy);
     worker_limits_init(&world->settings.limits);
     world->settings.limits.memory_max_bytes = UINT64_C(1) << 30;
     fake_store_init(&world->store);
@@ -299,7 +322,7 @@ void world_restart(World *world)
 {
     fake_store_dispatch(&world->store);
     manager_free(world->manager);
-    world->alarm = UINT64_MAX;
+    world->alarm = world->wake_boot = world->wake_real = UINT64_MAX;
     world_forget_logs(world);
     begin(world);
 }

@@ -21,14 +21,15 @@ typedef struct World {
     LaunchRecord *launched;  /* of the latest start */
 
     LinkPort link;
-    GString *link_log;       /* "run w1 17.1 18.1" (task.fence), "recall w1 18", "cancel w1 17", "exit w1", "drop w1" */
+    GString *link_log;       /* "run w1 17.1 18.1" (task.fence), "recall w1 18", "cancel w1 17", "timeout w1 17", "exit w1", "drop w1" */
     bool link_fds_seen;      /* a task that was run had descriptors */
 
     HostPort host;
     HostFacts facts;
 
     ClockPort clock;
-    uint64_t now, real, alarm;
+    uint64_t now, real, boot, alarm;
+    uint64_t wake_boot, wake_real; /* when manager_wake() was asked for */
 
     ObserverPort observer;
     GString *worker_log;     /* "added w1", "w1 starting→running", "removed w1" */
@@ -91,5 +92,5 @@ TaskState world_state(World *world, uint64_t task); /* as stored */
 /* A callback that counts into world->n_done and keeps r. */
 void world_done(int r, void *world);
 void world_cancelled(int r, uint64_t count, void *world);
-void world_submitted(int r, uint64_t batch, uint64_t first, uint64_t count, bool open, void *world);
+void world_submitted(int r, const Submission *submission, bool open, void *world);
 TaskFilter *world_filter_ids(uint64_t first, uint64_t last);

@@ -1,39 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The store of the core's tests: a table of tasks in memory, and a queue of what was asked for. Follows the contract of
  * core/ports.h to the letter, so that what the core gets wrong is seen. */
-#include "fake-store.h"
+#include "fake-store-internal.h"
 
 #include <string.h>
 
 #include "core/worker.h"
-
-typedef struct Op Op;
-struct Op {
-    void (*run)(FakeStore *store, Op *op);
-    Submission *submission;
-    TaskFilter *filter;
-    WorkerRecord *record;
-    Assignment *assignments;
-    Settlement *settlements;
-    size_t n, limit;
-    uint64_t batch;
-    uint32_t user;
-    bool enabled;
-    union {
-        StoreDone done;
-        StoreSubmitted submitted;
-        StoreWindow window;
-        StoreCancelled cancelled;
-        StoreRow row;
-    };
-    void *userdata;
-};
 
 static void op_free(Op *op)
 {
     submission_free(op->submission);
     task_filter_free(op->filter);
     worker_record_free(op->record);
+    task_edit_free(op->edit);
+    g_free(op->name);
     for (size_t i = 0; op->settlements && i < op->n; i++)
         settlement_done(&op->settlements[i]);
     g_free(op->assignments);
@@ -41,7 +21,7 @@ static void op_free(Op *op)
     g_free(op);
 }
 
-static void ask(StorePort *port, const Op *op)
+void fake_store_ask(StorePort *port, const Op *op)
 {
     FakeStore *store = (FakeStore *) port;
 
@@ -49,7 +29,7 @@ static void ask(StorePort *port, const Op *op)
     g_queue_push_tail(&store->ops, g_memdup2(op, sizeof *op));
 }
 
-static int take_failure(FakeStore *store)
+int fake_store_take_failure(FakeStore *store)
 {
     int r = store->fail;
 
@@ -68,14 +48,14 @@ static void task_free(gpointer data)
     g_free(task);
 }
 
-static FakeTask *find(FakeStore *store, uint64_t id)
+FakeTask *fake_store_find(FakeStore *store, uint64_t id)
 {
     return g_tree_lookup(store->tasks, &id);
 }
 
 FakeTask *fake_store_task(FakeStore *store, uint64_t id)
 {
-    FakeTask *task = find(store, id);
+    FakeTask *task = fake_store_find(store, id);
 
     if (!task)
         g_error("there is no task %" G_GUINT64_FORMAT, id);
@@ -94,7 +74,7 @@ static void add_tasks(FakeStore *store, TaskSpec *spec, bool committed)
         task->spec->array_count = 1;
         if (spec->array_index != ARRAY_INDEX_NONE)
             task->spec->array_index = spec->array_index + i;
-        task->state = TASK_QUEUED;
+        task->state = spec->gate && spec->gate->held ? TASK_HELD : TASK_QUEUED;
         task->committed = committed;
         g_tree_insert(store->tasks, &task->spec->id, task);
     }
@@ -108,12 +88,32 @@ static gboolean commit_task(gpointer key, gpointer value, gpointer batch)
     return FALSE;
 }
 
+/* It may be handed out now, and the core cannot know. */
+void fake_store_note_ready(FakeStore *store, const FakeTask *task)
+{
+    g_ptr_array_add(store->ready, task_spec_copy(task->spec));
+}
+
+static void note_gated(FakeStore *store, const Submission *submission)
+{
+    bool gated = false;
+
+    for (guint i = 0; i < submission->tasks->len; i++)
+        gated |= ((TaskSpec *) submission->tasks->pdata[i])->gate != NULL;
+    for (uint64_t id = submission->first; gated && id < submission->first + submission->count; id++)
+        if (fake_store_task(store, id)->state == TASK_QUEUED)
+            fake_store_note_ready(store, fake_store_task(store, id));
+}
+
 static void run_submit(FakeStore *store, Op *op)
 {
     Submission *submission = op->submission;
-    int r = take_failure(store);
+    int r = fake_store_take_failure(store);
 
-    if (r >= 0) {
+    if (r >= 0 && submission->key && g_strcmp0(submission->key, store->known_key) == 0) {
+        submission->known = true;
+        submission->batch = store->known_batch;
+    } else if (r >= 0) {
         if (submission->batch == 0)
             submission->batch = store->next_batch++;
         submission->first = store->next_task;
@@ -125,13 +125,16 @@ static void run_submit(FakeStore *store, Op *op)
         submission->count = store->next_task - submission->first;
         if (submission->commit)
             g_tree_foreach(store->tasks, commit_task, &submission->batch);
+        if (submission->commit)
+            note_gated(store, submission);
     }
     op->submitted(r, submission, op->userdata);
 }
 
 static void store_submit(StorePort *port, Submission *submission, StoreSubmitted done, void *userdata)
 {
-    ask(port, &(Op){ .run = run_submit, .submission = submission, .submitted = done, .userdata = userdata });
+    fake_store_ask(
+        port, &(Op){ .run = run_submit, .submission = submission, .submitted = done, .userdata = userdata });
 }
 
 static gboolean collect_batch(gpointer key, gpointer value, gpointer userdata)
@@ -154,7 +157,7 @@ static void run_discard(FakeStore *store, Op *op)
 
 static void store_discard_batch(StorePort *port, uint64_t batch)
 {
-    ask(port, &(Op){ .run = run_discard, .batch = batch });
+    fake_store_ask(port, &(Op){ .run = run_discard, .batch = batch });
 }
 
 /* ---- the window */
@@ -171,6 +174,7 @@ static int compare_order(gconstpointer a, gconstpointer b)
 typedef struct Collect {
     GPtrArray *tasks;
     uint32_t user;
+    const char *class;
 } Collect;
 
 static gboolean collect_next(gpointer key, gpointer value, gpointer userdata)
@@ -179,7 +183,8 @@ static gboolean collect_next(gpointer key, gpointer value, gpointer userdata)
     Collect *collect = userdata;
 
     if (task->committed && task->state == TASK_QUEUED && task->worker == 0 &&
-        (collect->user == UID_ANYBODY || collect->user == task->spec->context->uid))
+        (collect->user == UID_ANYBODY || collect->user == task->spec->context->uid) &&
+        g_strcmp0(collect->class, task->spec->class) == 0)
         g_ptr_array_add(collect->tasks, task);
     return FALSE;
 }
@@ -193,10 +198,10 @@ static void run_load_window(FakeStore *store, Op *op)
 {
     g_autoptr(GPtrArray) found = g_ptr_array_new();
     GPtrArray *specs = g_ptr_array_new_with_free_func(spec_free);
-    int r = take_failure(store);
+    int r = fake_store_take_failure(store);
 
     store->n_windows_loaded++;
-    g_tree_foreach(store->tasks, collect_next, &(Collect){ found, op->user });
+    g_tree_foreach(store->tasks, collect_next, &(Collect){ found, op->user, op->name });
     g_ptr_array_sort(found, compare_order);
     for (guint i = 0; i < found->len && i < op->limit; i++)
         g_ptr_array_add(specs, task_spec_copy(((FakeTask *) found->pdata[i])->spec));
@@ -205,9 +210,15 @@ static void run_load_window(FakeStore *store, Op *op)
     op->window(r, specs, found->len <= op->limit, op->userdata);
 }
 
-static void store_load_window(StorePort *port, uint32_t user, size_t limit, StoreWindow done, void *userdata)
+static void store_load_window(StorePort *port, uint32_t user, const char *class, size_t limit,
+                              StoreWindow done, void *userdata)
 {
-    ask(port, &(Op){ .run = run_load_window, .user = user, .limit = limit, .window = done, .userdata = userdata });
+    fake_store_ask(port, &(Op){ .run = run_load_window,
+                                .user = user,
+                                .name = g_strdup(class),
+                                .limit = limit,
+                                .window = done,
+                                .userdata = userdata });
 }
 
 /* ---- the way of a task */
@@ -228,7 +239,9 @@ static void run_assign(FakeStore *store, Op *op)
 
 static void store_assign(StorePort *port, const Assignment *assignments, size_t n)
 {
-    ask(port, &(Op){ .run = run_assign, .assignments = g_memdup2(assignments, n * sizeof *assignments), .n = n });
+    fake_store_ask(
+        port,
+        &(Op){ .run = run_assign, .assignments = g_memdup2(assignments, n * sizeof *assignments), .n = n });
 }
 
 static void run_started(FakeStore *store, Op *op)
@@ -244,7 +257,9 @@ static void run_started(FakeStore *store, Op *op)
 
 static void store_started(StorePort *port, const Assignment *assignments, size_t n)
 {
-    ask(port, &(Op){ .run = run_started, .assignments = g_memdup2(assignments, n * sizeof *assignments), .n = n });
+    fake_store_ask(
+        port,
+        &(Op){ .run = run_started, .assignments = g_memdup2(assignments, n * sizeof *assignments), .n = n });
 }
 
 static void settle_one(FakeTask *task, Settlement *settlement)
@@ -260,10 +275,14 @@ static void settle_one(FakeTask *task, Settlement *settlement)
     task->n_attempts += settlement->attempted;
     task->spec->attempts = settlement->attempts;
     task->spec->lost = settlement->lost;
+    task->spec->spent = settlement->spent;
+    task->due_usec = settlement->next == TASK_WAITING ? settlement->due_usec : UINT64_MAX;
     settlement_done(&task->last);
     task->last = *settlement;
     settlement->reason = NULL;
     settlement->result.stderr_tail = NULL;
+    settlement->result.data = NULL;
+    settlement->result.note = NULL;
 }
 
 static void run_settle(FakeStore *store, Op *op)
@@ -277,19 +296,23 @@ static void run_settle(FakeStore *store, Op *op)
 static void store_settle(StorePort *port, Settlement *settlements, size_t n, StoreDone done, void *userdata)
 {
     ((FakeStore *) port)->n_settle_calls++;
-    ask(port, &(Op){ .run = run_settle, .settlements = g_memdup2(settlements, n * sizeof *settlements), .n = n, .done = done,
-                     .userdata = userdata });
+    fake_store_ask(port, &(Op){ .run = run_settle,
+                                .settlements = g_memdup2(settlements, n * sizeof *settlements),
+                                .n = n,
+                                .done = done,
+                                .userdata = userdata });
 }
 
 /* ---- cancelling */
 
-static bool matches(const TaskFilter *filter, const FakeTask *task)
+bool fake_store_matches(const TaskFilter *filter, const FakeTask *task)
 {
     bool listed = !filter->ids;
 
     for (guint i = 0; filter->ids && i < filter->ids->len; i++)
         listed |= g_array_index(filter->ids, uint64_t, i) == task->spec->id;
-    return listed && task->committed && !task_state_is_end(task->state) && (!filter->batch || filter->batch == task->spec->batch) &&
+    return listed && task->committed && (!filter->states || filter->states & 1U << task->state) &&
+           (!filter->batch || filter->batch == task->spec->batch) &&
            (filter->owner == UID_ANYBODY || filter->owner == task->spec->context->uid);
 }
 
@@ -304,9 +327,11 @@ static gboolean cancel_task(gpointer key, gpointer value, gpointer userdata)
     Cancel *cancel = userdata;
     FakeTask *task = value;
     uint64_t id = task->spec->id;
-    IdRange *last = cancel->ranges->len > 0 ? &g_array_index(cancel->ranges, IdRange, cancel->ranges->len - 1) : NULL;
+    IdRange *last =
+        cancel->ranges->len > 0 ? &g_array_index(cancel->ranges, IdRange, cancel->ranges->len - 1) : NULL;
 
-    if (!matches(cancel->filter, task) || (cancel->only_uid != UID_ANYBODY && cancel->only_uid != task->spec->context->uid))
+    if (!fake_store_matches(cancel->filter, task) || task_state_is_end(task->state) ||
+        (cancel->only_uid != UID_ANYBODY && cancel->only_uid != task->spec->context->uid))
         return FALSE;
     if (task->worker > 0) {
         task->cancelled = true;
@@ -323,109 +348,22 @@ static gboolean cancel_task(gpointer key, gpointer value, gpointer userdata)
 
 static void run_cancel(FakeStore *store, Op *op)
 {
-    g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(IdRange)), held = g_array_new(FALSE, FALSE, sizeof(uint64_t));
-    int r = take_failure(store);
+    g_autoptr(GArray) ranges = g_array_new(FALSE, FALSE, sizeof(IdRange)),
+                      held = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    int r = fake_store_take_failure(store);
 
     if (r >= 0)
         g_tree_foreach(store->tasks, cancel_task, &(Cancel){ op->filter, op->user, ranges, held });
     op->cancelled(r, ranges, held, op->userdata);
 }
 
-static void store_cancel(StorePort *port, TaskFilter *filter, uint32_t only_uid, uint64_t now_usec, StoreCancelled done, void *userdata)
+static void store_cancel(StorePort *port, TaskFilter *filter, uint32_t only_uid, uint64_t now_usec,
+                         StoreCancelled done, void *userdata)
 {
-    ask(port, &(Op){ .run = run_cancel, .filter = filter, .user = only_uid, .cancelled = done, .userdata = userdata });
-}
-
-/* ---- workers and settings */
-
-static WorkerSpec *spec_copy(const WorkerSpec *spec)
-{
-    WorkerSpec *copy = worker_spec_new();
-
-    g_free(copy->name);
-    copy->name = g_strdup(spec->name);
-    worker_limits_copy(&copy->limits, &spec->limits);
-    copy->slots = spec->slots;
-    copy->engine = spec->engine;
-    copy->user = spec->user;
-    copy->environment = spec->environment ? g_bytes_ref(spec->environment) : NULL;
-    return copy;
-}
-
-static WorkerRecord *record_copy(const WorkerRecord *record)
-{
-    WorkerRecord *copy = g_memdup2(record, sizeof *record);
-
-    copy->spec = spec_copy(record->spec);
-    copy->process.unit = g_strdup(record->process.unit);
-    copy->process.control_group = g_strdup(record->process.control_group);
-    return copy;
-}
-
-static void run_record(FakeStore *store, Op *op)
-{
-    int r = op->done ? take_failure(store) : 0;
-
-    if (r >= 0 && (op->done || g_hash_table_contains(store->workers, GUINT_TO_POINTER(op->record->number))))
-        g_hash_table_replace(store->workers, GUINT_TO_POINTER(op->record->number), record_copy(op->record));
-    if (op->done)
-        op->done(r, op->userdata);
-}
-
-static void store_add_worker(StorePort *port, const WorkerRecord *record, StoreDone done, void *userdata)
-{
-    g_assert_nonnull(done);
-    ask(port, &(Op){ .run = run_record, .record = record_copy(record), .done = done, .userdata = userdata });
-}
-
-static void store_update_worker(StorePort *port, const WorkerRecord *record)
-{
-    ask(port, &(Op){ .run = run_record, .record = record_copy(record) });
-}
-
-static void run_get(FakeStore *store, Op *op)
-{
-    const FakeTask *task = find(store, op->batch);
-
-    if (!task || !task->committed) {
-        op->row(-ENOENT, NULL, op->userdata);
-        return;
-    }
-    TaskRow *row = g_new0(TaskRow, 1);
-    row->spec = task_spec_copy(task->spec);
-    row->state = task->state;
-    row->worker = task->worker;
-    row->start_usec = task->start_usec;
-    op->row(0, row, op->userdata);
-}
-
-static void store_get(StorePort *port, uint64_t task, StoreRow done, void *userdata)
-{
-    ask(port, &(Op){ .run = run_get, .batch = task, .row = done, .userdata = userdata });
-}
-
-static void run_forget(FakeStore *store, Op *op)
-{
-    g_hash_table_remove(store->workers, GUINT_TO_POINTER(op->user));
-}
-
-static void store_forget_worker(StorePort *port, uint32_t number)
-{
-    ask(port, &(Op){ .run = run_forget, .user = number });
-}
-
-static void run_set_enabled(FakeStore *store, Op *op)
-{
-    int r = take_failure(store);
-
-    if (r >= 0)
-        store->enabled = op->enabled;
-    op->done(r, op->userdata);
-}
-
-static void store_set_enabled(StorePort *port, bool enabled, StoreDone done, void *userdata)
-{
-    ask(port, &(Op){ .run = run_set_enabled, .enabled = enabled, .done = done, .userdata = userdata });
+    fake_store_ask(
+        port,
+        &(Op){
+            .run = run_cancel, .filter = filter, .user = only_uid, .cancelled = done, .userdata = userdata });
 }
 
 /* ---- answering */
@@ -438,6 +376,15 @@ static gboolean count_task(gpointer key, gpointer value, gpointer counts)
     return FALSE;
 }
 
+static void tell_ready(FakeStore *store)
+{
+    g_autoptr(GPtrArray) ready = store->ready;
+
+    store->ready = g_ptr_array_new_with_free_func(spec_free);
+    if (ready->len > 0)
+        store->events.tasks_ready(ready, false, store->events.userdata);
+}
+
 void fake_store_dispatch_one(FakeStore *store)
 {
     Op *op = g_queue_pop_head(&store->ops);
@@ -447,8 +394,11 @@ void fake_store_dispatch_one(FakeStore *store)
     op->run(store, op);
     op_free(op);
     g_tree_foreach(store->tasks, count_task, &counts);
-    if (store->events.counts_changed)
-        store->events.counts_changed(&counts, store->events.userdata);
+    if (!store->events.counts_changed)
+        return;
+    tell_ready(store);
+    fake_store_tell_due(store);
+    store->events.counts_changed(&counts, store->events.userdata);
 }
 
 void fake_store_dispatch(FakeStore *store)
@@ -500,7 +450,7 @@ StoreSnapshot *fake_store_snapshot(FakeStore *store)
     snapshot->enabled = store->enabled;
     g_hash_table_iter_init(&iter, store->workers);
     while (g_hash_table_iter_next(&iter, NULL, &record)) {
-        g_ptr_array_add(snapshot->workers, record_copy(record));
+        g_ptr_array_add(snapshot->workers, fake_store_record_copy(record));
         snapshot->next_worker = MAX(snapshot->next_worker, ((WorkerRecord *) record)->number + 1);
     }
     g_ptr_array_sort(snapshot->workers, compare_records);
@@ -524,16 +474,33 @@ static const StorePort port_table = {
     .started = store_started,
     .settle = store_settle,
     .cancel = store_cancel,
-    .add_worker = store_add_worker,
-    .update_worker = store_update_worker,
-    .get = store_get,
-    .forget_worker = store_forget_worker,
-    .set_enabled = store_set_enabled,
+    .add_worker = fake_store_add_worker,
+    .update_worker = fake_store_update_worker,
+    .get = fake_store_get,
+    .forget_worker = fake_store_forget_worker,
+    .set_enabled = fake_store_set_enabled,
+    .load_inputs = fake_store_load_inputs,
+    .list = fake_store_list,
+    .examine = fake_store_examine,
+    .modify = fake_store_modify,
+    .wake = fake_store_wake,
+    .explain = fake_store_explain,
+    .list_queues = fake_store_list_queues,
+    .set_queue = fake_store_set_queue,
+    .remove_queue = fake_store_remove_queue,
+    .prune = fake_store_prune,
 };
 
 void fake_store_init(FakeStore *store)
 {
-    *store = (FakeStore){ .port = port_table, .next_task = 1, .next_batch = 1, .next_context = 1, .enabled = true };
+    *store = (FakeStore){ .port = port_table,
+                          .next_task = 1,
+                          .next_batch = 1,
+                          .next_context = 1,
+                          .enabled = true,
+                          .due_told = UINT64_MAX };
+    store->ready = g_ptr_array_new_with_free_func(spec_free);
+    store->queues = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_queue_init(&store->ops);
     store->tasks = g_tree_new_full(compare_ids, NULL, NULL, task_free);
     store->workers = g_hash_table_new_full(NULL, NULL, NULL, record_free);
@@ -547,4 +514,6 @@ void fake_store_done(FakeStore *store)
         op_free(op);
     g_tree_destroy(store->tasks);
     g_hash_table_unref(store->workers);
+    g_hash_table_unref(store->queues);
+    g_ptr_array_unref(store->ready);
 }

@@ -14,7 +14,14 @@ typedef struct FakeStore {
     uint64_t next_task, next_batch, next_context;
     bool enabled;
     int fail;            /* the next operation that may fail does, with this; 0: none */
-    unsigned n_calls, n_settle_calls, n_windows_loaded;
+    unsigned n_calls, n_settle_calls, n_windows_loaded, n_wakes, n_prunes;
+    GPtrArray *ready;    /* TaskSpec: to be told with the answer */
+    GHashTable *queues;  /* name → parallel */
+    uint64_t due_told;   /* CLOCK_BOOTTIME */
+    const char *known_key; /* of a submission that is known_batch already */
+    uint64_t known_batch;
+    uint64_t pruned_before_usec;
+    bool prune_more;     /* what pruning answers */
 } FakeStore;
 
 typedef struct FakeTask {
@@ -25,6 +32,7 @@ typedef struct FakeTask {
     uint64_t start_usec;
     bool cancelled;
     unsigned n_attempts; /* recorded */
+    uint64_t due_usec;   /* while it waits; CLOCK_BOOTTIME */
     Settlement last;     /* the latest one that counted */
 } FakeTask;
 

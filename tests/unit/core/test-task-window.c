@@ -54,7 +54,7 @@ static char *drain(TaskWindow *window)
 
 static void test_order(void)
 {
-    TaskWindow *window = task_window_new(UID_ANYBODY);
+    TaskWindow *window = task_window_new(UID_ANYBODY, NULL);
 
     load(window, 1, 0, true);
     offer(window, 5, 0);
@@ -73,7 +73,7 @@ static void test_order(void)
 
 static void test_user(void)
 {
-    TaskWindow *window = task_window_new(1001);
+    TaskWindow *window = task_window_new(1001, NULL);
     g_autoptr(TaskSpec) mine = spec_new(1, 0, 1001), foreign = spec_new(2, 0, 1000);
 
     g_assert_cmpuint(task_window_user(window), ==, 1001);
@@ -87,7 +87,7 @@ static void test_user(void)
 /* What lies beyond the end of an incomplete window stays on disk. */
 static void test_incomplete(void)
 {
-    TaskWindow *window = task_window_new(UID_ANYBODY);
+    TaskWindow *window = task_window_new(UID_ANYBODY, NULL);
 
     load(window, 10, 600, false);
     offer(window, 601, 0);
@@ -103,7 +103,7 @@ static void test_incomplete(void)
 
 static void test_empty_incomplete(void)
 {
-    TaskWindow *window = task_window_new(UID_ANYBODY);
+    TaskWindow *window = task_window_new(UID_ANYBODY, NULL);
 
     g_assert_true(task_window_wants_load(window)); /* nothing is known yet */
     offer(window, 1, 0);
@@ -115,7 +115,7 @@ static void test_empty_incomplete(void)
 
 static void test_full(void)
 {
-    TaskWindow *window = task_window_new(UID_ANYBODY);
+    TaskWindow *window = task_window_new(UID_ANYBODY, NULL);
 
     load(window, 1, TASK_WINDOW_MAX, true);
     offer(window, 5000, 1); /* pushes the last one out */
@@ -137,7 +137,7 @@ static void test_full(void)
 
 static void test_invalidate(void)
 {
-    TaskWindow *window = task_window_new(UID_ANYBODY);
+    TaskWindow *window = task_window_new(UID_ANYBODY, NULL);
 
     load(window, 1, 1000, true);
     g_assert_false(task_window_wants_load(window));
@@ -152,7 +152,7 @@ static void test_invalidate(void)
 
 static void test_remove(void)
 {
-    TaskWindow *window = task_window_new(UID_ANYBODY);
+    TaskWindow *window = task_window_new(UID_ANYBODY, NULL);
 
     load(window, 1, 12, true);
     task_window_remove(window, 3);

@@ -20,14 +20,14 @@ void world_cancelled(int r, uint64_t count, void *userdata)
     world->done_count = count;
 }
 
-void world_submitted(int r, uint64_t batch, uint64_t first, uint64_t count, bool open, void *userdata)
+void world_submitted(int r, const Submission *submission, bool open, void *userdata)
 {
     World *world = userdata;
 
     world_done(r, world);
-    world->done_batch = batch;
-    world->done_first = first;
-    world->done_count = count;
+    world->done_batch = submission->batch;
+    world->done_first = submission->first;
+    world->done_count = submission->count;
 }
 
 TaskFilter *world_filter_ids(uint64_t first, uint64_t last)

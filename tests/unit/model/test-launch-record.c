@@ -6,7 +6,7 @@
 
 #include "util/strv-blob.h"
 
-static LaunchRecord *example(bool with_environment)
+static LaunchRecord *example(int with) /* 1: an environment, 2: a program */
 {
     LaunchRecord *record = launch_record_new();
 
@@ -20,8 +20,15 @@ static LaunchRecord *example(bool with_environment)
     record->heartbeat_usec = 30 * USEC_PER_SEC;
     record->orphan_usec = UINT64_MAX;
     record->delegated = true;
-    if (with_environment)
+    if (with & 1)
         record->environment = g_bytes_new_static("A=1\0B=\0C=\xff\0", 11);
+    if (with & 2) {
+        record->exec = g_bytes_new_static("/bin/model\0--warm\0\xff\0", 20);
+        record->class = g_strdup("models");
+        record->user = 1000;
+        record->recycle = 500;
+        record->recycle_memory_bytes = 1U << 30;
+    }
     return record;
 }
 
@@ -37,6 +44,12 @@ static void assert_equal(const LaunchRecord *a, const LaunchRecord *b)
     g_assert_cmpuint(a->orphan_usec, ==, b->orphan_usec);
     g_assert_cmpint(a->delegated, ==, b->delegated);
     g_assert_cmpint(a->environment != NULL, ==, b->environment != NULL);
+    g_assert_cmpint(a->exec != NULL, ==, b->exec != NULL);
+    g_assert_true(!a->exec || g_bytes_equal(a->exec, b->exec));
+    g_assert_cmpstr(a->class, ==, b->class);
+    g_assert_cmpuint(a->user, ==, b->user);
+    g_assert_cmpuint(a->recycle, ==, b->recycle);
+    g_assert_cmpuint(a->recycle_memory_bytes, ==, b->recycle_memory_bytes);
     g_assert_true(!a->environment || g_bytes_equal(a->environment, b->environment));
 }
 
@@ -50,8 +63,8 @@ static int parse(GBytes *bytes, LaunchRecord **ret)
 
 static void test_round_trip(void)
 {
-    for (int with_environment = 0; with_environment < 2; with_environment++) {
-        g_autoptr(LaunchRecord) record = example(with_environment), back = NULL;
+    for (int with = 0; with < 4; with++) {
+        g_autoptr(LaunchRecord) record = example(with), back = NULL;
         g_autoptr(GBytes) bytes = launch_record_serialize(record);
         g_assert_cmpint(parse(bytes, &back), ==, 0);
         assert_equal(back, record);
@@ -61,8 +74,8 @@ static void test_round_trip(void)
 /* The daemon may die while it writes: a part of a record is no record. */
 static void test_truncated(void)
 {
-    for (int with_environment = 0; with_environment < 2; with_environment++) {
-        g_autoptr(LaunchRecord) record = example(with_environment);
+    for (int with = 0; with < 4; with++) {
+        g_autoptr(LaunchRecord) record = example(with);
         g_autoptr(GBytes) bytes = launch_record_serialize(record);
         for (size_t size = 0; size < g_bytes_get_size(bytes); size++) {
             g_autoptr(LaunchRecord) back = NULL;
@@ -75,7 +88,7 @@ static void test_truncated(void)
 
 static void test_mutated(void)
 {
-    g_autoptr(LaunchRecord) record = example(true);
+    g_autoptr(LaunchRecord) record = example(3);
     g_autoptr(GBytes) bytes = launch_record_serialize(record);
     size_t size;
     const char *data = g_bytes_get_data(bytes, &size);
@@ -100,7 +113,7 @@ static void test_mutated(void)
 /* A record with the text put in the place of its n-th field. */
 static int parse_with_field(size_t n, const char *text)
 {
-    g_autoptr(LaunchRecord) record = example(false), back = NULL;
+    g_autoptr(LaunchRecord) record = example(0), back = NULL;
     g_autoptr(GBytes) bytes = launch_record_serialize(record), changed = NULL;
     size_t size;
     const void *data = g_bytes_get_data(bytes, &size);
@@ -122,6 +135,8 @@ static void test_fields(void)
         { 6, "0", -EINVAL }, { 6, "4294967295", 0 }, { 6, "4294967296", -EINVAL }, { 6, "-1", -EINVAL }, { 6, "", -EINVAL },
         { 7, "0", -EINVAL }, { 7, "18446744073709551615", 0 }, { 7, "18446744073709551616", -EINVAL },
         { 8, "0", 0 }, { 8, "x", -EINVAL }, { 9, "0", 0 }, { 9, "yes", -EINVAL },
+        { 10, "c", 0 }, { 11, "4294967296", -EINVAL }, { 11, "", -EINVAL }, { 12, "4294967296", -EINVAL }, { 13, "-1", -EINVAL },
+        { 14, "1", -EINVAL }, { 14, "18446744073709551615", -EINVAL },
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)

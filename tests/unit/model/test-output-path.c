@@ -19,9 +19,18 @@ static void test_paths(void)
     }
 }
 
+static void test_packs(void)
+{
+    g_autofree char *first = output_pack_path("/d", 9999, 1), *last = output_pack_path("/d", UINT64_MAX, UINT32_MAX);
+
+    g_assert_cmpstr(first, ==, "/d/0/w1.pack");
+    g_assert_cmpstr(last, ==, "/d/1844674407370955/w4294967295.pack");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/output-path/paths", test_paths);
+    g_test_add_func("/output-path/packs", test_packs);
     return g_test_run();
 }

@@ -16,13 +16,77 @@ static void assert_equal(const TaskResult *a, const TaskResult *b)
     g_assert_cmpuint(a->end_usec, ==, b->end_usec);
     g_assert_cmpuint(a->cpu_nsec, ==, b->cpu_nsec);
     g_assert_cmpuint(a->memory_peak_bytes, ==, b->memory_peak_bytes);
-    g_assert_null(b->stderr_tail);
+    g_assert_true(a->stderr_tail ? b->stderr_tail && g_bytes_equal(a->stderr_tail, b->stderr_tail) : !b->stderr_tail);
+    g_assert_true(a->data ? b->data && g_bytes_equal(a->data, b->data) : !b->data);
+    g_assert_cmpstr(a->note, ==, b->note);
+    for (int i = 0; i < _STREAM_MAX; i++) {
+        g_assert_cmpuint(a->dropped_bytes[i], ==, b->dropped_bytes[i]);
+        g_assert_cmpint(a->places[i].packed, ==, b->places[i].packed);
+        g_assert_cmpuint(a->places[i].offset, ==, b->places[i].offset);
+        g_assert_cmpuint(a->places[i].size, ==, b->places[i].size);
+    }
+}
+
+static void assert_survives(const TaskResult *result)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    TaskResult back;
+
+    spool_append_line(text, result);
+    g_assert_true(strchr(text->str, '\n') == text->str + text->len - 1);
+    g_string_truncate(text, text->len - 1);
+    memset(&back, 0x55, sizeof back);
+    g_assert_cmpint(spool_parse_line(text->str, &back), ==, 0);
+    assert_equal(result, &back);
+    task_result_done(&back);
+}
+
+static void test_further(void)
+{
+    TaskResult full = { .task = 1, .outcome = OUTCOME_TIMEOUT, .data = g_bytes_new("\0 \n=\xff", 5),
+                        .stderr_tail = g_bytes_new("two\nlines", 9), .note = g_strdup("its result has 1.0G, über 64K"),
+                        .dropped_bytes = { 0, 1, UINT64_MAX }, .places = { { 0 }, { true, 7, 0 }, { true, 0, 9 } } };
+    TaskResult large = { .task = 2, .outcome = OUTCOME_EXITED,
+                         .data = g_bytes_new_take(g_malloc0(RESULT_BYTES_MAX), RESULT_BYTES_MAX) };
+
+    assert_survives(&full);
+    assert_survives(&large);
+    task_result_done(&full);
+    task_result_done(&large);
+}
+
+static void test_bad_further(void)
+{
+    static const char *const bad[] = {
+        "x", "data", "data=", "data=!!!!", "dropped=1", "dropped=1,2,3", "dropped=-1,2", "stdout=1,x", "stdout=9223372036854775807,1",
+        "stderr=1", "note=", "note=/w==", "note=Cg==", "data=eA== x", "data=eA== data=", "note=eA== stdout=", "tail=",
+    };
+    static const char *const good[] = { "later=1", "data=eA==", "data=eA== data=eQ==", "note=eA== note=eQ==", "stdout=1,2 stdout=3,4", "tail=eA==" };
+    g_autofree char *text = g_strnfill((RESULT_BYTES_MAX / 3 + 1) * 4, 'A');
+    g_autofree char *line = g_strconcat("1 2 exited 0 0 0 3 4 5 6 data=", text, NULL);
+    TaskResult result = { .task = 77 };
+
+    g_assert_cmpint(spool_parse_line(line, &result), ==, -EINVAL);
+    for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_free(line);
+        line = g_strconcat("1 2 exited 0 0 0 3 4 5 6 ", bad[i], NULL);
+        if (spool_parse_line(line, &result) != -EINVAL)
+            g_error("\"%s\" is taken", line);
+        g_assert_cmpuint(result.task, ==, 77);
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(good); i++) {
+        g_free(line);
+        line = g_strconcat("1 2 exited 0 0 0 3 4 5 6 ", good[i], NULL);
+        if (spool_parse_line(line, &result) != 0)
+            g_error("\"%s\" is not taken", line);
+        task_result_done(&result);
+    }
 }
 
 static void test_round_trip(void)
 {
     for (int outcome = OUTCOME_EXITED; outcome < _OUTCOME_MAX; outcome++) {
-        TaskResult result = { UINT64_MAX - 2, UINT64_MAX - 1, (Outcome) outcome, 255, 9, 2, 1, UINT64_MAX - 3, 0, MEMORY_UNKNOWN, NULL }, back;
+        TaskResult result = { UINT64_MAX - 2, UINT64_MAX - 1, (Outcome) outcome, 255, 9, 2, 1, UINT64_MAX - 3, 0, MEMORY_UNKNOWN, NULL, NULL, NULL, { 0 }, { { 0 } } }, back;
         g_autoptr(GString) text = g_string_new(NULL);
 
         spool_append_line(text, &result);
@@ -81,6 +145,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/spool/round-trip", test_round_trip);
     g_test_add_func("/spool/lines", test_lines);
+    g_test_add_func("/spool/further", test_further);
+    g_test_add_func("/spool/bad-further", test_bad_further);
     g_test_add_func("/spool/mutated", test_mutated);
     return g_test_run();
 }

@@ -32,12 +32,12 @@ static void test_matrix(void)
         /*               hbqrwsfck: held, blocked, queued, running, waiting, succeeded, failed, cancelled, skipped */
         [TASK_HELD] = ".xx....xx",
         [TASK_BLOCKED] = "x.x....xx",
-        [TASK_QUEUED] = "xx.x.xxxx",
-        [TASK_RUNNING] = "..x.xxxx.",
+        [TASK_QUEUED] = "xx.xxxxxx",
+        [TASK_RUNNING] = "x.x.xxxx.",
         [TASK_WAITING] = "x.x....x.",
         [TASK_SUCCEEDED] = ".........",
-        [TASK_FAILED] = "..x......",
-        [TASK_CANCELLED] = ".........",
+        [TASK_FAILED] = ".xx......",
+        [TASK_CANCELLED] = ".xx......",
         [TASK_SKIPPED] = ".xx......",
     };
 

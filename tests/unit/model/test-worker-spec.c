@@ -14,6 +14,7 @@ static void test_new(void)
     g_assert_false(spec->forced);
     g_assert_cmpint(worker_limits_check(&spec->limits, &why), ==, 0);
     g_assert_cmpuint(spec->limits.memory_max_bytes, ==, LIMIT_INFINITY);
+    g_assert_cmpuint(spec->recycle_memory_bytes, ==, LIMIT_INFINITY);
 }
 
 static void test_free(void)
@@ -24,6 +25,37 @@ static void test_free(void)
     spec->environment = g_bytes_new_static("A=1", 4);
     g_assert_null(worker_spec_free(spec));
     g_assert_null(worker_spec_free(NULL));
+}
+
+static void test_copy(void)
+{
+    g_autoptr(WorkerSpec) spec = worker_spec_new(), copy = NULL, plain = worker_spec_copy(spec);
+
+    g_assert_null(plain->exec);
+    g_assert_null(plain->class);
+    g_free(spec->name);
+    spec->name = g_strdup("first");
+    spec->limits.allowed_cpus = g_strdup("0");
+    spec->limits.tasks_max = 7;
+    spec->slots = 3;
+    spec->user = 5;
+    spec->environment = g_bytes_new_static("A=1", 4);
+    spec->exec = g_bytes_new_static("/bin/model", 11);
+    spec->class = g_strdup("models");
+    spec->recycle = 9;
+    spec->recycle_memory_bytes = 11;
+    copy = worker_spec_copy(spec);
+    g_clear_pointer(&spec, worker_spec_free);
+    g_assert_cmpstr(copy->name, ==, "first");
+    g_assert_cmpstr(copy->limits.allowed_cpus, ==, "0");
+    g_assert_cmpuint(copy->limits.tasks_max, ==, 7);
+    g_assert_cmpuint(copy->slots, ==, 3);
+    g_assert_cmpuint(copy->user, ==, 5);
+    g_assert_cmpstr(g_bytes_get_data(copy->environment, NULL), ==, "A=1");
+    g_assert_cmpstr(g_bytes_get_data(copy->exec, NULL), ==, "/bin/model");
+    g_assert_cmpstr(copy->class, ==, "models");
+    g_assert_cmpuint(copy->recycle, ==, 9);
+    g_assert_cmpuint(copy->recycle_memory_bytes, ==, 11);
 }
 
 static void test_engines(void)
@@ -42,6 +74,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/worker-spec/new", test_new);
     g_test_add_func("/worker-spec/free", test_free);
+    g_test_add_func("/worker-spec/copy", test_copy);
     g_test_add_func("/worker-spec/engines", test_engines);
     return g_test_run();
 }

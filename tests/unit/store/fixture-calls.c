@@ -2,8 +2,6 @@
 /* Synchronous calls on the store of a fixture. */
 #include "tests/unit/store/store-fixture.h"
 
-#define TEST_NOW UINT64_C(1700000000000000)
-
 /* ------------------------------------------------------------------ submitting */
 
 static void spec_free(gpointer spec)
@@ -19,6 +17,8 @@ Submission *submission_new(uint32_t uid, bool commit)
     submission->uid = uid;
     submission->commit = commit;
     submission->submitted_usec = TEST_NOW;
+    submission->boot_usec = TEST_BOOT;
+    submission->halt = (BatchHalt){ .max_fails = UINT64_MAX, .max_fails_percent = -1, .max_successes = UINT64_MAX };
     return submission;
 }
 
@@ -37,7 +37,11 @@ TaskSpec *add_task(Fixture *f, Submission *submission, const char *name)
 
 static void on_submitted(int r, Submission *submission, void *userdata)
 {
-    *(Submitted *) userdata = (Submitted){ r, submission->batch, submission->first, submission->count };
+    Submitted *submitted = userdata;
+
+    *submitted = (Submitted){ r, submission->batch, submission->first, submission->count, submission->known, "" };
+    if (submission->refusal)
+        g_strlcpy(submitted->refusal, submission->refusal, sizeof submitted->refusal);
 }
 
 Submitted submit(Fixture *f, Submission *submission)
@@ -93,7 +97,7 @@ GPtrArray *load_window(Fixture *f, uint32_t user, size_t limit, bool *ret_comple
 {
     Loaded loaded = { 0 };
 
-    f->port->load_window(f->port, user, limit, on_window, &loaded);
+    f->port->load_window(f->port, user, f->class, limit, on_window, &loaded);
     fixture_drain(f);
     g_assert_nonnull(loaded.tasks);
     *ret_complete = loaded.complete;

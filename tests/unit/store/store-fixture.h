@@ -14,6 +14,11 @@ typedef struct Fixture {
     StoreCounts counts; /* of the latest event, or the snapshot */
     GArray *ended;      /* BatchEnd, without stderr tails */
     GString *log;
+    GString *ready;   /* ids of tasks_ready, "+" for more; taken by take_ready() */
+    GString *skipped; /* "4 5-7" */
+    GString *halted;  /* "2" or "2!": batches, with what runs */
+    uint64_t due_boot, due_real;
+    const char *class; /* of the windows that are loaded; NULL: commands */
     bool note_counts; /* in the log, too */
     unsigned n_counts;
     int failing;
@@ -21,6 +26,9 @@ typedef struct Fixture {
     TaskContext *context; /* of uid 1000 */
     GMutex gates[2];      /* locked while the store's thread is to wait there */
 } Fixture;
+
+#define TEST_NOW UINT64_C(1700000000000000)  /* of submissions: CLOCK_REALTIME */
+#define TEST_BOOT UINT64_C(5000000000)      /* and CLOCK_BOOTTIME */
 
 Fixture *fixture_new(void);
 void fixture_free(Fixture *f);
@@ -71,6 +79,8 @@ Submission *submission_new(uint32_t uid, bool commit);
 typedef struct Submitted {
     int r;
     uint64_t batch, first, count;
+    bool known;
+    char refusal[256]; /* "": none */
 } Submitted;
 
 Submitted submit(Fixture *f, Submission *submission);
@@ -113,6 +123,55 @@ char *cancel(Fixture *f, TaskFilter *filter, uint32_t only_uid);
 void note_cancelled(int r, GArray *cancelled, GArray *held, void *userdata);
 void wait_for_cancel(Fixture *f, GString *text);
 FilterFacts examine(Fixture *f, TaskFilter *filter, uint32_t uid);
+
+/* ------------------------------------------------------------------ the queue: fixture-queue.c */
+
+/* The spec's gate, made if there is none. */
+TaskGate *gate_of(TaskSpec *spec);
+/* Adds a task that waits for these: ids, "batch:N", and "pN" for a position in the batch. */
+TaskSpec *add_after(Fixture *f, Submission *submission, const char *after);
+/* One committed task of uid 1000 that waits; its id. */
+uint64_t submit_after(Fixture *f, const char *after);
+uint64_t submit_array_after(Fixture *f, uint64_t n, const char *after);
+
+/* The states of tasks that follow one another, a letter each: held blocked queued running waiting Succeeded Failed Cancelled
+ * sKipped, "-" there is none. */
+char *states_of(Fixture *f, uint64_t first, uint64_t last);
+#define assert_states(f, first, last, expected)                                                              \
+    do {                                                                                                     \
+        g_autofree char *states_ = states_of(f, first, last);                                                \
+        g_assert_cmpstr(states_, ==, expected);                                                              \
+    } while (0)
+
+/* Another attempt, from the assignment to this end. */
+void run_again(Fixture *f, uint64_t task, TaskState end);
+void run_outcome(Fixture *f, uint64_t task, Outcome outcome, int exit_status, TaskState end);
+/* The next attempt is assigned and started. */
+void begin(Fixture *f, uint64_t task);
+
+/* "3: 1-3 | 7": the count, what is unready, what workers have; or "error: …". Takes filter and edit. */
+char *modify(Fixture *f, TaskFilter *filter, TaskAction action, TaskEdit *edit);
+int set_queue(Fixture *f, const char *name, uint32_t parallel);
+int remove_queue(Fixture *f, const char *name);
+char *list_queues(Fixture *f);               /* "a 2: 1+3; b 0: 0+0": parallel, active and queued */
+char *explain(Fixture *f, uint64_t task);    /* "held: it is held; …", one line each */
+unsigned prune(Fixture *f, uint64_t before); /* until there is no more; how often it was called */
+void wake(Fixture *f, uint64_t boot_usec, uint64_t realtime_usec);
+char *reason_of(Fixture *f, uint64_t task);
+char *argv_of(Fixture *f, uint64_t task);
+#define assert_text(call, expected)                                                                          \
+    do {                                                                                                     \
+        g_autofree char *text_ = call;                                                                       \
+        g_assert_cmpstr(text_, ==, expected);                                                                \
+    } while (0)
+
+/* What was told since the last call: free it. */
+char *take_told(GString *told);
+#define assert_told(told, expected)                                                                          \
+    do {                                                                                                     \
+        g_autofree char *told_ = take_told(told);                                                            \
+        g_assert_cmpstr(told_, ==, expected);                                                                \
+    } while (0)
 
 WorkerRecord *worker_record_for_test(uint32_t number);
 

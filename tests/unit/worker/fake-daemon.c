@@ -39,6 +39,47 @@ static void read_rows(sd_bus_message *m, GArray *rows)
     must(sd_bus_message_exit_container(m));
 }
 
+static void read_pair(sd_bus_message *m, uint64_t *a, uint64_t *b)
+{
+    must(sd_bus_message_read(m, "v", "(tt)", a, b));
+}
+
+static void read_data(sd_bus_message *m, TaskResult *result)
+{
+    const void *data;
+    size_t size;
+
+    must(sd_bus_message_enter_container(m, 'v', "ay"));
+    must(sd_bus_message_read_array(m, 'y', &data, &size));
+    must(sd_bus_message_exit_container(m));
+    result->data = g_bytes_new(data, size);
+}
+
+static void read_further(sd_bus_message *m, TaskResult *result)
+{
+    const char *key, *note;
+
+    must(sd_bus_message_enter_container(m, 'a', "{sv}"));
+    while (must(sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+        must(sd_bus_message_read(m, "s", &key));
+        if (strcmp(key, "data") == 0) {
+            read_data(m, result);
+        } else if (strcmp(key, "note") == 0) {
+            must(sd_bus_message_read(m, "v", "s", &note));
+            result->note = g_strdup(note);
+        } else if (strcmp(key, "dropped") == 0) {
+            read_pair(m, &result->dropped_bytes[STREAM_STDOUT], &result->dropped_bytes[STREAM_STDERR]);
+        } else {
+            OutputPlace *place = &result->places[must(std_stream_from_string(key))];
+
+            place->packed = true;
+            read_pair(m, &place->offset, &place->size);
+        }
+        must(sd_bus_message_exit_container(m));
+    }
+    must(sd_bus_message_exit_container(m));
+}
+
 static void read_results(sd_bus_message *m, GArray *results)
 {
     const char *word;
@@ -46,7 +87,7 @@ static void read_results(sd_bus_message *m, GArray *results)
     size_t size;
 
     must(sd_bus_message_enter_container(m, 'a', PAREXEC_LINK_RESULT));
-    while (must(sd_bus_message_enter_container(m, 'r', "ttsiiittttay")) > 0) {
+    while (must(sd_bus_message_enter_container(m, 'r', "ttsiiittttaya{sv}")) > 0) {
         TaskResult result = { 0 };
 
         must(sd_bus_message_read(m, "ttsiiitttt", &result.task, &result.fence, &word, &result.exit_status,
@@ -55,6 +96,7 @@ static void read_results(sd_bus_message *m, GArray *results)
         must(sd_bus_message_read_array(m, 'y', &tail, &size));
         result.outcome = (Outcome) must(outcome_from_string(word));
         result.stderr_tail = size > 0 ? g_bytes_new(tail, size) : NULL;
+        read_further(m, &result);
         g_array_append_val(results, result);
         must(sd_bus_message_exit_container(m));
     }
@@ -403,7 +445,7 @@ static void append_blob(sd_bus_message *m, const char *const *strv)
 
 static void append_context(sd_bus_message *m, const FakeContext *context)
 {
-    must(sd_bus_message_open_container(m, 'r', "tuuauayayayayayt"));
+    must(sd_bus_message_open_container(m, 'r', "tuuauayayayayaytays"));
     must(sd_bus_message_append(m, "tuu", context->id, context->uid ?: getuid(), context->gid ?: getgid()));
     must(sd_bus_message_append(m, "au", 0));
     append_bytes(m, context->cwd ?: "/");
@@ -411,15 +453,25 @@ static void append_context(sd_bus_message *m, const FakeContext *context)
     for (int i = 0; i < 3; i++)
         append_bytes(m, context->streams[i]);
     must(sd_bus_message_append(m, "t", context->memory_max_bytes ?: UINT64_MAX));
+    append_blob(m, context->credentials);
+    must(sd_bus_message_append(m, "s", context->policy ?: ""));
     must(sd_bus_message_close_container(m));
 }
 
 static void append_task(sd_bus_message *m, const FakeTask *task)
 {
-    must(sd_bus_message_open_container(m, 'r', "ttutttay"));
+    must(sd_bus_message_open_container(m, 'r', "ttutttaya(say)"));
     must(sd_bus_message_append(m, "ttuttt", task->id, task->fence ?: task->id, task->attempt ?: 1,
                                task->batch ?: 1, task->array_index - 1, task->context ?: 1));
     append_blob(m, task->argv);
+    must(sd_bus_message_open_container(m, 'a', "(say)"));
+    for (const FakeInput *input = task->inputs; input && input->name; input++) {
+        must(sd_bus_message_open_container(m, 'r', "say"));
+        must(sd_bus_message_append(m, "s", input->name));
+        must(sd_bus_message_append_array(m, 'y', input->data, strlen(input->data)));
+        must(sd_bus_message_close_container(m));
+    }
+    must(sd_bus_message_close_container(m));
     must(sd_bus_message_close_container(m));
 }
 
@@ -484,6 +536,11 @@ void fake_daemon_send_ids(FakeDaemon *fake, const char *member, const uint64_t *
     must(sd_bus_send(fake->bus, m, NULL));
 }
 
+void fake_daemon_stop(FakeDaemon *fake, uint64_t task, const char *outcome)
+{
+    fake_daemon_send(fake, "Stop", "ats", 1, task, outcome);
+}
+
 void fake_daemon_send(FakeDaemon *fake, const char *member, const char *signature, ...)
 {
     g_autoptr(sd_bus_message) m = new_call(fake, member);
@@ -505,8 +562,25 @@ const TaskResult *fake_daemon_result(const FakeDaemon *fake, uint64_t task)
     return NULL;
 }
 
+static char *read_pack(const FakeDaemon *fake, uint64_t task, const OutputPlace *place)
+{
+    g_autofree char *path = g_strdup_printf("%s/%" PRIu64 "/%s.pack", fake->record->output_directory,
+                                            task / 10000, fake->record->id);
+    g_autofree char *pack = NULL;
+    gsize size;
+
+    if (!g_file_get_contents(path, &pack, &size, NULL) || place->offset + place->size > size)
+        g_error("%s does not have what it should", path);
+    return g_strndup(pack + place->offset, place->size);
+}
+
 char *fake_daemon_output(const FakeDaemon *fake, uint64_t task, uint32_t attempt, const char *suffix)
 {
+    const TaskResult *result = fake_daemon_result(fake, task);
+    StdStream stream = strcmp(suffix, "err") == 0 ? STREAM_STDERR : STREAM_STDOUT;
+
+    if (result && result->places[stream].packed)
+        return read_pack(fake, task, &result->places[stream]);
     g_autofree char *path =
         g_strdup_printf("%s/%" PRIu64 "/%" PRIu64 ".%" PRIu32 ".%s", fake->record->output_directory,
                         task / 10000, task, attempt, suffix);

@@ -33,12 +33,17 @@ typedef struct FakeDaemon {
     unsigned registrations, heartbeats, losses, groups, recalls;
 } FakeDaemon;
 
+typedef struct FakeInput {
+    const char *name, *data;
+} FakeInput;
+
 /* One task as a test writes it; what is not set has a sensible value. */
 typedef struct FakeTask {
     uint64_t id, fence, batch, array_index /* + 1; 0: none */, context;
     uint32_t attempt;
     const char *const *argv;
     const int *fds; /* three, -1: not given; NULL: none */
+    const FakeInput *inputs; /* closed by one without a name; NULL: none */
 } FakeTask;
 
 typedef struct FakeContext {
@@ -47,6 +52,8 @@ typedef struct FakeContext {
     const char *const *environment;
     const char *streams[3];
     uint32_t uid, gid; /* 0: the caller's */
+    const char *const *credentials; /* NAME=/PATH */
+    const char *policy;
 } FakeContext;
 
 FakeDaemon *fake_daemon_new(const char *worker_id);
@@ -77,7 +84,8 @@ void fake_daemon_run(FakeDaemon *fake, const FakeContext *contexts, size_t n_con
 /* One command of context 1, in the caller's surroundings. */
 void fake_daemon_run_command(FakeDaemon *fake, uint64_t id, const char *const *argv);
 void fake_daemon_send_ids(FakeDaemon *fake, const char *member, const uint64_t *ids,
-                          size_t n); /* Cancel, Recall */
+                          size_t n); /* Recall */
+void fake_daemon_stop(FakeDaemon *fake, uint64_t task, const char *outcome);
 void fake_daemon_send(FakeDaemon *fake, const char *member, const char *signature,
                       ...); /* anything, no reply */
 

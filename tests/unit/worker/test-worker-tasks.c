@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "worker-fixture.h"
+#include "dbus/parexec-dbus.h"
 #include "util/strv-blob.h"
 
 static void test_outcomes(Fixture *f, const void *data)
@@ -98,17 +99,25 @@ static void test_output(Fixture *f, const void *data)
 static void test_environment(Fixture *f, const void *data)
 {
     static const char *const environment[] = {
-        "PATH=/usr/bin:/bin", "A=\xff", "PAREXEC_TASK_ID=forged", "HOME=/h", "USER=u", "LOGNAME=u",
-        "SHELL=/s",           NULL
+        "PATH=/usr/bin:/bin",
+        "A=\xff",
+        "PAREXEC_TASK_ID=forged",
+        "PAREXEC_INPUTS=/forged",
+        "CREDENTIALS_DIRECTORY=/forged",
+        "HOME=/h",
+        "USER=u",
+        "LOGNAME=u",
+        "SHELL=/s",
+        NULL
     };
     const FakeContext context = { .id = 3, .environment = environment, .cwd = f->fake->directory };
     const FakeTask task = { .id = 5, .fence = 9, .attempt = 4, .batch = 6, .array_index = 8, .context = 3,
                             .argv = SHELL("env | grep -v ^_= | sort; command pwd -P") };
-    g_autofree char *expected =
-        g_strdup_printf("A=\xff\nADDED=1\nHOME=/h\nLOGNAME=u\nPAREXEC_ARRAY_INDEX=7\nPAREXEC_ATTEMPT=4\n"
-                        "PAREXEC_BATCH_ID=6\nPAREXEC_TASK_ID=5\nPAREXEC_WORKER_ID=w1\nPATH=/usr/bin:/bin\n"
-                        "PWD=%s\nSHELL=/s\nUSER=u\n%s\n",
-                        f->fake->directory, f->fake->directory);
+    g_autofree char *expected = g_strdup_printf(
+        "A=\xff\nADDED=1\nHOME=/h\nLOGNAME=u\nPAREXEC_ARRAY_INDEX=7\nPAREXEC_ATTEMPT=4\nPAREXEC_BATCH_ID=6\n"
+        "PAREXEC_RESULT=%s/slots/w1-0/result\nPAREXEC_TASK_ID=5\nPAREXEC_WORKER_ID=w1\nPATH=/usr/bin:/bin\n"
+        "PWD=%s\nSHELL=/s\nUSER=u\n%s\n",
+        f->fake->directory, f->fake->directory, f->fake->directory);
     g_autofree char *output = NULL;
 
     fake_daemon_run(f->fake, &context, 1, &task, 1);
@@ -253,8 +262,7 @@ static void test_started(Fixture *f, const void *data)
 
 static void test_cancel(Fixture *f, const void *data)
 {
-    const uint64_t ids[] = { 1, 2, 99 };
-    const FakeContext context = { .id = 1 };
+    const FakeContext context = { .id = 1, .policy = "grace=0" };
     g_autofree char *script = g_strdup_printf(
         "cd %s; setsid sh -c 'sleep 300 & echo $! > escaped; exit' & trap '' TERM INT HUP; "
         "echo $$ > main; while :; do sleep 1; done",
@@ -267,7 +275,7 @@ static void test_cancel(Fixture *f, const void *data)
     fake_daemon_run(f->fake, &context, 1, tasks, G_N_ELEMENTS(tasks));
     first = pid_in(f, "main");
     escaped = pid_in(f, "escaped");
-    fake_daemon_send_ids(f->fake, "Cancel", ids, G_N_ELEMENTS(ids));
+    fake_daemon_send(f->fake, "Stop", "ats", 3, UINT64_C(1), UINT64_C(2), UINT64_C(99), "aborted");
     fake_daemon_wait(f->fake, fake_has_results, 3);
     assert_outcome(fake_daemon_result(f->fake, 1), OUTCOME_ABORTED, 0, SIGKILL, 0);
     assert_outcome(fake_daemon_result(f->fake, 2), OUTCOME_ABORTED, 0, 0, 0);
@@ -305,6 +313,8 @@ static void test_slots(Fixture *f, const void *data)
 
 /* ------------------------------------------------------------------ nonsense from the daemon */
 
+#define RUN_SIGNATURE "a" PAREXEC_LINK_CONTEXT "a" PAREXEC_LINK_TASK "a" PAREXEC_LINK_TASK_FD
+
 static void test_nonsense(Fixture *f, const void *data)
 {
     const FakeContext context = { .id = 1 };
@@ -315,14 +325,22 @@ static void test_nonsense(Fixture *f, const void *data)
 
     fake_daemon_send(f->fake, "Run", "s", "wrong signature");
     fake_daemon_send(f->fake, "NoSuchMethod", "u", 1);
-    fake_daemon_send(f->fake, "Cancel", "s", "x");
+    fake_daemon_send(f->fake, "Cancel", "at", 0);
+    fake_daemon_send(f->fake, "Stop", "s", "x");
+    fake_daemon_send(f->fake, "Stop", "ats", 1, UINT64_C(1), "exited");
     /* argv not closed by NUL; a path with NUL inside; a descriptor that belongs to no task */
-    fake_daemon_send(f->fake, "Run", "a(tuuauayayayayayt)a(ttutttay)a(tuh)", 0, 1, UINT64_C(1), UINT64_C(1),
-                     1U, UINT64_C(1), UINT64_MAX, UINT64_C(1), 1, 'x', 0);
-    fake_daemon_send(f->fake, "Run", "a(tuuauayayayayayt)a(ttutttay)a(tuh)", 1, UINT64_C(1), 0U, 0U, 0, 3,
-                     '/', 0, 'x', 0, 0, 0, 0, UINT64_MAX, 0, 0);
-    fake_daemon_send(f->fake, "Run", "a(tuuauayayayayayt)a(ttutttay)a(tuh)", 0, 0, 1, UINT64_C(3), 0U,
-                     STDIN_FILENO);
+    fake_daemon_send(f->fake, "Run", RUN_SIGNATURE, 0, 1, UINT64_C(1), UINT64_C(1), 1U, UINT64_C(1), UINT64_MAX,
+                     UINT64_C(1), 1, 'x', 0, 0);
+    fake_daemon_send(f->fake, "Run", RUN_SIGNATURE, 1, UINT64_C(1), 0U, 0U, 0, 3, '/', 0, 'x', 0, 0, 0, 0,
+                     UINT64_MAX, 0, "", 0, 0);
+    fake_daemon_send(f->fake, "Run", RUN_SIGNATURE, 0, 0, 1, UINT64_C(3), 0U, STDIN_FILENO);
+    /* an input that would lie elsewhere; a credential without a path; a policy of no sense */
+    fake_daemon_send(f->fake, "Run", RUN_SIGNATURE, 0, 1, UINT64_C(1), UINT64_C(1), 1U, UINT64_C(1), UINT64_MAX,
+                     UINT64_C(1), 2, 'x', 0, 1, "../x", 0, 0);
+    fake_daemon_send(f->fake, "Run", RUN_SIGNATURE, 1, UINT64_C(1), 0U, 0U, 0, 0, 0, 0, 0, 0, UINT64_MAX, 2,
+                     'x', 0, "", 0, 0);
+    fake_daemon_send(f->fake, "Run", RUN_SIGNATURE, 1, UINT64_C(1), 0U, 0U, 0, 0, 0, 0, 0, 0, UINT64_MAX, 0,
+                     "timeout=soon", 0, 0);
     assert_outcome(run_one(f, 1, ARGV("true")), OUTCOME_EXITED, 0, 0, 0); /* it lives */
     fake_daemon_run(f->fake, NULL, 0, &orphan, 1);
     fake_daemon_wait(f->fake, fake_has_results, 2);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "client/task-list.h"
+#include "client/verb.h"
+
+/* What is done to tasks that are selected: Hold, Release, Retry and Edit. */
+
+typedef struct ActionOptions {
+    Given batch;
+    const char *name, *tag;
+    GPtrArray *states;
+    bool mine;
+} ActionOptions;
+
+#define ACTION_OPTIONS(Settings, m)                                                                          \
+    VERB_OPTION("batch", 'b', OPTION_NUMBER, Settings, m.batch, N_("N"), N_("the tasks of this batch")),     \
+        VERB_OPTION("name", 'n', OPTION_STRING, Settings, m.name, N_("NAME"), N_("the tasks of this name")), \
+        VERB_OPTION("tag", 't', OPTION_STRING, Settings, m.tag, N_("TAG"), N_("the tasks with this tag")),   \
+        VERB_OPTION("state", 's', OPTION_STRINGS, Settings, m.states, N_("STATE"),                           \
+                    N_("of them, only those in this state")),                                                \
+        VERB_OPTION("mine", 'm', OPTION_FLAG, Settings, m.mine, NULL,                                        \
+                    N_("one's own, all of them; with the above: only one's own"))
+
+typedef struct TaskAction {
+    const char *method;
+    uint32_t states; /* of what is not named one by one, unless --state is given; 0: any */
+    int (*append)(sd_bus_message *m, const void *changes); /* what follows the filter; NULL: nothing */
+    const void *changes;
+    const char *json_key; /* of the count */
+} TaskAction;
+
+/* Does it to what the arguments, or else the options, select. *ret_count: how many tasks were changed.
+ * Reports. */
+int task_action_run(Client *client, const TaskAction *action, const ActionOptions *options, char **argv,
+                    uint64_t *ret_count);
+
+/* With --json the count as an object; nothing with --quiet; else the text, which ends with a newline. */
+void task_action_print(const Client *client, const TaskAction *action, uint64_t count, const char *text);

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Why a task does not run: what the store has found, and what it has to do with workers. */
+#include "core/manager-internal.h"
+
+typedef struct Explaining {
+    Manager *manager;
+    StoreExplained done;
+    void *userdata;
+} Explaining;
+
+typedef struct WorkerFacts {
+    unsigned fitting, ready, slots, busy;
+} WorkerFacts;
+
+static bool may_run(const Worker *worker, const TaskSpec *spec)
+{
+    return (worker->spec->user == UID_ANYBODY || worker->spec->user == spec->context->uid) &&
+           g_strcmp0(worker->spec->class, spec->class) == 0;
+}
+
+static WorkerFacts count_workers(Manager *manager, const TaskSpec *spec)
+{
+    WorkerFacts facts = { 0 };
+
+    for (guint i = 0; i < manager->workers->len; i++) {
+        const Worker *worker = manager->workers->pdata[i];
+        if (!worker_state_is_live(worker->state) || !may_run(worker, spec))
+            continue;
+        facts.fitting++;
+        if (!worker_is_ready(worker))
+            continue;
+        facts.ready++;
+        facts.slots += worker->spec->slots;
+        facts.busy += MIN(g_hash_table_size(worker->tasks), worker->spec->slots);
+    }
+    return facts;
+}
+
+static void explain_workers(Manager *manager, const TaskSpec *spec, GPtrArray *conditions)
+{
+    WorkerFacts facts = count_workers(manager, spec);
+
+    if (facts.fitting == 0 && spec->class)
+        conditions_add(
+            conditions, "class",
+            g_strdup_printf("no worker does tasks of class %s; parctl add-worker --worker-class %s "
+                            "--exec PROGRAM adds one",
+                            spec->class, spec->class));
+    else if (facts.fitting == 0)
+        conditions_add(conditions, "workers",
+                       g_strdup_printf("there is no worker for it; parctl add-worker adds one"));
+    else if (facts.ready == 0)
+        conditions_add(
+            conditions, "workers",
+            g_strdup_printf("none of the %u workers that may run it takes tasks now: they start, drain "
+                            "or are not connected",
+                            facts.fitting));
+    else if (facts.busy >= facts.slots)
+        conditions_add(conditions, "workers",
+                       g_strdup_printf("all %u slots of %u workers are taken; it starts when one falls free, "
+                                       "parctl add-worker adds more",
+                                       facts.slots, facts.ready));
+}
+
+static void explain_handed_out(Manager *manager, const TaskRow *row, GPtrArray *conditions)
+{
+    const ActiveTask *task = manager_find_active(manager, row->spec->id);
+
+    if (!task || !task->worker)
+        return;
+    conditions_add(
+        conditions, "workers",
+        g_strdup_printf("worker %s has it and starts it when what runs there has ended", task->worker->id));
+}
+
+static void on_explained(int r, TaskRow *row, GPtrArray *conditions, void *userdata)
+{
+    g_autofree Explaining *explaining = userdata;
+    Manager *manager = explaining->manager;
+
+    if (r >= 0 && row->state == TASK_QUEUED) {
+        if (!manager->enabled)
+            conditions_add(conditions, "disabled",
+                           g_strdup("the queue is disabled: nothing new starts; parctl enable ends that"));
+        if (manager_is_recovering(manager))
+            conditions_add(conditions, "recovering",
+                           g_strdup("the service has just started and waits up to 3 s for its workers"));
+        if (manager_find_active(manager, row->spec->id))
+            explain_handed_out(manager, row, conditions);
+        else
+            explain_workers(manager, row->spec, conditions);
+    }
+    if (r >= 0 && row->state == TASK_SKIPPED && row->reason)
+        conditions_add(conditions, "dependency", g_strdup(row->reason));
+    explaining->done(r, row, conditions, explaining->userdata);
+}
+
+void manager_explain(Manager *manager, uint64_t task, StoreExplained done, void *userdata)
+{
+    Explaining *explaining = g_new(Explaining, 1);
+
+    *explaining = (Explaining){ manager, done, userdata };
+    manager->ports.store->explain(manager->ports.store, task, on_explained, explaining);
+}

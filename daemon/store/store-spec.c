@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Specs are shared by the elements of an array: who is changed alone gets a copy under its own id. Stateless. */
+#include "store/store-spec.h"
+
+#include "store/store-context.h"
+#include "store/store-range.h"
+
+/* The elements as a range of their own, with what is in task. */
+static int range_rewrite(Database *database, const StoredTask *task)
+{
+    StoredRange range;
+    int r = row_find_range(database, task->id, &range);
+
+    if (r <= 0)
+        return r < 0 ? r : -EIO;
+    r = range_remove(database, &range, task->id, task->last);
+    if (r < 0)
+        return r;
+    range.first = task->id;
+    range.last = task->last;
+    range.spec = task->spec;
+    range.priority = task->priority;
+    range.queue = task->queue;
+    return range_insert(database, &range);
+}
+
+int spec_set_priority(Database *database, const StoredTask *task)
+{
+    if (task->virtual)
+        return range_rewrite(database, task);
+    return sql_run(&database->sql, "UPDATE tasks SET priority = ?2 WHERE id = ?1",
+                   SQL_VALUES(sql_int((int64_t) task->id), sql_int(task->priority)));
+}
+
+int spec_set_queue(Database *database, const StoredTask *task)
+{
+    if (task->virtual)
+        return range_rewrite(database, task);
+    return sql_run(&database->sql, "UPDATE tasks SET queue = ?2 WHERE id = ?1",
+                   SQL_VALUES(sql_int((int64_t) task->id), sql_int(task->queue)));
+}
+
+/* A copy of the array's spec that begins with this element. */
+static int spec_part(Database *database, StoredTask *task)
+{
+    uint64_t whole = task->spec;
+    int r;
+
+    if (task->id == whole)
+        return 0;
+    task->spec = task->id;
+    r = sql_run(
+        &database->sql,
+        "INSERT INTO specs (id, context, has_fds, array_base, name, tags, argv, array_count, gated)"
+        " SELECT ?1, context, has_fds, array_base + (?1 - id), name, tags, argv, ?3, 0 FROM specs WHERE id = ?2",
+        SQL_VALUES(sql_int((int64_t) task->id), sql_int((int64_t) whole),
+                   sql_int((int64_t) (task->last - task->id + 1))));
+    if (r < 0)
+        return r;
+    if (task->virtual)
+        return range_rewrite(database, task);
+    return sql_run(&database->sql, "UPDATE tasks SET spec = NULL WHERE id = ?1",
+                   SQL_VALUES(sql_int((int64_t) task->id)));
+}
+
+static int set_memory_max(Database *database, const StoredTask *task, uint64_t memory_max_bytes)
+{
+    g_autoptr(TaskContext) context = NULL, changed = NULL;
+    int64_t id;
+    int r = sql_number(&database->sql, "SELECT context FROM specs WHERE id = ?1",
+                       SQL_VALUES(sql_int((int64_t) task->spec)), &id);
+
+    if (r >= 0)
+        r = context_load(database, (uint64_t) id, &context);
+    if (r < 0)
+        return r;
+    changed = task_context_copy(context);
+    changed->memory_max_bytes = memory_max_bytes;
+    r = context_save(database, changed);
+    return r < 0 ? r
+                 : sql_run(&database->sql, "UPDATE specs SET context = ?2 WHERE id = ?1",
+                           SQL_VALUES(sql_int((int64_t) task->spec), sql_int((int64_t) changed->id)));
+}
+
+int spec_change(Database *database, StoredTask *task, GBytes *argv, const uint64_t *memory_max_bytes)
+{
+    int r = spec_part(database, task);
+
+    if (r >= 0 && argv)
+        r = sql_run(&database->sql, "UPDATE specs SET argv = ?2 WHERE id = ?1",
+                    SQL_VALUES(sql_int((int64_t) task->spec), sql_bytes(argv)));
+    return r >= 0 && memory_max_bytes ? set_memory_max(database, task, *memory_max_bytes) : r;
+}

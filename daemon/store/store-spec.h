@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "store/store-row.h"
+
+/* Changing what is to be run, of a task or of elements of a range that have not started. */
+
+/* Elements of an array part from the others: they get a spec of their own, and task->spec is that. NULL: stays. */
+int spec_change(Database *database, StoredTask *task, GBytes *argv, const uint64_t *memory_max_bytes)
+    _warn_unused_;
+
+/* Write task->priority and task->queue. */
+int spec_set_priority(Database *database, const StoredTask *task) _warn_unused_;
+int spec_set_queue(Database *database, const StoredTask *task) _warn_unused_;
