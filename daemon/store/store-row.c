@@ -334,7 +334,7 @@ int row_load(Database *database, const StoredTask *task, TaskRow **ret)
         return r;
     if (database->n_lanes > 0)
         row->queue = queue_name(database, task->queue);
-    if (task->state == (int) TASK_WAITING)
+    if (database->n_waits > 0 && task->state != STATE_TAKEN && !task_state_is_end(state_shown(task->state)))
         r = row_add_wait(database, row);
     if (r >= 0 && task->state == (int) TASK_SKIPPED)
         r = row_add_skip_reason(database, task, row);

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # vm: no (the page is not in the image, and the client does not know of cgroups)
+# alone: yes (it measures time)
 #
 # doc/parallel.md: every line that it has for parctl must print what stands below it. The lines of GNU parallel, which need
 # not be installed, are passed over.
