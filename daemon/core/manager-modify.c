@@ -79,8 +79,9 @@ static void recall_one(Manager *manager, ActiveTask *task, TaskAction action)
         manager->ports.link->recall(manager->ports.link, task->worker_number, &task->spec->id, 1);
 }
 
-/* Handed out between the question and the answer: stored as held, but with a worker. */
-static void stop_overtaken(Manager *manager, const IdRange *range)
+/* Handed out between the question and the answer: stored as held, but with a worker. An edited one is only asked for back:
+ * if it has started, that was before. */
+static void stop_overtaken(Manager *manager, const IdRange *range, TaskAction action)
 {
     g_autoptr(GArray) overtaken = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     GHashTableIter iter;
@@ -91,6 +92,10 @@ static void stop_overtaken(Manager *manager, const IdRange *range)
         ActiveTask *task = value;
         if (task->spec->id < range->first || task->spec->id > range->last)
             continue;
+        if (action == TASK_EDIT) {
+            recall_one(manager, task, action);
+            continue;
+        }
         task->hold = true;
         g_array_append_val(overtaken, task->spec->id);
     }
@@ -105,8 +110,7 @@ static void on_modified(int r, const Modified *modified, void *userdata)
     for (guint i = 0; r >= 0 && i < modified->unready->len; i++) {
         const IdRange *range = &g_array_index(modified->unready, IdRange, i);
         manager_forget_range(manager, range);
-        if (modifying->action == TASK_HOLD)
-            stop_overtaken(manager, range);
+        stop_overtaken(manager, range, modifying->action);
     }
     for (guint i = 0; r >= 0 && i < modified->held->len; i++) {
         ActiveTask *task = g_hash_table_lookup(manager->active, &g_array_index(modified->held, uint64_t, i));

@@ -59,6 +59,7 @@ static void make_up_for(Manager *manager, Worker *worker, TaskSpec *spec, const 
     spec->fence = question->fence;
     ActiveTask *task = active_task_new(spec, worker);
     g_hash_table_insert(manager->active, &task->spec->id, task);
+    manager->n_relative += spec->context->policy.timeout_percent > 0;
     manager->ports.store->assign(manager->ports.store, &assignment, 1);
 }
 

@@ -184,7 +184,7 @@ static const char schema_2[] =
     "CREATE INDEX ranges_in_lane ON ranges (lane) WHERE lane <> 0 AND state = 2;"
 
     "CREATE TABLE classes (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;"
-    "CREATE TABLE queues (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, parallel INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE queues (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, parallel INTEGER NOT NULL) STRICT;"
     /* An array that is throttled, or the tasks of one name of which one at a time may run. */
     "CREATE TABLE lanes (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, parallel INTEGER NOT NULL) STRICT;"
 

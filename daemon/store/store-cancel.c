@@ -80,12 +80,29 @@ static int run_leave_lanes(Database *database, const Run *run, IdRange ids)
     return r;
 }
 
+/* Who never started counts as started for those that wait for the starts of the batch. */
+static int run_count_started(Database *database, const Run *run, IdRange ids)
+{
+    int64_t n = (int64_t) (ids.last - ids.first + 1);
+    int r = 0;
+
+    if (!g_hash_table_contains(database->watched, &run->batch))
+        return 0;
+    if (!run->virtual)
+        r = sql_number(&database->sql,
+                       "SELECT count(*) FROM tasks WHERE id BETWEEN ?1 AND ?2 AND state = 7 AND attempts = 0",
+                       SQL_VALUES(sql_int((int64_t) ids.first), sql_int((int64_t) ids.last)), &n);
+    database_count_started(database, run->batch, (uint64_t) n);
+    return MIN(r, 0);
+}
+
 static int run_note(Database *database, CancelOp *cancel, const Run *run, IdRange ids)
 {
     database_count(database, run->batch, run->state, TASK_CANCELLED, ids.last - ids.first + 1);
     flow_note_ended(database, ids.first, ids.last);
     g_array_append_val(cancel->cancelled, ids);
-    return run_leave_lanes(database, run, ids);
+    int r = run_count_started(database, run, ids);
+    return r < 0 ? r : run_leave_lanes(database, run, ids);
 }
 
 /* Every task between the ends that is in that state matched: those that did not would have ended the run. */

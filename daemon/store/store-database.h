@@ -61,6 +61,7 @@ typedef struct Database {
     Consequences consequences;
     GHashTable *watched; /* batches that somebody waits for → what was told of them */
     int64_t n_gates, n_by_element, n_waits, n_lanes, n_results; /* roughly: 0 if and only if there are none */
+    bool waits_asked;   /* the core wants to hear of it even if it is not */
     bool waits_changed; /* when the next task's time comes may be another */
     Op *op; /* the one that is being run */
     bool synchronous_full;
@@ -85,8 +86,8 @@ bool database_hides_batch(const Database *database, uint64_t batch);
 
 /* n tasks of this batch went from one state, as in the table, to another; _TASK_STATE_MAX: they come from nowhere. */
 void database_count(Database *database, uint64_t batch, int from, int to, uint64_t n);
-/* One of them has started for the first time, or ended without. */
-void database_count_started(Database *database, uint64_t batch);
+/* n of them have started for the first time, or ended without. */
+void database_count_started(Database *database, uint64_t batch, uint64_t n);
 /* Its sums as the tables and this transaction have them. */
 typedef struct BatchSums {
     uint64_t uid, count, succeeded, failed, cancelled, skipped, started;

@@ -6,6 +6,7 @@
 #include "store/store-gate.h"
 #include "store/store-internal.h"
 #include "store/store-range.h"
+#include "util/log.h"
 
 void flow_init(Database *database)
 {
@@ -40,6 +41,11 @@ void flow_forget(Database *database)
     g_array_set_size(c->reopened, 0);
     g_array_set_size(c->batches, 0);
     g_array_set_size(c->lanes, 0);
+    if (g_hash_table_size(database->watched) == 0)
+        return;
+    g_hash_table_remove_all(database->watched);
+    if (gates_load_watched(database) < 0)
+        log_warning("Cannot read which batches are waited for: %s", database->sql.message);
 }
 
 int flow_load(Database *database)
@@ -230,8 +236,10 @@ int flow_move(Database *database, const StoredTask *task, int state)
         flow_note_ended(database, task->id, task->last);
     else if (task_state_is_end(old))
         flow_note_reopened(database, task->id, task->last);
-    if (state == TASK_SKIPPED && !hidden)
+    if (state == TASK_SKIPPED && !hidden) {
+        database_count_started(database, task->batch, task->attempts == 0 ? task->last - task->id + 1 : 0);
         note_skipped(database, task);
+    }
     return state == TASK_QUEUED && !hidden ? flow_note_ready(database, task) : 0;
 }
 

@@ -172,16 +172,23 @@ static int watch_batch(Inserting *inserting, const Dependency *condition)
     Database *database = inserting->database;
     uint64_t batch = condition->id;
 
+    BatchSums sums;
+    int r;
+
     if (g_hash_table_contains(database->watched, &batch))
         return 0;
-    g_hash_table_insert(database->watched, g_memdup2(&batch, sizeof batch), NULL);
-    /* from now on it is counted */
-    return sql_run(
+    r = sql_run(
         &database->sql,
         "UPDATE batches SET started = (SELECT count(*) FROM segments s CROSS JOIN tasks t ON t.id BETWEEN s.first AND s.last"
         " LEFT JOIN assignments a ON a.task = t.id WHERE s.batch = ?1"
         " AND (t.attempts > 0 OR t.state IN (5, 6, 7, 8) OR a.start > 0)) WHERE id = ?1",
         SQL_VALUES(sql_int((int64_t) batch)));
+    if (r >= 0)
+        r = database_batch_sums(database, batch, &sums);
+    if (r > 0) /* from now on it is counted */
+        g_hash_table_insert(database->watched, g_memdup2(&batch, sizeof batch),
+                            GUINT_TO_POINTER(batch_news(&sums)));
+    return MIN(r, 0);
 }
 
 static int edge_insert(Inserting *inserting, const Dependency *condition, bool alone)
@@ -252,6 +259,8 @@ static int insert_clause(Inserting *inserting, GArray *conditions, guint first, 
     for (; r >= 0 && inserting->refusal == 0 && same_clause(conditions, first, i); i++) {
         Dependency condition = g_array_index(conditions, Dependency, i);
         Truth truth = TRUTH_OPEN;
+        if (condition.kind == DEPENDENCY_AFTER_CORR && !alone)
+            return refuse(inserting, -EDOM, g_strdup("aftercorr stands by itself, not beside \"?\"."));
         r = check(inserting, &condition);
         if (r < 0 || inserting->refusal < 0)
             break;
@@ -266,8 +275,8 @@ static int insert_clause(Inserting *inserting, GArray *conditions, guint first, 
     }
     inserting->pending += best != TRUTH_YES;
     if (best == TRUTH_NO && !inserting->impossible)
-        inserting->impossible =
-            g_strdup_printf("%s can no longer come: that had ended otherwise before", inserting->text->str + start);
+        inserting->impossible = g_strdup_printf("%s can no longer come: that had ended otherwise before",
+                                                inserting->text->str + start);
     *ret_next = i;
     return r;
 }
@@ -287,14 +296,14 @@ static int gate_row_insert(Inserting *inserting)
 
     database->n_gates++;
     database->n_by_element += inserting->by_element;
-    return sql_run(
-        &database->sql,
-        "INSERT INTO gates (spec, last, pending, keep, by_element, inputs, conditions, reason)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        SQL_VALUES(sql_int((int64_t) spec->id), sql_int((int64_t) (spec->id + spec->array_count - 1)),
-                   sql_int(inserting->pending), sql_int(gate->keep_unsatisfied),
-                   sql_int(inserting->by_element), sql_int(inserting->inputs), sql_text(inserting->text->str),
-                   sql_text(inserting->impossible)));
+    return sql_run(&database->sql,
+                   "INSERT INTO gates (spec, last, pending, keep, by_element, inputs, conditions, reason)"
+                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                   SQL_VALUES(sql_int((int64_t) spec->id),
+                              sql_int((int64_t) (spec->id + spec->array_count - 1)),
+                              sql_int(inserting->pending), sql_int(gate->keep_unsatisfied),
+                              sql_int(inserting->by_element), sql_int(inserting->inputs),
+                              sql_text(inserting->text->str), sql_text(inserting->impossible)));
 }
 
 int gate_insert(Database *database, const TaskSpec *spec, GateSite *site, TaskState *ret, int *ret_refusal)
@@ -315,8 +324,8 @@ int gate_insert(Database *database, const TaskSpec *spec, GateSite *site, TaskSt
     g_free(inserting.impossible);
     if (r < 0 || inserting.refusal < 0)
         return r;
-    *ret = impossible && !spec->gate->keep_unsatisfied ? TASK_SKIPPED
-           : inserting.pending > 0 || inserting.by_element       ? TASK_BLOCKED
-                                                                 : TASK_QUEUED;
+    *ret = impossible && !spec->gate->keep_unsatisfied     ? TASK_SKIPPED
+           : inserting.pending > 0 || inserting.by_element ? TASK_BLOCKED
+                                                           : TASK_QUEUED;
     return 0;
 }

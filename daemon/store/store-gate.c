@@ -427,12 +427,17 @@ int gates_load_watched(Database *database)
         return r;
     while ((r = sql_step(&database->sql, statement)) > 0) {
         uint64_t batch = (uint64_t) sql_column_int(statement, 0);
-        g_hash_table_insert(database->watched, g_memdup2(&batch, sizeof batch), NULL);
+        BatchSums sums = { .count = 1 };
+        int s = database_batch_sums(database, batch, &sums);
+        if (s < 0)
+            return s;
+        g_hash_table_insert(database->watched, g_memdup2(&batch, sizeof batch),
+                            GUINT_TO_POINTER(batch_news(&sums)));
     }
     return r;
 }
 
-static unsigned batch_news(const BatchSums *sums)
+unsigned batch_news(const BatchSums *sums)
 {
     uint64_t bad = sums->failed + sums->cancelled + sums->skipped;
 

@@ -54,4 +54,6 @@ int condition_truth(Database *database, const Dependency *condition, Truth *ret)
 /* Of a task that has ended, or started, in that state. */
 int task_truth(Database *database, const StoredTask *task, const Dependency *condition, Truth *ret)
     _warn_unused_;
+/* What of the sums those who wait for the batch are told. */
+unsigned batch_news(const BatchSums *sums);
 Truth batch_truth(const BatchSums *sums, DependencyKind kind);

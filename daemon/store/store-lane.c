@@ -211,23 +211,6 @@ static int best_head(Database *database, int64_t queue, Head *ret, uint64_t *ret
     return r;
 }
 
-static int refill_lane(Database *database, const LaneKey *key)
-{
-    uint64_t room, n;
-    int r = lane_room(database, key->lane, &room);
-
-    while (r >= 0 && room > 0) {
-        Head head;
-        r = head_find(database, key, &head);
-        if (r < 0 || !head.found)
-            return r;
-        r = let_in(database, &head, room, &n);
-        if (room != UINT64_MAX)
-            room -= n;
-    }
-    return r;
-}
-
 static int refill_queue(Database *database, int64_t queue, uint64_t room)
 {
     uint64_t lane = 0, n;
@@ -246,16 +229,63 @@ static int refill_queue(Database *database, int64_t queue, uint64_t room)
     return r;
 }
 
+/* The best of a lane in one of its queues, if that has room. */
+static int lane_head(Database *database, const LaneKey *key, Head *best)
+{
+    uint64_t room;
+    Head head = { 0 };
+    int r = queue_room(database, key->queue, &room);
+
+    if (r >= 0 && room > 0)
+        r = head_find(database, key, &head);
+    if (r >= 0 && head.found &&
+        (!best->found || head.priority > best->priority ||
+         (head.priority == best->priority && head.id < best->id)))
+        *best = head;
+    return r;
+}
+
+/* A lane may go through several queues: a name of which one task at a time may run. */
+static int best_of_lane(Database *database, int64_t lane, Head *ret)
+{
+    LaneKey key = { 0, lane };
+    int r;
+
+    *ret = (Head){ 0 };
+    do
+        r = lane_head(database, &key, ret);
+    while (r >= 0 &&
+           (r = sql_number(&database->sql, "SELECT id FROM queues WHERE id > ?1 ORDER BY id LIMIT 1",
+                           SQL_VALUES(sql_int(key.queue)), &key.queue)) > 0);
+    return r;
+}
+
+static int refill_lane(Database *database, int64_t lane)
+{
+    uint64_t room, n;
+    int r = lane_room(database, lane, &room);
+
+    while (r >= 0 && room > 0) {
+        Head head;
+        r = best_of_lane(database, lane, &head);
+        if (r < 0 || !head.found)
+            return r;
+        r = let_in(database, &head, 1, &n);
+        room -= room == UINT64_MAX ? 0 : n;
+    }
+    return r;
+}
+
 int lanes_refill(Database *database, const LaneKey *key)
 {
     uint64_t room;
-    int r = queue_room(database, key->queue, &room);
+    int r = key->lane > 0 ? refill_lane(database, key->lane) : 0;
 
-    if (r < 0 || room == 0)
+    if (r >= 0)
+        r = queue_room(database, key->queue, &room);
+    if (r < 0 || room == 0 || (key->lane > 0 && room == UINT64_MAX))
         return r;
-    /* a queue that lets in any number does not tie its lanes to one another */
-    return key->lane > 0 && room == UINT64_MAX ? refill_lane(database, key)
-                                               : refill_queue(database, key->queue, room);
+    return refill_queue(database, key->queue, room); /* others of its queue may come in */
 }
 
 /* ------------------------------------------------------------------ names */

@@ -92,7 +92,7 @@ static int edit_queue(Database *database, const ModifyOp *modify, StoredTask *ta
 {
     if (!modify->edit->queue || task->queue == modify->queue)
         return 0;
-    if (task->state == (int) TASK_QUEUED)
+    if (task->state == (int) TASK_QUEUED || task->state == STATE_TAKEN)
         flow_note_left(database, task->queue, task->lane);
     task->queue = modify->queue;
     return spec_set_queue(database, task);
@@ -101,8 +101,10 @@ static int edit_queue(Database *database, const ModifyOp *modify, StoredTask *ta
 static int edit(Database *database, ModifyOp *modify, StoredTask *task)
 {
     const TaskEdit *changes = modify->edit;
-    int r = 0;
+    int r = changes->argv || changes->set_memory_max ? spec_may_change(database, task) : 1;
 
+    if (r <= 0)
+        return r;
     count(modify, task);
     note_unready(modify, task);
     if (changes->argv || changes->set_memory_max)

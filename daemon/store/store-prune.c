@@ -29,8 +29,9 @@ static int old_find(Database *database, uint64_t before_usec, Old *ret)
         &database->sql,
         "SELECT b.id, s.first, s.last FROM batches b INDEXED BY batches_ended"
         " LEFT JOIN segments s ON s.batch = b.id WHERE b.ended IS NOT NULL AND b.ended < ?1"
-        " AND NOT EXISTS (SELECT 1 FROM edges e CROSS JOIN gates g ON g.spec = e.spec AND g.pending > 0"
-        "   WHERE e.target = 0 AND e.parent BETWEEN s.first AND s.last AND g.reason IS NULL)"
+        " AND NOT EXISTS (SELECT 1 FROM edges e CROSS JOIN gates g ON g.spec = e.spec"
+        "   WHERE e.target IN (0, 3) AND e.parent BETWEEN s.first AND s.last"
+        "   AND (g.by_element OR (g.pending > 0 AND g.reason IS NULL)))"
         " AND NOT EXISTS (SELECT 1 FROM edges e CROSS JOIN gates g ON g.spec = e.spec AND g.pending > 0"
         "   WHERE e.target = 1 AND e.parent = b.id AND g.reason IS NULL)"
         " ORDER BY b.ended LIMIT 1",

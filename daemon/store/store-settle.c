@@ -44,8 +44,11 @@ static int assign_task(Database *database, const Assignment *assignment)
         return r;
     state = sql_column_int(statement, 0);
     batch = sql_column_int(statement, 1);
-    if (state != TASK_QUEUED)
-        return 1;
+    if (state != TASK_QUEUED) { /* and the number is not given out again */
+        r = sql_run(&database->sql, "UPDATE tasks SET fence = ?2 WHERE id = ?1 AND fence < ?2",
+                    SQL_VALUES(sql_int((int64_t) assignment->task), sql_int((int64_t) assignment->fence)));
+        return r < 0 ? r : 1;
+    }
     r = sql_run(&database->sql, "UPDATE tasks SET state = 3, fence = ?2 WHERE id = ?1",
                 SQL_VALUES(sql_int((int64_t) assignment->task), sql_int((int64_t) assignment->fence)));
     if (r >= 0)
@@ -63,8 +66,14 @@ static int assign_elements(Database *database, const Assignment *assignments, si
     r = row_find_range(database, assignments[0].task, &range);
     if (r < 0)
         return r;
-    if (r == 0 || range.state != TASK_QUEUED)
+    if (r == 0)
         return 1;
+    if (range.state != TASK_QUEUED) { /* dropped; a row keeps its number */
+        r = range_make_task(database, &range, assignments[0].task, range.state, assignments[0].fence);
+        if (r >= 0)
+            r = range_remove(database, &range, assignments[0].task, assignments[0].task);
+        return r < 0 ? r : 1;
+    }
     do {
         r = range_make_task(database, &range, assignments[taken].task, STATE_TAKEN, assignments[taken].fence);
         if (r >= 0)
@@ -128,7 +137,7 @@ static int count_first_start(Database *database, uint64_t task)
     if (r >= 0)
         r = sql_step(&database->sql, statement);
     if (r > 0)
-        database_count_started(database, (uint64_t) sql_column_int(statement, 0));
+        database_count_started(database, (uint64_t) sql_column_int(statement, 0), 1);
     return MIN(r, 0);
 }
 
@@ -295,7 +304,7 @@ static int settle_waiting(Database *database, const Settlement *settlement)
             return r;
     }
     database_count(database, task.batch, task.state, (int) settlement->next, 1);
-    database_count_started(database, task.batch);
+    database_count_started(database, task.batch, 1);
     r = task_settle(database, settlement);
     return r < 0 ? r : settle_follow(database, settlement);
 }
@@ -320,8 +329,10 @@ static int settle_one(Database *database, const Settlement *settlement)
         r = result_insert(database, &settlement->result);
     if (r < 0)
         return r;
-    if (settlement->attempted && settlement->attempts == 1 && assignment.start_usec == 0)
-        database_count_started(database, assignment.batch);
+    bool first = settlement->attempted ? settlement->attempts == 1
+                                       : settlement->attempts == 0 && task_state_is_end(settlement->next);
+    if (first && assignment.start_usec == 0)
+        database_count_started(database, assignment.batch, 1);
     database_count(database, assignment.batch, assignment.start_usec > 0 ? TASK_RUNNING : TASK_QUEUED,
                    (int) settlement->next, 1);
     return settle_follow(database, settlement);

@@ -40,21 +40,66 @@ int spec_set_queue(Database *database, const StoredTask *task)
                    SQL_VALUES(sql_int((int64_t) task->id), sql_int(task->queue)));
 }
 
-/* A copy of the array's spec that begins with this element. */
-static int spec_part(Database *database, StoredTask *task)
+int spec_may_change(Database *database, const StoredTask *task)
 {
-    uint64_t whole = task->spec;
-    int r;
+    int64_t together = 0;
+    int r = sql_number(
+        &database->sql,
+        "SELECT array_count > 1 AND (gated OR EXISTS (SELECT 1 FROM edges WHERE target = 3 AND parent = ?1))"
+        " FROM specs WHERE id = ?1",
+        SQL_VALUES(sql_int((int64_t) task->spec)), &together);
 
-    if (task->id == whole)
-        return 0;
-    task->spec = task->id;
-    r = sql_run(
+    return r < 0 ? r : together == 0;
+}
+
+/* A copy of the spec for the elements from first on, up to last. */
+static int spec_copy_part(Database *database, uint64_t spec, uint64_t first, uint64_t last)
+{
+    return sql_run(
         &database->sql,
         "INSERT INTO specs (id, context, has_fds, array_base, name, tags, argv, array_count, gated)"
         " SELECT ?1, context, has_fds, array_base + (?1 - id), name, tags, argv, ?3, 0 FROM specs WHERE id = ?2",
-        SQL_VALUES(sql_int((int64_t) task->id), sql_int((int64_t) whole),
-                   sql_int((int64_t) (task->last - task->id + 1))));
+        SQL_VALUES(sql_int((int64_t) first), sql_int((int64_t) spec), sql_int((int64_t) (last - first + 1))));
+}
+
+/* The spec belongs to the first element: when that is changed, the others get one of their own. */
+static int spec_leave_first(Database *database, const StoredTask *task)
+{
+    uint64_t first = task->last + 1, last;
+    int64_t count = 0;
+    int r = sql_number(&database->sql, "SELECT ifnull(array_count, 1) FROM specs WHERE id = ?1",
+                       SQL_VALUES(sql_int((int64_t) task->spec)), &count);
+
+    last = task->spec + (uint64_t) count - 1;
+    if (r < 0 || first > last)
+        return MIN(r, 0);
+    r = spec_copy_part(database, task->spec, first, last);
+    if (r >= 0)
+        r = sql_run(
+            &database->sql, "UPDATE tasks SET spec = nullif(?1, id) WHERE id BETWEEN ?1 AND ?2 AND spec = ?3",
+            SQL_VALUES(sql_int((int64_t) first), sql_int((int64_t) last), sql_int((int64_t) task->spec)));
+    if (r >= 0)
+        r = sql_run(
+            &database->sql, "UPDATE ranges SET spec = ?1 WHERE last BETWEEN ?1 AND ?2 AND spec = ?3",
+            SQL_VALUES(sql_int((int64_t) first), sql_int((int64_t) last), sql_int((int64_t) task->spec)));
+    return r < 0
+               ? r
+               : sql_run(&database->sql, "UPDATE specs SET array_count = ?2 WHERE id = ?1",
+                         SQL_VALUES(sql_int((int64_t) task->spec), sql_int((int64_t) (first - task->spec))));
+}
+
+/* A spec for these elements alone. */
+static int spec_part(Database *database, StoredTask *task)
+{
+    uint64_t whole = task->spec;
+    int r = 0;
+
+    if (task->virtual) /* they part from the rest of their range first */
+        r = range_rewrite(database, task);
+    if (r < 0 || task->id == whole)
+        return r < 0 ? r : spec_leave_first(database, task);
+    task->spec = task->id;
+    r = spec_copy_part(database, whole, task->id, task->last);
     if (r < 0)
         return r;
     if (task->virtual)

@@ -5,6 +5,9 @@
 
 /* Changing what is to be run, of a task or of elements of a range that have not started. */
 
+/* 1: it may; 0: it is an element of an array that waits for others, or that others go by: it stays together. */
+int spec_may_change(Database *database, const StoredTask *task) _warn_unused_;
+
 /* Elements of an array part from the others: they get a spec of their own, and task->spec is that. NULL: stays. */
 int spec_change(Database *database, StoredTask *task, GBytes *argv, const uint64_t *memory_max_bytes)
     _warn_unused_;

@@ -43,18 +43,20 @@ typedef struct Beginning {
     int64_t class, queue, lane;
 } Beginning;
 
-static int task_insert(Database *database, const TaskSpec *spec, const Submission *submission, const Beginning *at)
+static int task_insert(Database *database, const TaskSpec *spec, const Submission *submission,
+                       const Beginning *at)
 {
-    return sql_run(
-        &database->sql,
-        "INSERT INTO tasks (id, batch, uid, state, priority, since, class, queue, lane)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        SQL_VALUES(sql_int((int64_t) spec->id), sql_int((int64_t) spec->batch), sql_int(submission->uid),
-                   sql_int(at->state), sql_int(spec->priority), sql_int((int64_t) submission->submitted_usec),
-                   sql_int(at->class), sql_int(at->queue), sql_int(at->lane)));
+    return sql_run(&database->sql,
+                   "INSERT INTO tasks (id, batch, uid, state, priority, since, class, queue, lane)"
+                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                   SQL_VALUES(sql_int((int64_t) spec->id), sql_int((int64_t) spec->batch),
+                              sql_int(submission->uid), sql_int(at->state), sql_int(spec->priority),
+                              sql_int((int64_t) submission->submitted_usec), sql_int(at->class),
+                              sql_int(at->queue), sql_int(at->lane)));
 }
 
-static int array_insert(Database *database, const TaskSpec *spec, const Submission *submission, const Beginning *at)
+static int array_insert(Database *database, const TaskSpec *spec, const Submission *submission,
+                        const Beginning *at)
 {
     StoredRange range = {
         .first = spec->id,
@@ -80,7 +82,8 @@ static int spec_insert(Database *database, const TaskSpec *spec)
         "INSERT INTO specs (id, context, has_fds, array_base, name, tags, argv, array_count, gated)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         SQL_VALUES(sql_int((int64_t) spec->id), sql_int((int64_t) spec->context->id), sql_int(spec->has_fds),
-                   sql_limit(spec->array_index), sql_text(spec->name), sql_text(spec->tags), sql_bytes(spec->argv),
+                   sql_limit(spec->array_index), sql_text(spec->name), sql_text(spec->tags),
+                   sql_bytes(spec->argv),
                    sql_limit(spec->array_index == ARRAY_INDEX_NONE ? UINT64_MAX : spec->array_count),
                    sql_int(spec->has_dependencies)));
 }
@@ -137,12 +140,12 @@ static int begin_at_gate(Database *database, TaskSpec *spec, GateSite *site, Beg
     }
     if (r >= 0 && *ret_refusal == 0)
         r = begin_later(database, spec, site->submission, &later);
-    at->state = state == TASK_SKIPPED              ? (int) TASK_SKIPPED
-                : gate->held                       ? (int) TASK_HELD
-                : state == TASK_BLOCKED            ? (int) TASK_BLOCKED
-                : later                            ? (int) TASK_WAITING
-                : at->queue > 0 || at->lane > 0    ? STATE_GATED
-                                                   : (int) TASK_QUEUED;
+    at->state = state == TASK_SKIPPED           ? (int) TASK_SKIPPED
+                : gate->held                    ? (int) TASK_HELD
+                : state == TASK_BLOCKED         ? (int) TASK_BLOCKED
+                : later                         ? (int) TASK_WAITING
+                : at->queue > 0 || at->lane > 0 ? STATE_GATED
+                                                : (int) TASK_QUEUED;
     return r;
 }
 
@@ -268,8 +271,9 @@ static int batch_set_halt(Database *database, const Submission *submission)
                    " max_fails_percent = ?5 / 1000.0 WHERE id = ?1",
                    SQL_VALUES(sql_int((int64_t) submission->batch), sql_limit(halt->max_fails),
                               sql_limit(halt->max_successes), sql_int(halt->now),
-                              halt->max_fails_percent < 0 ? sql_limit(UINT64_MAX)
-                                                          : sql_int((int64_t) (halt->max_fails_percent * 1000))));
+                              halt->max_fails_percent < 0
+                                  ? sql_limit(UINT64_MAX)
+                                  : sql_int((int64_t) (halt->max_fails_percent * 1000))));
 }
 
 /* Adds what this call brought to the batch; *ret_total: how many tasks it has now. */
@@ -321,7 +325,9 @@ static int segment_show(Database *database, const IdRange *segment, int state)
 
 static int batch_show(Database *database, const GateSite *site)
 {
-    static const int states[] = { TASK_HELD, TASK_BLOCKED, TASK_QUEUED, TASK_WAITING, TASK_SKIPPED, STATE_GATED };
+    /* blocked ones last: looking at them may move them to another of these */
+    static const int states[] = { TASK_HELD,    TASK_QUEUED, TASK_WAITING,
+                                  TASK_SKIPPED, STATE_GATED, TASK_BLOCKED };
     int r = 0;
 
     for (guint i = 0; r >= 0 && i < site->segments->len; i++)
@@ -374,7 +380,8 @@ static int submission_store(Database *database, Submission *submission, int *ret
         return r;
     segments = site.segments;
     if (submission->count > 0) /* until it is committed, if that is now */
-        database_hide(database, submission->batch, submission->first, submission->first + submission->count - 1);
+        database_hide(database, submission->batch, submission->first,
+                      submission->first + submission->count - 1);
     r = submission_insert_tasks(database, &site, ret_refusal);
     if (r < 0 || *ret_refusal < 0)
         return r;
@@ -476,7 +483,22 @@ static int segment_delete(Database *database, uint64_t batch, uint64_t first, ui
             database,
             "DELETE FROM specs WHERE id IN (SELECT id FROM specs WHERE id BETWEEN ?1 AND ?2 LIMIT ?3)", first,
             last, &more);
+    if (r >= 0)
+        r = rows_delete(
+            database,
+            "DELETE FROM gates WHERE spec IN (SELECT spec FROM gates WHERE spec BETWEEN ?1 AND ?2 LIMIT ?3)",
+            first, last, &more);
+    if (r >= 0)
+        r = rows_delete(
+            database,
+            "DELETE FROM waits WHERE first IN (SELECT first FROM waits WHERE first BETWEEN ?1 AND ?2 LIMIT ?3)",
+            first, last, &more);
     if (r < 0 || more)
+        return r;
+    if (database->n_gates > 0) /* by the other end, all of them: it is rare */
+        r = sql_run(&database->sql, "DELETE FROM edges WHERE spec BETWEEN ?1 AND ?2",
+                    SQL_VALUES(sql_int((int64_t) first), sql_int((int64_t) last)));
+    if (r < 0)
         return r;
     return sql_run(&database->sql, "DELETE FROM segments WHERE batch = ?1 AND first = ?2",
                    SQL_VALUES(sql_int((int64_t) batch), sql_int((int64_t) first)));
@@ -510,6 +532,9 @@ static int batch_delete_some(Database *database, uint64_t batch)
     if (r < 0)
         return r;
     database_unhide(database, batch);
+    r = sql_run(&database->sql, "DELETE FROM keys WHERE batch = ?1", SQL_VALUES(sql_int((int64_t) batch)));
+    if (r < 0)
+        return r;
     return sql_run(&database->sql, "DELETE FROM batches WHERE id = ?1", SQL_VALUES(sql_int((int64_t) batch)));
 }
 

@@ -67,6 +67,11 @@ static void answer_due(Store *store)
     if (!store->database->waits_changed || wait_next(store->database, &due) < 0)
         return;
     store->database->waits_changed = false;
+    if (!store->database->waits_asked && due.boot_usec == store->due_told.boot_usec &&
+        due.realtime_usec == store->due_told.realtime_usec)
+        return;
+    store->database->waits_asked = false;
+    store->due_told = due;
     event = event_new_due(&due);
     answer(store, &event, 1);
 }
@@ -167,7 +172,7 @@ static void op_run_alone(Store *store, Op *op)
         return;
     }
     r = group_run(store->database, &op, 1, &tried);
-    if (op->class->writes && (r >= 0 || sql_error_is_of_disk(r)))
+    if (op->class->writes && !op->refused && (r >= 0 || sql_error_is_of_disk(r)))
         store->failing = MIN(r, 0);
     if (r < 0) {
         op_refuse(store, op, r);

@@ -21,6 +21,7 @@ struct Store {
     /* the store's thread */
     Database *database;
     GPtrArray *stuck; /* Op: what must not be lost and could not be written, in order */
+    Due due_told;
     StoreCounts told; /* the counts of the latest event */
     int failing;      /* why the latest write failed; 0: it did not */
     int failing_told;

@@ -134,7 +134,7 @@ static int wake_run(Database *database, Op *op)
     const WakeOp *wake = (WakeOp *) op;
     int r;
 
-    database->waits_changed = true; /* the core asks for the next time in any case */
+    database->waits_changed = database->waits_asked = true;
     r = due_collect(database, false, wake->boot_usec, waits);
     if (r >= 0)
         r = due_collect(database, true, wake->realtime_usec, waits);

@@ -293,7 +293,8 @@ int store_open(const char *directory, const StoreEvents *events, Store **ret, St
         return log_error_errno(r, "Failed to read %s: %s", path,
                                store->database->sql.message ? store->database->sql.message : "damaged");
     store->told = snapshot->counts;
-    store->database->waits_changed = true; /* the first answer tells of the next time */
+    store->database->waits_changed = true; /* the first answer tells of the next time, if there is one */
+    store->due_told = (Due){ UINT64_MAX, UINT64_MAX };
     store_start_thread(store);
     *ret = g_steal_pointer(&store);
     *ret_snapshot = g_steal_pointer(&snapshot);

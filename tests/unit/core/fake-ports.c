@@ -94,6 +94,8 @@ static void link_run(LinkPort *port, uint32_t worker, TaskSpec *const *tasks, si
     say(world->link_log, "run w%u", worker);
     for (size_t i = 0; i < n; i++) {
         g_string_append_printf(world->link_log, " %" G_GUINT64_FORMAT ".%" G_GUINT64_FORMAT, tasks[i]->id, tasks[i]->fence);
+        if (tasks[i]->inputs)
+            g_string_append_printf(world->link_log, "<%u", tasks[i]->inputs->len);
         world->link_fds_seen |= tasks[i]->fds != NULL;
     }
 }

@@ -21,7 +21,7 @@ typedef struct World {
     LaunchRecord *launched;  /* of the latest start */
 
     LinkPort link;
-    GString *link_log;       /* "run w1 17.1 18.1" (task.fence), "recall w1 18", "cancel w1 17", "timeout w1 17", "exit w1", "drop w1" */
+    GString *link_log;       /* "run w1 17.1 18.1<2" (task.fence<inputs), "recall w1 18", "cancel w1 17", "timeout w1 17", "exit w1", "drop w1" */
     bool link_fds_seen;      /* a task that was run had descriptors */
 
     HostPort host;

@@ -227,11 +227,11 @@ static void run_assign(FakeStore *store, Op *op)
 {
     for (size_t i = 0; i < op->n; i++) {
         FakeTask *task = fake_store_task(store, op->assignments[i].task);
-        if (task->state != TASK_QUEUED) /* it ended meanwhile */
-            continue;
         g_assert_cmpuint(op->assignments[i].fence, >, task->spec->fence);
         g_assert_cmpuint(task->worker, ==, 0);
-        task->spec->fence = op->assignments[i].fence;
+        task->spec->fence = op->assignments[i].fence; /* in any case: it is not to be used again */
+        if (task->state != TASK_QUEUED)               /* it ended or is held meanwhile */
+            continue;
         task->worker = op->assignments[i].worker;
         task->start_usec = 0;
     }

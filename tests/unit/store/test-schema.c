@@ -6,20 +6,26 @@
 #include <glib/gstdio.h>
 
 #include "tests/unit/store/store-fixture.h"
+#include "tests/unit/store/version-1.h"
 
 typedef struct File {
     char *directory, *path;
 } File;
 
+static void file_create(const char *path)
+{
+    int fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+
+    g_assert_cmpint(fd, >=, 0);
+    close_fd(fd);
+}
+
 static File file_new(void)
 {
     File file = { .directory = g_dir_make_tmp("parexec-schema-XXXXXX", NULL) };
-    int fd;
 
     file.path = g_build_filename(file.directory, "parexec.db", NULL);
-    fd = open(file.path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-    g_assert_cmpint(fd, >=, 0);
-    close_fd(fd);
+    file_create(file.path);
     return file;
 }
 
@@ -126,6 +132,62 @@ static void test_failing_step(void)
     file_free(&file);
 }
 
+static const Migration first_version[] = { { 1, version_1 } };
+
+/* Batch 1: task 1 failed after 3 attempts of which one was lost; 2 is queued; 3-7 are an array whose element 4 a worker has.
+ * Batch 2: 8 has ended. */
+static const char rows_of_version_1[] =
+    "INSERT INTO contexts VALUES (1, 'digest', 1000, 1000, x'', x'2f00', x'', NULL, NULL, NULL, NULL);"
+    "INSERT INTO batches VALUES (1, 1000, 1, 7, 0, 1, 0, 0, 50), (2, 1000, 1, 1, 1, 0, 0, 0, 60);"
+    "INSERT INTO segments VALUES (1, 1, 7), (2, 8, 8);"
+    "INSERT INTO specs VALUES (1, 1, 0, NULL, 'one', NULL, x'6100'), (2, 1, 0, NULL, 'two', NULL, x'6200'),"
+    " (3, 1, 0, 0, 'array', NULL, x'6300'), (8, 1, 0, NULL, 'eight', NULL, x'6400');"
+    "INSERT INTO tasks VALUES (1, NULL, 1, 1000, 6, 0, 3, 1, 3, 70, NULL), (2, NULL, 1, 1000, 2, 5, 0, 0, 0, 70, NULL),"
+    " (4, 3, 1, 1000, 3, 0, 0, 0, 1, 70, NULL), (8, NULL, 2, 1000, 5, 0, 1, 0, 1, 70, NULL);"
+    "INSERT INTO ranges VALUES (3, 3, 3, 1, 1000, 2, 0, 70), (7, 5, 3, 1, 1000, 2, 0, 70);"
+    "INSERT INTO assignments VALUES (4, 1, 1, 1, 90, 0);"
+    "INSERT INTO attempts VALUES (1, 1, 1, 1, 3, 0, 0, 10, 20, 5, NULL, NULL), (1, 2, 1, 6, 0, 0, 0, 10, 20, 5, NULL, NULL),"
+    " (1, 3, 1, 1, 3, 0, 0, 10, 20, 5, 99, x'6f6f7073'), (8, 1, 1, 1, 0, 0, 0, 10, 20, 5, NULL, NULL);"
+    "UPDATE counters SET value = 5 WHERE id = 2; UPDATE counters SET value = 1 WHERE id IN (3, 5, 6);"
+    "UPDATE counters SET value = 9 WHERE id = 100; UPDATE counters SET value = 3 WHERE id = 101;";
+
+/* What the first version stored is there and goes on. */
+static void test_from_1(void)
+{
+    Fixture *f = fixture_new();
+    File file = { .directory = f->directory, .path = g_build_filename(f->directory, "parexec.db", NULL) };
+
+    fixture_close(f);
+    g_assert_cmpint(g_unlink(file.path), ==, 0);
+    file_create(file.path);
+    g_assert_cmpint(file_migrate(&file, first_version, 1), ==, 0);
+    file_execute(&file, rows_of_version_1);
+    fixture_open(f);
+    assert_states(f, 1, 8, "FqqrqqqS");
+    assert_text(window_of(f, UID_ANYBODY, 10), "2 3 5 6 7");
+    g_assert_cmpuint(f->snapshot->held->len, ==, 1);
+    g_autoptr(TaskRow) one = get_row(f, 1);
+    g_assert_cmpuint(one->spec->spent, ==, 2);
+    g_assert_cmpuint(one->spec->lost, ==, 1);
+    g_assert_cmpuint(one->attempts->len, ==, 3);
+    g_assert_cmpint(one->spec->context->policy.stop_signal, ==, 15); /* as where nothing is said */
+    g_autoptr(TaskRow) seven = get_row(f, 7);
+    g_assert_cmpuint(seven->spec->array_index, ==, 4);
+    fixture_verify(f);
+    submit_after(f, "afterok:batch:1?afterok:8"); /* 9 */
+    submit_after(f, "afterany:1,after:4");        /* 10 */
+    assert_states(f, 9, 10, "qq");
+    assert_text(modify(f, FILTER_IDS(1), TASK_RETRY, NULL), "1:");
+    run_again(f, 7, TASK_SUCCEEDED);
+    g_assert_cmpuint(prune(f, 61), ==, 1); /* batch 2, by when it was submitted */
+    assert_states(f, 1, 8, "qqqrqqS-");
+    fixture_verify(f);
+    fixture_close(f);
+    g_assert_cmpint(fixture_query(f, "PRAGMA user_version"), ==, 2);
+    g_free(file.path);
+    fixture_free(f);
+}
+
 static void test_newer(void)
 {
     File file = file_new();
@@ -197,6 +259,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/schema/steps", test_steps);
     g_test_add_func("/schema/failing-step", test_failing_step);
+    g_test_add_func("/schema/from-1", test_from_1);
     g_test_add_func("/schema/newer", test_newer);
     g_test_add_func("/schema/foreign", test_foreign);
     g_test_add_func("/schema/no-database", test_no_database);
