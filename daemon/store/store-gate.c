@@ -325,6 +325,12 @@ static int edge_follow(Database *database, const Edge *edge, Truth truth, bool o
     return r < 0 ? r : gate_apply(database, &gate);
 }
 
+static int gate_set_inputs(Database *database, uint64_t spec)
+{
+    return sql_run(&database->sql, "UPDATE gates SET inputs = 1 WHERE spec = ?1 AND inputs = 0",
+                   SQL_VALUES(sql_int((int64_t) spec)));
+}
+
 static int note_input(Database *database, uint64_t parent, uint64_t spec)
 {
     int64_t one;
@@ -332,10 +338,7 @@ static int note_input(Database *database, uint64_t parent, uint64_t spec)
                                                  SQL_VALUES(sql_int((int64_t) parent)), &one)
                                     : 0;
 
-    if (r <= 0)
-        return r;
-    return sql_run(&database->sql, "UPDATE gates SET inputs = 1 WHERE spec = ?1 AND inputs = 0",
-                   SQL_VALUES(sql_int((int64_t) spec)));
+    return r > 0 ? gate_set_inputs(database, spec) : r;
 }
 
 static int follow_task(Database *database, const Edge *edge)
@@ -367,8 +370,10 @@ static int follow_element(Database *database, uint64_t id)
         r = note_input(database, id, spec);
         if (r >= 0)
             r = row_find_task(database, spec + (id - task.spec), &element);
+        if (r <= 0)
+            continue;
         element.last = element.id;
-        if (r > 0 && (element.state == (int) TASK_BLOCKED || element.state == (int) TASK_SKIPPED))
+        if (element.state == (int) TASK_BLOCKED || element.state == (int) TASK_SKIPPED)
             r = flow_enter(database, &element, TASK_BLOCKED);
     }
     return r;
@@ -446,14 +451,6 @@ unsigned batch_news(const BatchSums *sums)
            (sums->started >= sums->count ? (unsigned) TOLD_STARTED : 0);
 }
 
-static int note_batch_input(Database *database, uint64_t spec)
-{
-    if (database->n_results == 0)
-        return 0;
-    return sql_run(&database->sql, "UPDATE gates SET inputs = 1 WHERE spec = ?1 AND inputs = 0",
-                   SQL_VALUES(sql_int((int64_t) spec)));
-}
-
 int gates_on_batch(Database *database, uint64_t batch)
 {
     g_autoptr(GArray) edges = NULL;
@@ -472,8 +469,9 @@ int gates_on_batch(Database *database, uint64_t batch)
     for (guint i = 0; r >= 0 && i < edges->len; i++) {
         Gate gate;
         r = gate_find(database, g_array_index(edges, Edge, i).spec, &gate);
-        if (r > 0)
-            r = note_batch_input(database, gate.spec);
+        if (r <= 0)
+            continue;
+        r = database->n_results > 0 ? gate_set_inputs(database, gate.spec) : 0;
         if (r >= 0)
             r = gate_recount(database, &gate, (told & ~news) != 0);
     }
