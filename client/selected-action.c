@@ -9,7 +9,7 @@
 #include "client/output.h"
 #include "client/task-selector.h"
 
-static int call_once(Client *client, const TaskAction *action, const TaskFilter *filter, uint64_t *count)
+int task_action_call(Client *client, const TaskAction *action, const TaskFilter *filter, uint64_t *count)
 {
     g_autoptr(sd_bus_message) call = NULL, reply = NULL;
     uint32_t changed;
@@ -32,13 +32,12 @@ static int call_once(Client *client, const TaskAction *action, const TaskFilter 
     return 0;
 }
 
-static bool is_filter(const ActionOptions *options)
+bool task_action_is_filtered(const ActionOptions *options)
 {
     return options->batch.given || options->name || options->tag || options->mine;
 }
 
-static int run_filtered(Client *client, const TaskAction *action, const ActionOptions *options,
-                        uint32_t states, uint64_t *count)
+int task_action_filter(Client *client, const ActionOptions *options, uint32_t states, TaskFilter **ret)
 {
     g_autoptr(TaskFilter) filter = task_filter_new();
 
@@ -46,16 +45,26 @@ static int run_filtered(Client *client, const TaskAction *action, const ActionOp
         (options->tag && !g_utf8_validate(options->tag, -1, NULL)))
         return output_usage_error(client, _("names and tags are UTF-8"));
     filter->batch = options->batch.value;
-    filter->states = states > 0 ? states : action->states;
+    filter->states = states;
     filter->name = g_strdup(options->name);
     filter->tag = g_strdup(options->tag);
     if (options->mine)
         filter->owner = getuid();
-    return call_once(client, action, filter, count);
+    *ret = g_steal_pointer(&filter);
+    return 0;
 }
 
-static int run_selected(Client *client, const TaskAction *action, uint32_t states, char **argv,
-                        uint64_t *count)
+static int run_filtered(Client *client, const TaskAction *action, const ActionOptions *options,
+                        uint32_t states, uint64_t *count)
+{
+    g_autoptr(TaskFilter) filter = NULL;
+    int r = task_action_filter(client, options, states > 0 ? states : action->states, &filter);
+
+    return r < 0 ? r : task_action_call(client, action, filter, count);
+}
+
+int task_action_run_selected(Client *client, const TaskAction *action, uint32_t states, char **argv,
+                             uint64_t *count)
 {
     g_auto(TaskSelector) selector = {};
     int r;
@@ -71,7 +80,7 @@ static int run_selected(Client *client, const TaskAction *action, uint32_t state
             filter->states = states;
         else if (!filter->ids && action->states > 0)
             filter->states = action->states;
-        r = call_once(client, action, filter, count);
+        r = task_action_call(client, action, filter, count);
     }
     return r;
 }
@@ -85,12 +94,12 @@ int task_action_run(Client *client, const TaskAction *action, const ActionOption
 
     if (r < 0)
         return r;
-    if (!argv[0] && !is_filter(options))
+    if (!argv[0] && !task_action_is_filtered(options))
         return output_usage_error(client, _("which tasks? Name them, or give --mine"));
-    if (argv[0] && is_filter(options))
+    if (argv[0] && task_action_is_filtered(options))
         return output_usage_error(client, _("either tasks or one of --batch, --name, --tag, --mine"));
     connection_offer_password_agent(client);
-    r = argv[0] ? run_selected(client, action, states, argv, &count)
+    r = argv[0] ? task_action_run_selected(client, action, states, argv, &count)
                 : run_filtered(client, action, options, states, &count);
     if (r < 0)
         return r;

@@ -4,7 +4,7 @@
 #include "client/task-list.h"
 #include "client/verb.h"
 
-/* What is done to tasks that are selected: Hold, Release, Retry and Edit. */
+/* What is done to tasks that are selected: Cancel, Hold, Release, Retry and Edit. */
 
 typedef struct ActionOptions {
     Given batch;
@@ -34,6 +34,15 @@ typedef struct TaskAction {
  * Reports. */
 int task_action_run(Client *client, const TaskAction *action, const ActionOptions *options, char **argv,
                     uint64_t *ret_count);
+
+/* Its steps, for who asks in between: do the options select anything; the filter that they are; one call with a
+ * filter, and the calls for arguments (states: of them only those in these; 0: any), both adding to *count. They
+ * report. */
+bool task_action_is_filtered(const ActionOptions *options);
+int task_action_filter(Client *client, const ActionOptions *options, uint32_t states, TaskFilter **ret);
+int task_action_call(Client *client, const TaskAction *action, const TaskFilter *filter, uint64_t *count);
+int task_action_run_selected(Client *client, const TaskAction *action, uint32_t states, char **argv,
+                             uint64_t *count);
 
 /* With --json the count as an object; nothing with --quiet; else the text, which ends with a newline. */
 void task_action_print(const Client *client, const TaskAction *action, uint64_t count, const char *text);

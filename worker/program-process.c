@@ -105,31 +105,6 @@ static int check_user(const Slot *slot, char **ret_why)
 
 /* ------------------------------------------------------------------ its start */
 
-static void fill_request(const Slot *slot, const Surroundings *surroundings, char *const *argv,
-                         char *const *envp, SpawnRequest *ret)
-{
-    const TaskContext *context = surroundings->context;
-
-    *ret = (SpawnRequest){
-        .argv = argv,
-        .envp = envp,
-        .search_path = surroundings->search_path,
-        .cwd = surroundings->cwd,
-        .change_identity = geteuid() == 0,
-        .uid = context->uid,
-        .gid = context->gid,
-        .groups = context->groups,
-        .n_groups = context->n_groups,
-        .cgroup_fd = slot->leaf ? leaf_cgroup_birth_fd(slot->leaf) : -EBADF,
-        .reset_oom_score = slot->site->reset_oom_score,
-        .reset_open_files = slot->site->reset_open_files,
-        .die_with_parent = !slot->leaf,
-        .report = &slot->site->reports[slot->index],
-    };
-    if (slot->leaf)
-        ret->join_fds = leaf_cgroup_join_fds(slot->leaf, &ret->n_joins);
-}
-
 static int spawn_in(Slot *slot, const Surroundings *surroundings, const Pipes *pipes, pid_t *ret_pid)
 {
     gsize size;
@@ -139,7 +114,7 @@ static int spawn_in(Slot *slot, const Surroundings *surroundings, const Pipes *p
     SpawnRequest request;
     bool held_up;
 
-    fill_request(slot, surroundings, argv, envp, &request);
+    slot_spawn_request(slot, surroundings, argv, envp, &request);
     for (int i = 0; i < _STREAM_MAX; i++)
         request.fds[i] = pipes->theirs[i];
     return spawn_process(&request, SPAWN_FORK, ret_pid, &held_up); /* rare: better slow than held up */

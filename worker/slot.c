@@ -100,9 +100,9 @@ static int slot_open_outputs(Slot *slot)
     return r;
 }
 
-static void slot_request(const Slot *slot, char *const *argv, char *const *envp, SpawnRequest *ret)
+void slot_spawn_request(const Slot *slot, const Surroundings *surroundings, char *const *argv, char *const *envp,
+                        SpawnRequest *ret)
 {
-    const Surroundings *surroundings = slot->task->surroundings;
     const TaskContext *context = surroundings->context;
 
     *ret = (SpawnRequest) {
@@ -115,9 +115,6 @@ static void slot_request(const Slot *slot, char *const *argv, char *const *envp,
         .gid = context->gid,
         .groups = context->groups,
         .n_groups = context->n_groups,
-        .merge = context->policy.merge,
-        .credentials = surroundings->credentials,
-        .n_credentials = surroundings->n_credentials,
         .cgroup_fd = slot->leaf ? leaf_cgroup_birth_fd(slot->leaf) : -EBADF,
         .reset_oom_score = slot->site->reset_oom_score,
         .reset_open_files = slot->site->reset_open_files,
@@ -126,6 +123,16 @@ static void slot_request(const Slot *slot, char *const *argv, char *const *envp,
     };
     if (slot->leaf)
         ret->join_fds = leaf_cgroup_join_fds(slot->leaf, &ret->n_joins);
+}
+
+static void slot_request(const Slot *slot, char *const *argv, char *const *envp, SpawnRequest *ret)
+{
+    const Surroundings *surroundings = slot->task->surroundings;
+
+    slot_spawn_request(slot, surroundings, argv, envp, ret);
+    ret->merge = surroundings->context->policy.merge;
+    ret->credentials = surroundings->credentials;
+    ret->n_credentials = surroundings->n_credentials;
     for (int i = 0; i < _STREAM_MAX; i++) {
         ret->fds[i] = slot->task->fds[i] >= 0 ? slot->task->fds[i] : slot->outputs[i];
         ret->paths[i] = slot->task->fds[i] >= 0 ? NULL : surroundings->streams[i];

@@ -73,6 +73,10 @@ void slot_init(Slot *slot, const SlotSite *site, uint32_t index);
 int slot_make_leaf(Slot *slot) _warn_unused_; /* if the site has a tree */
 void slot_done(Slot *slot);
 
+/* What starting anything in the slot takes, but for its streams. */
+void slot_spawn_request(const Slot *slot, const Surroundings *surroundings, char *const *argv, char *const *envp,
+                        SpawnRequest *ret);
+
 /* free → running; → clearing, if it could not be started. Takes the task. */
 void slot_start(Slot *slot, RunnerTask *task);
 /* running → clearing: its first process was reaped. */

@@ -18,17 +18,22 @@
 /* Writes into the field on success; -EINVAL or -ERANGE otherwise. */
 typedef int (*FieldParser)(const char *value, void *field);
 
-static int parse_count(const char *value, void *field)
+static int parse_between(const char *value, uint32_t least, uint32_t most, void *field)
 {
     uint64_t number;
     int r = parse_uint64(value, &number);
 
     if (r < 0)
         return r;
-    if (number == 0 || number > WORKER_SLOTS_MAX)
+    if (number < least || number > most)
         return -ERANGE;
     *(uint32_t *) field = (uint32_t) number;
     return 0;
+}
+
+static int parse_count(const char *value, void *field)
+{
+    return parse_between(value, 1, WORKER_SLOTS_MAX, field);
 }
 
 static int parse_size(const char *value, void *field)
@@ -89,15 +94,7 @@ static int parse_engine(const char *value, void *field)
 
 static int parse_retries(const char *value, void *field)
 {
-    uint64_t number;
-    int r = parse_uint64(value, &number);
-
-    if (r < 0)
-        return r;
-    if (number > RETRIES_MAX)
-        return -ERANGE;
-    *(uint32_t *) field = (uint32_t) number;
-    return 0;
+    return parse_between(value, 0, RETRIES_MAX, field);
 }
 
 static int parse_factor(const char *value, void *field)

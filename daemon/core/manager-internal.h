@@ -70,6 +70,8 @@ void manager_settle_reports(Manager *manager, Worker *worker, const HeldReport *
                             TaskResult *results /* contents taken */, size_t n_results, StoreDone done,
                             void *userdata);
 
+GArray *manager_active_in_range(Manager *manager, const IdRange *range); /* uint64_t: ids; a new array */
+
 /* manager-modify.c: what the store or somebody changes about tasks */
 void manager_halt_batch(uint64_t batch, bool now, void *manager);
 void manager_tasks_ready(GPtrArray *tasks, bool more, void *manager);

@@ -83,23 +83,17 @@ static void recall_one(Manager *manager, ActiveTask *task, TaskAction action)
  * if it has started, that was before. */
 static void stop_overtaken(Manager *manager, const IdRange *range, TaskAction action)
 {
-    g_autoptr(GArray) overtaken = g_array_new(FALSE, FALSE, sizeof(uint64_t));
-    GHashTableIter iter;
-    gpointer value;
+    g_autoptr(GArray) overtaken = manager_active_in_range(manager, range);
 
-    g_hash_table_iter_init(&iter, manager->active);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        ActiveTask *task = value;
-        if (task->spec->id < range->first || task->spec->id > range->last)
-            continue;
-        if (action == TASK_EDIT) {
+    for (guint i = 0; i < overtaken->len; i++) {
+        ActiveTask *task = manager_find_active(manager, g_array_index(overtaken, uint64_t, i));
+        if (action == TASK_EDIT)
             recall_one(manager, task, action);
-            continue;
-        }
-        task->hold = true;
-        g_array_append_val(overtaken, task->spec->id);
+        else
+            task->hold = true;
     }
-    manager_stop_tasks(manager, overtaken, OUTCOME_ABORTED);
+    if (action != TASK_EDIT)
+        manager_stop_tasks(manager, overtaken, OUTCOME_ABORTED);
 }
 
 static void on_modified(int r, const Modified *modified, void *userdata)

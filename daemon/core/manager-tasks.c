@@ -47,8 +47,8 @@ static void offer_submission(Manager *manager, const Submission *submission, boo
 
     for (guint i = 0; simple && i < submission->tasks->len; i++)
         dispatch_offer(manager, submission->tasks->pdata[i]);
-    for (guint i = 0; !simple && i < manager->windows->len; i++)
-        task_window_invalidate(manager->windows->pdata[i]);
+    if (!simple)
+        dispatch_invalidate(manager);
 }
 
 static void on_submitted(int r, Submission *submission, void *userdata)
@@ -481,16 +481,8 @@ static void cancel_held(Manager *manager, const GArray *held)
 /* What was handed out between the question and the answer: stored as cancelled, but with a worker. */
 static void cancel_overtaken(Manager *manager, const IdRange *range)
 {
-    g_autoptr(GArray) overtaken = g_array_new(FALSE, FALSE, sizeof(uint64_t));
-    GHashTableIter iter;
-    gpointer value;
+    g_autoptr(GArray) overtaken = manager_active_in_range(manager, range);
 
-    g_hash_table_iter_init(&iter, manager->active);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        const ActiveTask *task = value;
-        if (task->spec->id >= range->first && task->spec->id <= range->last)
-            g_array_append_val(overtaken, task->spec->id);
-    }
     cancel_held(manager, overtaken);
 }
 
@@ -523,16 +515,24 @@ void manager_cancel(Manager *manager, TaskFilter *filter, uint32_t only_uid, Man
                                  on_cancelled, cancelling);
 }
 
-GArray *manager_active_tasks(Manager *manager)
+GArray *manager_active_in_range(Manager *manager, const IdRange *range)
 {
     GArray *ids = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     GHashTableIter iter;
-    gpointer id;
+    gpointer key;
 
     g_hash_table_iter_init(&iter, manager->active);
-    while (g_hash_table_iter_next(&iter, &id, NULL))
-        g_array_append_val(ids, *(uint64_t *) id);
+    while (g_hash_table_iter_next(&iter, &key, NULL)) {
+        uint64_t id = *(uint64_t *) key;
+        if (id >= range->first && id <= range->last)
+            g_array_append_val(ids, id);
+    }
     return ids;
+}
+
+GArray *manager_active_tasks(Manager *manager)
+{
+    return manager_active_in_range(manager, &(IdRange){ .first = 1, .last = UINT64_MAX });
 }
 
 ActiveTask *manager_find_active(Manager *manager, uint64_t task)

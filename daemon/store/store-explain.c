@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Why a task does not run: each condition that does not hold, as a sentence with its numbers. What workers and the core have
  * to do with it the core adds. */
-#include <time.h>
-
 #include "store/store-flow.h"
 #include "store/store-gate.h"
 #include "store/store-internal.h"

@@ -56,6 +56,8 @@ typedef struct Wait {
     uint64_t due_usec, realtime_usec;
 } Wait;
 int wait_insert(Database *database, const Wait *wait) _warn_unused_;
+/* Of one task, until that time of CLOCK_BOOTTIME. */
+int wait_insert_task(Database *database, uint64_t task, uint64_t due_usec) _warn_unused_;
 int wait_find(Database *database, uint64_t task, Wait *ret) _warn_unused_; /* 1, or 0: none */
 int wait_next(Database *database, Due *ret) _warn_unused_;
 int wait_load(Database *database) _warn_unused_; /* at the start */

@@ -2,8 +2,6 @@
 /* The way of a task through a worker's hands: assign, started, settle. This is the path that every task takes: a few
  * small statements each, and nothing that grows with the queue. Invariant: a task is in state STATE_TAKEN if and only if
  * it has a row in assignments. */
-#include <time.h>
-
 #include "store/store-flow.h"
 #include "store/store-internal.h"
 #include "store/store-range.h"
@@ -194,21 +192,22 @@ static int attempt_insert(Database *database, const Settlement *settlement)
 {
     const TaskResult *result = &settlement->result;
 
-    return sql_run(&database->sql,
-                   "INSERT OR REPLACE INTO attempts (task, " ATTEMPT_COLUMNS ")"
-                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
-                   SQL_VALUES(sql_int((int64_t) result->task), sql_int(settlement->attempts),
-                              sql_int(settlement->worker), sql_int((int64_t) result->outcome),
-                              sql_int(result->exit_status), sql_int(result->signal), sql_int(result->error),
-                              sql_int((int64_t) result->start_usec), sql_int((int64_t) result->end_usec),
-                              sql_int((int64_t) result->cpu_nsec), sql_limit(result->memory_peak_bytes),
-                              sql_bytes(result->stderr_tail), sql_text(result->note),
-                              sql_int((int64_t) result->dropped_bytes[STREAM_STDOUT]),
-                              sql_int((int64_t) result->dropped_bytes[STREAM_STDERR]),
-                              place_offset(&result->places[STREAM_STDOUT]),
-                              sql_int((int64_t) result->places[STREAM_STDOUT].size),
-                              place_offset(&result->places[STREAM_STDERR]),
-                              sql_int((int64_t) result->places[STREAM_STDERR].size)));
+    return sql_run(
+        &database->sql,
+        "INSERT OR REPLACE INTO attempts (task, " ATTEMPT_COLUMNS ")"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+        SQL_VALUES(sql_int((int64_t) result->task), sql_int(settlement->attempts),
+                   sql_int(settlement->worker), sql_int((int64_t) result->outcome),
+                   sql_int(result->exit_status), sql_int(result->signal), sql_int(result->error),
+                   sql_int((int64_t) result->start_usec), sql_int((int64_t) result->end_usec),
+                   sql_int((int64_t) result->cpu_nsec), sql_limit(result->memory_peak_bytes),
+                   sql_bytes(result->stderr_tail), sql_text(result->note),
+                   sql_int((int64_t) result->dropped_bytes[STREAM_STDOUT]),
+                   sql_int((int64_t) result->dropped_bytes[STREAM_STDERR]),
+                   place_offset(&result->places[STREAM_STDOUT]),
+                   sql_int((int64_t) result->places[STREAM_STDOUT].size),
+                   place_offset(&result->places[STREAM_STDERR]),
+                   sql_int((int64_t) result->places[STREAM_STDERR].size)));
 }
 
 /* What the task wrote to $PAREXEC_RESULT, in its latest attempt. */
@@ -235,21 +234,11 @@ static int task_settle(Database *database, const Settlement *settlement)
                    sql_text(settlement->reason), sql_int(settlement->spent)));
 }
 
-/* It goes on at a time of CLOCK_BOOTTIME; realtime is for after a reboot. */
 static int settle_wait(Database *database, const Settlement *settlement)
 {
-    struct timespec now;
-
     if (settlement->next != TASK_WAITING)
         return 0;
-    (void) clock_gettime(CLOCK_BOOTTIME, &now);
-    uint64_t boot = (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / NSEC_PER_USEC;
-    uint64_t left = settlement->due_usec > boot ? settlement->due_usec - boot : 0;
-    Wait wait = { .first = settlement->result.task,
-                  .last = settlement->result.task,
-                  .due_usec = settlement->due_usec,
-                  .realtime_usec = usec_add((uint64_t) g_get_real_time(), left) };
-    return wait_insert(database, &wait);
+    return wait_insert_task(database, settlement->result.task, settlement->due_usec);
 }
 
 /* It is not under way any more: others in its queue may be. */
@@ -260,8 +249,8 @@ static int leave_lane(Database *database, uint64_t task)
 
     if (database->n_lanes == 0)
         return 0;
-    r = sql_query(&database->sql, "SELECT queue, lane FROM tasks WHERE id = ?1", SQL_VALUES(sql_int((int64_t) task)),
-                  &statement);
+    r = sql_query(&database->sql, "SELECT queue, lane FROM tasks WHERE id = ?1",
+                  SQL_VALUES(sql_int((int64_t) task)), &statement);
     if (r >= 0)
         r = sql_step(&database->sql, statement);
     if (r > 0)

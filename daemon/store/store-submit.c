@@ -158,13 +158,17 @@ static bool is_gated(const Submission *submission)
 }
 
 /* The ids of the batch as they will be with this call. */
-static int site_init(Database *database, GateSite *site, Submission *submission)
+static int site_init(Database *database, GateSite *site, Submission *submission, bool new_batch)
 {
     IdRange own = { submission->first, submission->first + submission->count - 1, submission->batch };
     int r;
 
     *site = (GateSite){ .submission = submission };
-    r = match_load_segments(database, submission->batch, &site->segments);
+    if (new_batch) {
+        site->segments = g_array_new(FALSE, FALSE, sizeof(IdRange));
+        r = 0;
+    } else
+        r = match_load_segments(database, submission->batch, &site->segments);
     if (r >= 0 && submission->count > 0)
         g_array_append_val(site->segments, own);
     return r;
@@ -365,17 +369,17 @@ static int submission_store(Database *database, Submission *submission, int *ret
     g_autoptr(GArray) segments = NULL;
     uint64_t total = 0;
     GateSite site;
-    bool gated;
+    bool new_batch = submission->batch == 0, gated = is_gated(submission);
     int r = 0;
 
     submission->first = submission->count > 0 ? database->counters.next_task : 0;
     database->counters.next_task += submission->count;
-    if (submission->batch == 0) {
+    if (new_batch) {
         submission->batch = database->counters.next_batch++;
         r = batch_insert(database, submission);
     }
     if (r >= 0)
-        r = site_init(database, &site, submission);
+        r = site_init(database, &site, submission, new_batch);
     if (r < 0)
         return r;
     segments = site.segments;
@@ -386,8 +390,8 @@ static int submission_store(Database *database, Submission *submission, int *ret
     if (r < 0 || *ret_refusal < 0)
         return r;
     r = batch_extend(database, submission, &total);
-    if (r >= 0)
-        r = batch_is_gated(database, submission->batch, is_gated(submission), &gated);
+    if (r >= 0 && (gated || !new_batch))
+        r = batch_is_gated(database, submission->batch, gated, &gated);
     return r >= 0 && submission->commit ? batch_commit(database, &site, total, gated) : r;
 }
 

@@ -26,6 +26,17 @@ int wait_insert(Database *database, const Wait *wait)
                    sql_int((int64_t) MIN(wait->realtime_usec, INT64_MAX))));
 }
 
+int wait_insert_task(Database *database, uint64_t task, uint64_t due_usec)
+{
+    uint64_t now = boot_now(), left = due_usec > now ? due_usec - now : 0;
+    Wait wait = { .first = task,
+                  .last = task,
+                  .due_usec = due_usec,
+                  .realtime_usec = usec_add((uint64_t) g_get_real_time(), left) };
+
+    return wait_insert(database, &wait);
+}
+
 int wait_find(Database *database, uint64_t task, Wait *ret)
 {
     _cleanup_statement_ sqlite3_stmt *statement = NULL;

@@ -250,25 +250,11 @@ void fake_store_remove_queue(StorePort *port, const char *name, StoreDone done, 
 
 /* ---- workers and settings */
 
-static WorkerSpec *spec_copy(const WorkerSpec *spec)
-{
-    WorkerSpec *copy = worker_spec_new();
-
-    g_free(copy->name);
-    copy->name = g_strdup(spec->name);
-    worker_limits_copy(&copy->limits, &spec->limits);
-    copy->slots = spec->slots;
-    copy->engine = spec->engine;
-    copy->user = spec->user;
-    copy->environment = spec->environment ? g_bytes_ref(spec->environment) : NULL;
-    return copy;
-}
-
 WorkerRecord *fake_store_record_copy(const WorkerRecord *record)
 {
     WorkerRecord *copy = g_memdup2(record, sizeof *record);
 
-    copy->spec = spec_copy(record->spec);
+    copy->spec = worker_spec_copy(record->spec);
     copy->process.unit = g_strdup(record->process.unit);
     copy->process.control_group = g_strdup(record->process.control_group);
     return copy;
