@@ -237,6 +237,16 @@ static void settle_results(Settling *settling, Worker *worker, TaskResult *resul
     }
 }
 
+/* Its slot idles, and what has just ended may be what others wait for. */
+static void hurry_if_idle(Manager *manager, const Worker *worker)
+{
+    const uint64_t *n = manager->counts.by_state;
+
+    if (worker_is_ready(worker) && g_hash_table_size(worker->tasks) < worker->spec->slots &&
+        n[TASK_BLOCKED] + n[TASK_QUEUED] > 0)
+        manager->ports.store->hurry(manager->ports.store);
+}
+
 void manager_tasks_finished(Manager *manager, Worker *worker, TaskResult *results, size_t n, StoreDone done,
                             void *userdata)
 {
@@ -247,6 +257,7 @@ void manager_tasks_finished(Manager *manager, Worker *worker, TaskResult *result
     NOTIFY(manager, worker_changed, worker);
     manager_drain_if_empty(manager, worker);
     dispatch(manager);
+    hurry_if_idle(manager, worker);
     if (manager->n_relative > 0) /* there is another median */
         manager_rearm(manager);
 }

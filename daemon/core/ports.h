@@ -231,6 +231,9 @@ struct StorePort {
      * is not the task's latest is ignored. */
     void (*settle)(StorePort *store, Settlement *settlements, size_t n, StoreDone done, void *userdata);
 
+    /* What was queued so far is carried out without waiting for more to gather. */
+    void (*hurry)(StorePort *store);
+
     void (*list)(StorePort *store, TaskFilter *filter /* taken */, StoreRows done, void *userdata);
     void (*get)(StorePort *store, uint64_t task, StoreRow done, void *userdata);
     void (*examine)(StorePort *store, TaskFilter *filter /* taken */, uint32_t uid, StoreFacts done,

@@ -28,6 +28,17 @@ typedef struct Gate {
 
 /* ------------------------------------------------------------------ rows */
 
+static void gate_read(sqlite3_stmt *statement, uint64_t spec, Gate *ret)
+{
+    *ret = (Gate){
+        .spec = spec,
+        .last = (uint64_t) sql_column_int(statement, 0),
+        .pending = sql_column_int(statement, 1),
+        .keep = sql_column_int(statement, 2) != 0,
+        .by_element = sql_column_int(statement, 3) != 0,
+    };
+}
+
 static int gate_find(Database *database, uint64_t spec, Gate *ret)
 {
     _cleanup_statement_ sqlite3_stmt *statement = NULL;
@@ -39,14 +50,25 @@ static int gate_find(Database *database, uint64_t spec, Gate *ret)
         r = sql_step(&database->sql, statement);
     if (r <= 0)
         return r;
-    *ret = (Gate){
-        .spec = spec,
-        .last = (uint64_t) sql_column_int(statement, 0),
-        .pending = sql_column_int(statement, 1),
-        .keep = sql_column_int(statement, 2) != 0,
-        .by_element = sql_column_int(statement, 3) != 0,
-    };
+    gate_read(statement, spec, ret);
     return 1;
+}
+
+/* One clause more holds; ret: as the gate is then. */
+static int gate_count_down(Database *database, uint64_t spec, Gate *ret)
+{
+    _cleanup_statement_ sqlite3_stmt *statement = NULL;
+    int r;
+
+    r = sql_query(
+        &database->sql,
+        "UPDATE gates SET pending = pending - 1 WHERE spec = ?1 RETURNING last, pending, keep, by_element",
+        SQL_VALUES(sql_int((int64_t) spec)), &statement);
+    if (r >= 0)
+        r = sql_step(&database->sql, statement);
+    if (r > 0)
+        gate_read(statement, spec, ret);
+    return r;
 }
 
 static int lookup_number(const char *word, Dependency *dependency, void *userdata)
@@ -155,9 +177,14 @@ static int gate_each(Database *database, const Gate *gate, int state,
     return r;
 }
 
-static int let_on(Database *database, const StoredTask *task)
+static int judge(Database *database, const StoredTask *task)
 {
     return flow_enter(database, task, TASK_BLOCKED);
+}
+
+static int let_on(Database *database, const StoredTask *task)
+{
+    return flow_enter(database, task, TASK_WAITING);
 }
 
 static int skip(Database *database, const StoredTask *task)
@@ -206,11 +233,11 @@ static int gate_close(Database *database, const Gate *gate, const Dependency *co
     return r < 0 ? r : gate_each(database, gate, TASK_HELD, skip);
 }
 
-static int gate_apply(Database *database, Gate *gate)
+static int gate_apply(Database *database, const Gate *gate)
 {
     if (gate->pending > 0)
         return 0;
-    return gate_each(database, gate, TASK_BLOCKED, let_on);
+    return gate_each(database, gate, TASK_BLOCKED, gate->by_element ? judge : let_on);
 }
 
 /* Counts everything anew and acts on it. reopen: those that were skipped wait again if it can open after all. */
@@ -290,7 +317,7 @@ static int edges_read(Database *database, int target, uint64_t first, uint64_t l
 
     r = sql_query(&database->sql,
                   "SELECT parent, spec, clause, kind, status, alone FROM edges"
-                  " WHERE target = ?1 AND parent BETWEEN ?2 AND ?3",
+                  " WHERE target = ?1 AND parent BETWEEN ?2 AND ?3 ORDER BY parent",
                   SQL_VALUES(sql_int(target), sql_int((int64_t) first), sql_int((int64_t) last)), &statement);
     if (r < 0)
         return r;
@@ -309,20 +336,24 @@ static int edges_read(Database *database, int target, uint64_t first, uint64_t l
     return r;
 }
 
-/* A condition is decided now: 0: nothing to do. once: it is so for the first time. */
+/* A condition is decided now. once: it is so for the first time. */
 static int edge_follow(Database *database, const Edge *edge, Truth truth, bool once)
 {
+    bool simple = edge->alone && once;
     Gate gate;
-    int r = gate_find(database, edge->spec, &gate);
+    int r;
 
-    if (r <= 0 || truth == TRUTH_OPEN)
+    if (truth == TRUTH_OPEN)
+        return 0;
+    if (simple && truth == TRUTH_YES)
+        r = gate_count_down(database, edge->spec, &gate);
+    else
+        r = gate_find(database, edge->spec, &gate);
+    if (r <= 0)
         return r;
-    if (!edge->alone || !once)
+    if (!simple)
         return gate_recount(database, &gate, false);
-    if (truth == TRUTH_NO)
-        return gate_close(database, &gate, &edge->condition);
-    r = gate_set_pending(database, &gate, gate.pending - 1);
-    return r < 0 ? r : gate_apply(database, &gate);
+    return truth == TRUTH_NO ? gate_close(database, &gate, &edge->condition) : gate_apply(database, &gate);
 }
 
 static int gate_set_inputs(Database *database, uint64_t spec)
@@ -331,27 +362,38 @@ static int gate_set_inputs(Database *database, uint64_t spec)
                    SQL_VALUES(sql_int((int64_t) spec)));
 }
 
-static int note_input(Database *database, uint64_t parent, uint64_t spec)
+/* The end of a task that others wait for, as its edges see it. */
+typedef struct Parent {
+    StoredTask task;
+    bool known, has_result;
+} Parent;
+
+static int parent_read(Database *database, uint64_t id, Parent *ret)
 {
     int64_t one;
-    int r = database->n_results > 0 ? sql_number(&database->sql, "SELECT 1 FROM results WHERE task = ?1",
-                                                 SQL_VALUES(sql_int((int64_t) parent)), &one)
-                                    : 0;
+    int r = row_find_task(database, id, &ret->task);
 
-    return r > 0 ? gate_set_inputs(database, spec) : r;
+    if (r < 0)
+        return r;
+    ret->known = r > 0;
+    ret->task.id = id;
+    r = database->n_results > 0 ? sql_number(&database->sql, "SELECT 1 FROM results WHERE task = ?1",
+                                             SQL_VALUES(sql_int((int64_t) id)), &one)
+                                : 0;
+    ret->has_result = r > 0;
+    return MIN(r, 0);
 }
 
-static int follow_task(Database *database, const Edge *edge)
+static int follow_task(Database *database, const Edge *edge, const Parent *parent)
 {
-    StoredTask task;
     Truth truth;
-    int r = row_find_task(database, edge->condition.id, &task);
+    int r;
 
-    if (r <= 0)
-        return r;
-    r = task_truth(database, &task, &edge->condition, &truth);
-    if (r >= 0)
-        r = note_input(database, task.id, edge->spec);
+    if (!parent->known)
+        return 0;
+    r = task_truth(database, &parent->task, &edge->condition, &truth);
+    if (r >= 0 && parent->has_result)
+        r = gate_set_inputs(database, edge->spec);
     /* "after" was, perhaps, told of the start already */
     return r < 0 ? r : edge_follow(database, edge, truth, edge->condition.kind != DEPENDENCY_AFTER);
 }
@@ -360,16 +402,17 @@ static int follow_task(Database *database, const Edge *edge)
 static int follow_element(Database *database, uint64_t id)
 {
     g_autoptr(GArray) edges = g_array_new(FALSE, FALSE, sizeof(Edge));
-    StoredTask task, element;
-    int r = row_find_task(database, id, &task);
+    StoredTask element;
+    Parent parent;
+    int r = parent_read(database, id, &parent);
 
-    if (r > 0)
-        r = edges_read(database, TARGET_ELEMENTS, task.spec, task.spec, edges);
+    if (r >= 0 && parent.known)
+        r = edges_read(database, TARGET_ELEMENTS, parent.task.spec, parent.task.spec, edges);
     for (guint i = 0; r >= 0 && i < edges->len; i++) {
         uint64_t spec = g_array_index(edges, Edge, i).spec;
-        r = note_input(database, id, spec);
+        r = parent.has_result ? gate_set_inputs(database, spec) : 0;
         if (r >= 0)
-            r = row_find_task(database, spec + (id - task.spec), &element);
+            r = row_find_task(database, spec + (id - parent.task.spec), &element);
         if (r <= 0)
             continue;
         element.last = element.id;
@@ -382,10 +425,16 @@ static int follow_element(Database *database, uint64_t id)
 int gates_on_ended(Database *database, IdRange ids)
 {
     g_autoptr(GArray) edges = g_array_new(FALSE, FALSE, sizeof(Edge));
+    Parent parent = { 0 };
     int r = edges_read(database, TARGET_TASK, ids.first, ids.last, edges);
 
-    for (guint i = 0; r >= 0 && i < edges->len; i++)
-        r = follow_task(database, &g_array_index(edges, Edge, i));
+    for (guint i = 0; r >= 0 && i < edges->len; i++) { /* those of one parent follow one another */
+        const Edge *edge = &g_array_index(edges, Edge, i);
+        if (parent.task.id != edge->condition.id)
+            r = parent_read(database, edge->condition.id, &parent);
+        if (r >= 0)
+            r = follow_task(database, edge, &parent);
+    }
     for (uint64_t id = ids.first; r >= 0 && database->n_by_element > 0 && id <= ids.last; id++)
         r = follow_element(database, id);
     return r;

@@ -80,6 +80,7 @@ void store_prune(StorePort *port, uint64_t before_usec, StorePruned done, void *
 void store_assign(StorePort *port, const Assignment *assignments, size_t n);
 void store_started(StorePort *port, const Assignment *assignments, size_t n);
 void store_settle(StorePort *port, Settlement *settlements, size_t n, StoreDone done, void *userdata);
+void store_hurry(StorePort *port);
 void store_list(StorePort *port, TaskFilter *filter, StoreRows done, void *userdata);
 void store_get(StorePort *port, uint64_t task, StoreRow done, void *userdata);
 void store_examine(StorePort *port, TaskFilter *filter, uint32_t uid, StoreFacts done, void *userdata);

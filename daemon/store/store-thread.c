@@ -11,7 +11,7 @@
  *
  * Results and assignments (the kept ones) are no person's to wait for: while they come thick and fast they are gathered, so
  * that the disk is asked to sync at most every SYNC_INTERVAL_USEC. Anything else that is queued goes at once and takes them
- * along; so does a result after a quiet time.
+ * along; so does a result after a quiet time, and one that others may wait for while a slot idles (hurry).
  *
  * Invariant: no write is carried out while one that was queued before it is stuck. */
 #include "store/store-thread.h"

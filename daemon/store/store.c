@@ -195,6 +195,18 @@ void store_enqueue(Store *store, Op *op)
     g_mutex_unlock(&store->mutex);
 }
 
+void store_hurry(StorePort *port)
+{
+    Store *store = (Store *) port;
+
+    g_mutex_lock(&store->mutex);
+    if (store->queued->len > 0 && !store->urgent) {
+        store->urgent = true;
+        g_cond_signal(&store->wake);
+    }
+    g_mutex_unlock(&store->mutex);
+}
+
 StorePort *store_port(Store *store)
 {
     return &store->port;
@@ -231,6 +243,7 @@ static const StorePort store_port_table = {
     .assign = store_assign,
     .started = store_started,
     .settle = store_settle,
+    .hurry = store_hurry,
     .list = store_list,
     .get = store_get,
     .examine = store_examine,

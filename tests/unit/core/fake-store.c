@@ -303,6 +303,11 @@ static void store_settle(StorePort *port, Settlement *settlements, size_t n, Sto
                                 .userdata = userdata });
 }
 
+static void store_hurry(StorePort *port)
+{
+    ((FakeStore *) port)->n_hurries++;
+}
+
 /* ---- cancelling */
 
 bool fake_store_matches(const TaskFilter *filter, const FakeTask *task)
@@ -473,6 +478,7 @@ static const StorePort port_table = {
     .assign = store_assign,
     .started = store_started,
     .settle = store_settle,
+    .hurry = store_hurry,
     .cancel = store_cancel,
     .add_worker = fake_store_add_worker,
     .update_worker = fake_store_update_worker,

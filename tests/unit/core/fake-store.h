@@ -14,7 +14,7 @@ typedef struct FakeStore {
     uint64_t next_task, next_batch, next_context;
     bool enabled;
     int fail;            /* the next operation that may fail does, with this; 0: none */
-    unsigned n_calls, n_settle_calls, n_windows_loaded, n_wakes, n_prunes;
+    unsigned n_calls, n_settle_calls, n_windows_loaded, n_wakes, n_prunes, n_hurries;
     GPtrArray *ready;    /* TaskSpec: to be told with the answer */
     GHashTable *queues;  /* name → parallel */
     uint64_t due_told;   /* CLOCK_BOOTTIME */

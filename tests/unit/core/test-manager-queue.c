@@ -47,6 +47,37 @@ static uint64_t submit_policy(World *world, const char *policy)
     return world_submit_one(world, spec);
 }
 
+/* ------------------------------------------------------------------ who waits for an end */
+
+/* A slot idles after it and tasks are blocked: they may wait for just this. */
+static void test_hurry(World *world, const void *unused)
+{
+    Worker *worker = world_running_worker(world, 1);
+    StoreCounts counts = { .by_state = { [TASK_BLOCKED] = 1 } };
+
+    world_submit(world, 3);
+    run_one(world, worker, 1);
+    run_one(world, worker, 2);
+    g_assert_cmpuint(world->store.n_hurries, ==, 0); /* the slot has the next one */
+    world_started(world, worker, 3);
+    world->store.events.counts_changed(&counts, world->store.events.userdata);
+    world_finish(world, worker, 3, OUTCOME_EXITED, 0);
+    g_assert_cmpuint(world->store.n_hurries, ==, 1);
+    fake_store_dispatch(&world->store);
+}
+
+static void test_no_hurry(World *world, const void *unused)
+{
+    Worker *worker = world_running_worker(world, 1);
+
+    world_submit(world, 1);
+    world_started(world, worker, 1);
+    fake_store_dispatch(&world->store);
+    world_finish(world, worker, 1, OUTCOME_EXITED, 0);
+    fake_store_dispatch(&world->store);
+    g_assert_cmpuint(world->store.n_hurries, ==, 0); /* nothing is left */
+}
+
 /* ------------------------------------------------------------------ retries */
 
 static void test_retry(World *world, const void *unused)
@@ -477,6 +508,8 @@ static void test_explain(World *world, const void *unused)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    WORLD_TEST("/manager-queue/hurry", test_hurry);
+    WORLD_TEST("/manager-queue/no-hurry", test_no_hurry);
     WORLD_TEST("/manager-queue/retry", test_retry);
     WORLD_TEST("/manager-queue/lost", test_lost);
     WORLD_TEST("/manager-queue/held-by-policy", test_held_by_policy);
