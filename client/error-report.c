@@ -27,6 +27,11 @@ static const ErrorKind error_kinds[] = {
     { BUS_ERROR "AccessDenied", PARCTL_NOT_AUTHORIZED, NULL },
     { PAREXEC_ERROR_INSUFFICIENT_MEMORY, PARCTL_REFUSED,
       N_("Give it less (--memory 512M), or start it all the same with --force.") },
+    { PAREXEC_ERROR_INSUFFICIENT_CORES, PARCTL_REFUSED,
+      N_("Give it less than a core (--cpus 0.5), or start it all the same with --force.") },
+    { PAREXEC_ERROR_INSUFFICIENT_RESOURCES, PARCTL_REFUSED, N_("To see what is free: parctl topology") },
+    { PAREXEC_ERROR_NO_SUCH_NODE, PARCTL_FAILED, N_("To see the nodes: parctl topology") },
+    { PAREXEC_ERROR_NO_SUCH_PROFILE, PARCTL_FAILED, N_("To see the profiles: parctl profile") },
     { PAREXEC_ERROR_TOO_MANY_WORKERS, PARCTL_REFUSED,
       N_("The limit is MaxWorkers= in /etc/parexec/parexecd.conf; see parexecd.conf(5).") },
     { PAREXEC_ERROR_NO_SUCH_WORKER, PARCTL_FAILED, N_("To see the workers: parctl workers") },
@@ -89,6 +94,27 @@ static void report_unreachable(const Client *client, const sd_bus_error *error)
         output_hint(_("To start it: systemctl start parexecd.service"));
 }
 
+#define RISK "\n- "
+
+char *error_sentence(const sd_bus_error *error)
+{
+    const char *message = error->message ?: "", *risks = strstr(message, RISK);
+    g_autofree char *sentence = risks ? g_strndup(message, (size_t) (risks - message)) : g_strdup(message);
+
+    return text_printable(sentence);
+}
+
+char **error_risks(const sd_bus_error *error)
+{
+    g_auto(GStrv) parts = g_strsplit(error->message ?: "", RISK, -1);
+    GPtrArray *risks = g_ptr_array_new();
+
+    for (size_t i = 1; parts[0] && parts[i]; i++)
+        g_ptr_array_add(risks, text_printable(parts[i]));
+    g_ptr_array_add(risks, NULL);
+    return (char **) g_ptr_array_free(risks, FALSE);
+}
+
 int error_report(Client *client, const sd_bus_error *error, int r)
 {
     const ErrorKind *kind = error_kind_find(error->name);
@@ -97,7 +123,8 @@ int error_report(Client *client, const sd_bus_error *error, int r)
     if (client->failure == PARCTL_UNREACHABLE && error->name)
         report_unreachable(client, error);
     else {
-        g_autofree char *sentence = text_printable(error->message ?: error->name ?: g_strerror(-r));
+        g_autofree char *sentence =
+            error->message ? error_sentence(error) : text_printable(error->name ?: g_strerror(-r));
         output_error("%s", sentence);
         if (kind && kind->hint)
             output_hint("%s", _(kind->hint));

@@ -12,6 +12,11 @@ int error_exit_code(const char *name);
  * notes the exit code in the client and returns the negative errno. */
 int error_report(Client *client, const sd_bus_error *error, int r);
 
+/* A refusal of AddWorker has more lines, each beginning with "- ": what forcing it would mean. The sentence
+ * without them, and they alone: a strv, empty if it cannot be forced. Both made harmless. */
+char *error_sentence(const sd_bus_error *error);
+char **error_risks(const sd_bus_error *error);
+
 /* The bus cannot be reached at all. */
 int error_report_no_bus(Client *client, int r);
 

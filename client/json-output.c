@@ -17,13 +17,21 @@ struct JsonOutput {
 
 /* Properties whose values listings show under other words. */
 static const char *const property_keys[][2] = {
-    { "CPUUsageNSec", "cpu-usage-nsec" }, { "CPUQuota", "cpu-quota" },
-    { "CurrentTasks", "tasks" },          { "Environment", "env" },
-    { "FinishTimestamp", "finished" },    { "LastHeartbeat", "heartbeat" },
-    { "MemoryCurrent", "memory" },        { "StartTimestamp", "started" },
-    { "SubmitTimestamp", "submitted" },   { "TasksDone", "done" },
-    { "TasksFailed", "failed" },          { "WorkerClass", "class" },
+    { "CPUUsageNSec", "cpu-usage-nsec" },
+    { "CPUQuota", "cpu-quota" },
+    { "CurrentTasks", "tasks" },
+    { "Environment", "env" },
+    { "FinishTimestamp", "finished" },
+    { "LastHeartbeat", "heartbeat" },
+    { "MemoryCurrent", "memory" },
+    { "StartTimestamp", "started" },
+    { "SubmitTimestamp", "submitted" },
+    { "TasksDone", "done" },
+    { "TasksFailed", "failed" },
+    { "WorkerClass", "class" },
     { "WorkingDirectory", "cwd" },
+    { "AllowedCPUs", "allowed-cpus" },
+    { "GPUs", "gpus" },
 };
 
 static const char *const time_keys[] = { "added",      "finished", "heartbeat",

@@ -17,7 +17,8 @@
 #define COPY_BYTES 65536U
 #define LINE_BYTES_MAX (1U << 20) /* a longer "line" is printed in pieces */
 
-void log_stream_init(LogStream *stream, Client *client, uint64_t task, bool standard_error, bool tagged)
+void log_stream_init(LogStream *stream, Client *client, uint64_t task, bool standard_error, const char *tag,
+                     bool lines)
 {
     *stream = (LogStream){
         .client = client,
@@ -25,7 +26,8 @@ void log_stream_init(LogStream *stream, Client *client, uint64_t task, bool stan
         .name = standard_error ? "stderr" : "stdout",
         .target = standard_error ? STDERR_FILENO : STDOUT_FILENO,
         .fd = -EBADF,
-        .tagged = tagged,
+        .tag = g_strdup(tag),
+        .lines = lines || tag,
         .line = g_string_new(NULL),
     };
 }
@@ -33,11 +35,12 @@ void log_stream_init(LogStream *stream, Client *client, uint64_t task, bool stan
 void log_stream_done(LogStream *stream)
 {
     stream->fd = close_fd(stream->fd);
+    g_clear_pointer(&stream->tag, g_free);
     if (stream->line)
         g_string_free(g_steal_pointer(&stream->line), TRUE);
 }
 
-static int new_call(LogStream *stream, uint32_t attempt, sd_bus_message **ret)
+int log_stream_new_call(LogStream *stream, uint32_t attempt, sd_bus_message **ret)
 {
     g_autoptr(sd_bus_message) call = NULL;
     int r = connection_new_call(stream->client, "OpenOutput", &call);
@@ -57,20 +60,10 @@ static int new_call(LogStream *stream, uint32_t attempt, sd_bus_message **ret)
     return 0;
 }
 
-int log_stream_open(LogStream *stream, uint32_t attempt)
+int log_stream_take(LogStream *stream, sd_bus_message *reply)
 {
-    g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
-    g_autoptr(sd_bus_message) call = NULL, reply = NULL;
-    int fd, r = new_call(stream, attempt, &call);
+    int fd, r = sd_bus_message_read_basic(reply, 'h', &fd);
 
-    if (r < 0)
-        return r;
-    r = connection_try_call(stream->client, call, &error, &reply);
-    if (sd_bus_error_has_name(&error, PAREXEC_ERROR_NO_OUTPUT))
-        return 0;
-    if (r < 0)
-        return error_report(stream->client, &error, r);
-    r = sd_bus_message_read_basic(reply, 'h', &fd);
     if (r < 0)
         return connection_report_message(stream->client, r);
     stream->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -79,8 +72,24 @@ int log_stream_open(LogStream *stream, uint32_t attempt)
                : 1;
 }
 
+int log_stream_open(LogStream *stream, uint32_t attempt)
+{
+    g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
+    g_autoptr(sd_bus_message) call = NULL, reply = NULL;
+    int r = log_stream_new_call(stream, attempt, &call);
+
+    if (r < 0)
+        return r;
+    r = connection_try_call(stream->client, call, &error, &reply);
+    if (sd_bus_error_has_name(&error, PAREXEC_ERROR_NO_OUTPUT))
+        return 0;
+    return r < 0 ? error_report(stream->client, &error, r) : log_stream_take(stream, reply);
+}
+
 static int write_out(LogStream *stream, const void *data, size_t size)
 {
+    if (stream->progress && output_is_terminal(stream->target))
+        progress_clear(stream->progress);
     int r = output_write_all(stream->target, data, size);
 
     if (r == -EPIPE) /* whoever read it has seen enough */
@@ -90,10 +99,10 @@ static int write_out(LogStream *stream, const void *data, size_t size)
 
 static int write_line(LogStream *stream)
 {
-    g_autofree char *tag = g_strdup_printf("[%" PRIu64 "] ", stream->task);
-
-    g_string_prepend(stream->line, tag);
+    if (stream->tag)
+        g_string_prepend(stream->line, stream->tag);
     int r = write_out(stream, stream->line->str, stream->line->len);
+
     g_string_truncate(stream->line, 0);
     return r;
 }
@@ -117,12 +126,29 @@ static int write_tagged(LogStream *stream, const char *data, size_t size)
     return 0;
 }
 
+/* All lines that are complete at once; what is left waits for its end. */
+static int write_lines(LogStream *stream, const char *data, size_t size)
+{
+    const char *end = memrchr(data, '\n', size);
+    size_t n = end ? (size_t) (end - data) + 1 : 0;
+    int r = end && stream->line->len > 0 ? write_line(stream) : 0;
+
+    if (r >= 0 && n > 0)
+        r = write_out(stream, data, n);
+    if (r < 0)
+        return r;
+    g_string_append_len(stream->line, data + n, (gssize) (size - n));
+    return stream->line->len >= LINE_BYTES_MAX ? write_line(stream) : 0;
+}
+
 static int put(LogStream *stream, const char *data, size_t size)
 {
     if (size == 0)
         return 0;
     stream->within_line = data[size - 1] != '\n';
-    return stream->tagged ? write_tagged(stream, data, size) : write_out(stream, data, size);
+    if (stream->tag)
+        return write_tagged(stream, data, size);
+    return stream->lines ? write_lines(stream, data, size) : write_out(stream, data, size);
 }
 
 /* On a line of its own. */
@@ -162,7 +188,8 @@ int log_stream_end(LogStream *stream)
     stream->fd = close_fd(stream->fd);
     stream->within_line = false;
     if (stream->line->len > 0) {
-        g_string_append_c(stream->line, '\n');
+        if (stream->tag)
+            g_string_append_c(stream->line, '\n');
         r = write_line(stream);
     }
     return r;

@@ -40,12 +40,29 @@ void map_batches_add(MapBatches *batches, uint64_t batch, uint64_t first_task, u
     batches->open += count;
 }
 
-int map_batches_end(MapBatches *batches, uint64_t task, uint64_t *ret_item)
+static MapBatch *batch_of(const MapBatches *batches, uint64_t task)
 {
     guint position = position_behind(batches, task);
     MapBatch *entry = position > 0 ? &g_array_index(batches->list, MapBatch, position - 1) : NULL;
 
-    if (!entry || task - entry->first_task >= entry->count || entry->open == 0)
+    return entry && task - entry->first_task < entry->count ? entry : NULL;
+}
+
+int map_batches_find(const MapBatches *batches, uint64_t task, uint64_t *ret_item)
+{
+    const MapBatch *entry = batch_of(batches, task);
+
+    if (!entry)
+        return -ENOENT;
+    *ret_item = entry->first_item + (task - entry->first_task);
+    return 0;
+}
+
+int map_batches_end(MapBatches *batches, uint64_t task, uint64_t *ret_item)
+{
+    MapBatch *entry = batch_of(batches, task);
+
+    if (!entry || entry->open == 0)
         return -ENOENT;
     entry->open--;
     batches->open--;

@@ -21,5 +21,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MapBatches, map_batches_done)
 
 void map_batches_add(MapBatches *batches, uint64_t batch, uint64_t first_task, uint64_t count,
                      uint64_t first_item);
+/* The item that a task was made of. -ENOENT: none of ours. */
+int map_batches_find(const MapBatches *batches, uint64_t task, uint64_t *ret_item);
 /* A task has ended: the item it was made of. -ENOENT: none of ours. */
 int map_batches_end(MapBatches *batches, uint64_t task, uint64_t *ret_item);

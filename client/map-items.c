@@ -3,7 +3,8 @@
 
 #include "client/map-items.h"
 
-#include <string.h>
+#include "client/map-sources.h"
+#include "client/substitution.h"
 
 void map_item_free(MapItem *item)
 {
@@ -54,37 +55,46 @@ void map_items_add(MapItems *items, char *const *values)
     items->taken++;
 }
 
-GPtrArray *map_lists_split(char **argv)
+/* One step of the clockwork: those of the last group, and with each full turn those of the group before.
+ * false: that was the last one. */
+static bool step(const GPtrArray *sources, size_t *at)
 {
-    GPtrArray *lists = NULL;
+    guint i = sources->len;
 
-    for (size_t i = 0; argv[i]; i++) {
-        if (strcmp(argv[i], ":::") != 0)
-            continue;
-        argv[i] = NULL;
-        if (!lists)
-            lists = g_ptr_array_new();
-        g_ptr_array_add(lists, argv + i + 1);
+    while (i > 0) {
+        bool over = false;
+        guint end = i;
+        do {
+            const MapSource *source = sources->pdata[--i];
+            over = !source->values[++at[i]] || over;
+            if (!source->linked)
+                break;
+        } while (i > 0);
+        if (!over)
+            return true;
+        for (guint k = i; k < end; k++)
+            at[k] = 0;
     }
-    return lists;
+    return false;
 }
 
-void map_items_add_combinations(MapItems *items, const GPtrArray *lists)
+void map_items_add_combinations(MapItems *items, const GPtrArray *sources)
 {
-    g_autofree size_t *at = g_new0(size_t, lists->len);
-    g_autofree char **values = g_new0(char *, lists->len + 1);
+    g_autofree size_t *at = g_new0(size_t, sources->len);
+    g_autofree char **values = g_new0(char *, sources->len + 1);
 
-    for (guint i = 0; i < lists->len; i++)
-        if (!((char **) lists->pdata[i])[0])
-            return;
-    for (;;) {
-        guint i = lists->len;
-        for (guint k = 0; k < lists->len; k++)
-            values[k] = ((char **) lists->pdata[k])[at[k]];
+    if (map_sources_count(sources) == 0)
+        return;
+    do {
+        for (guint i = 0; i < sources->len; i++)
+            values[i] = ((MapSource *) sources->pdata[i])->values[at[i]];
         map_items_add(items, values);
-        while (i > 0 && !((char **) lists->pdata[i - 1])[++at[i - 1]])
-            at[--i] = 0;
-        if (i == 0)
-            return;
-    }
+    } while (step(sources, at));
+}
+
+char **map_item_argv(const MapItem *item, char *const *argv, bool shell, uint64_t slot)
+{
+    Replacement by = { .values = item->values, .number = item->number, .slot = slot };
+
+    return shell ? substitute_values_shell(argv, &by) : substitute_values(argv, &by);
 }

@@ -32,7 +32,9 @@ void map_items_clear(MapItems *items); /* what is pending */
 /* Takes the item, unless it is one of those that are passed over. */
 void map_items_add(MapItems *items, char *const *values);
 
-/* Cuts the words at each ":::" behind the first: lists of items. NULL: there is none. */
-GPtrArray *map_lists_split(char **argv) _warn_unused_;
-/* Every combination of one item from each list, the last list going round first. */
-void map_items_add_combinations(MapItems *items, const GPtrArray *lists);
+/* Every combination of one item from each source (MapSource), the last one going round first; those that are
+ * linked go with the one before, as far as the shortest reaches. */
+void map_items_add_combinations(MapItems *items, const GPtrArray *sources);
+
+/* The command for the item; slot 0: none. */
+char **map_item_argv(const MapItem *item, char *const *argv, bool shell, uint64_t slot);

@@ -45,7 +45,7 @@ struct MapOutput {
     Client *client;
     const Watch *watch;
     Progress *progress;
-    const MapOutputHandler *handler;
+    const TaskPrinterHandler *handler;
     void *userdata;
     bool ordered, stopped;
     GArray *queue;    /* uint64_t: tasks in the order of printing; 0: has not ended yet */
@@ -70,7 +70,7 @@ static void fetch_free(void *data)
     g_free(fetch);
 }
 
-MapOutput *map_output_new(Client *client, bool ordered, const MapOutputHandler *handler, void *userdata)
+MapOutput *map_output_new(Client *client, bool ordered, const TaskPrinterHandler *handler, void *userdata)
 {
     MapOutput *output = g_new(MapOutput, 1);
 
@@ -198,6 +198,8 @@ static void print_complete(MapOutput *output)
         int r = print_fetch(output, fetch);
         fetch_free(g_queue_pop_head(&output->fetches));
         output->first++;
+        if (r < 0 && r != -EPIPE)
+            (void) output_failure(output->client, r, _("cannot write the output: %s"), g_strerror(-r));
         if (r < 0) {
             map_output_stop(output);
             output->handler->broken(r, output->userdata);

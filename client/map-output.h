@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "client/progress.h"
-#include "client/watch.h"
+#include "client/task-printer.h"
 
 /* What the tasks of a map printed, onto our own stdout and stderr: whole tasks at a time, in the order of
  * the items or of their ends. The daemon is asked for many outputs at once, so a round trip costs little. */
 typedef struct MapOutput MapOutput;
 
-typedef struct MapOutputHandler {
-    void (*idle)(void *userdata);          /* everything that was to be printed so far is */
-    void (*broken)(int r, void *userdata); /* stdout or stderr takes no more (-EPIPE: nobody reads) */
-} MapOutputHandler;
-
-MapOutput *map_output_new(Client *client, bool ordered, const MapOutputHandler *handler, void *userdata);
+MapOutput *map_output_new(Client *client, bool ordered, const TaskPrinterHandler *handler, void *userdata);
 MapOutput *map_output_free(MapOutput *output);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MapOutput, map_output_free)
 

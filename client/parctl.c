@@ -13,10 +13,12 @@
 #include "parexec-config.h"
 
 static const Verb *const verbs[] = {
-    &verb_status, &verb_workers, &verb_add_worker, &verb_drain,  &verb_abort,    &verb_submit,
-    &verb_run,    &verb_map,     &verb_tasks,      &verb_show,   &verb_logs,     &verb_wait,
-    &verb_cancel, &verb_hold,    &verb_release,    &verb_retry,  &verb_priority, &verb_edit,
-    &verb_why,    &verb_queue,   &verb_events,     &verb_enable, &verb_disable,  NULL,
+    &verb_status,  &verb_workers,  &verb_add_worker, &verb_drain,  &verb_abort,  &verb_scale,
+    &verb_profile, &verb_topology, &verb_submit,     &verb_run,    &verb_map,    &verb_tasks,
+    &verb_show,    &verb_logs,     &verb_wait,       &verb_cancel, &verb_hold,   &verb_release,
+    &verb_retry,   &verb_priority, &verb_edit,       &verb_set,    &verb_freeze, &verb_thaw,
+    &verb_why,     &verb_stats,    &verb_queue,      &verb_events, &verb_enable, &verb_disable,
+    NULL,
 };
 
 const Verb *const *verb_list(void)

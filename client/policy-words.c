@@ -4,8 +4,10 @@
 #include "client/policy-words.h"
 
 #include <glib/gi18n.h>
+#include <inttypes.h>
 #include <string.h>
 
+#include "model/task-demand.h"
 #include "model/task-policy.h"
 #include "util/parse-util.h"
 
@@ -67,6 +69,54 @@ static void add_rules(GString *text, const char *policy)
     for (size_t i = 0; words[i]; i++)
         if (g_str_has_prefix(words[i], "on="))
             add(text, g_strdup_printf(_("on %s"), words[i] + strlen("on=")));
+}
+
+static void add_memory_demand(GString *text, const TaskDemand *demand)
+{
+    g_autoptr(GString) steps = g_string_new(NULL);
+
+    if (demand->memory_auto)
+        add(text, g_strdup(_("memory as its like took before")));
+    if (demand->memory_factor > 0)
+        add(text, g_strdup_printf(_("%g times the memory when it ran out"), demand->memory_factor));
+    for (uint32_t i = 0; i < demand->n_memory_steps; i++) {
+        g_autofree char *step = format_bytes(demand->memory_steps[i]);
+        g_string_append_printf(steps, "%s%s", i > 0 ? ", " : "", step);
+    }
+    if (steps->len > 0)
+        add(text, g_strdup_printf(_("when memory ran out: %s"), steps->str));
+}
+
+static void add_demand(GString *text, const TaskDemand *demand)
+{
+    g_autofree char *resources = resources_format(demand->resources);
+
+    add_memory_demand(text, demand);
+    if (demand->cpu_quota_usec_per_sec != LIMIT_INFINITY)
+        add(text, g_strdup_printf(_("%g CPUs"), (double) demand->cpu_quota_usec_per_sec / USEC_PER_SEC));
+    if (demand->tasks_max != LIMIT_INFINITY)
+        add(text, g_strdup_printf(_("up to %" PRIu64 " processes and threads"), demand->tasks_max));
+    if (demand->io_weight > 0)
+        add(text, g_strdup_printf(_("I/O weight %u"), demand->io_weight));
+    if (demand->gpus > 0)
+        add(text, g_strdup_printf(demand->gpus_optional
+                                      ? ngettext("%u GPU, or none", "%u GPUs, or fewer", demand->gpus)
+                                      : ngettext("%u GPU", "%u GPUs", demand->gpus),
+                                  demand->gpus));
+    if (*resources)
+        add(text, g_strdup(resources));
+}
+
+char *demand_in_words(const char *terms)
+{
+    GString *text = g_string_new(NULL);
+    TaskDemand demand;
+
+    task_demand_init(&demand);
+    if (task_demand_from_text(terms, &demand) >= 0)
+        add_demand(text, &demand);
+    task_demand_done(&demand);
+    return g_string_free(text, FALSE);
 }
 
 char *policy_in_words(const char *policy)

@@ -37,6 +37,12 @@ static const DictField worker_fields[] = {
     DICT_FIELD("not-enforced", "as", WorkerInfo, not_enforced),
     DICT_FIELD("reason", "s", WorkerInfo, reason),
     DICT_FIELD("class", "s", WorkerInfo, class),
+    DICT_FIELD("frozen", "b", WorkerInfo, frozen),
+    DICT_FIELD("memory-reserved", "t", WorkerInfo, memory_reserved_bytes),
+    DICT_FIELD("gpus", "s", WorkerInfo, gpus),
+    DICT_FIELD("resources", "s", WorkerInfo, resources),
+    DICT_FIELD("pinned", "s", WorkerInfo, pinned_cpus),
+    DICT_FIELD("node", "i", WorkerInfo, node),
 };
 
 /* The same, as properties of Worker1. */
@@ -63,6 +69,10 @@ static const DictField worker_properties[] = {
     DICT_FIELD("CurrentTasks", "at", WorkerInfo, tasks),
     DICT_FIELD("TasksDone", "t", WorkerInfo, done),
     DICT_FIELD("TasksFailed", "t", WorkerInfo, failed),
+    DICT_FIELD("Frozen", "b", WorkerInfo, frozen),
+    DICT_FIELD("AllowedCPUs", "s", WorkerInfo, pinned_cpus),
+    DICT_FIELD("GPUs", "s", WorkerInfo, gpus),
+    DICT_FIELD("Resources", "s", WorkerInfo, resources),
 };
 
 void worker_info_free(WorkerInfo *worker)
@@ -85,6 +95,7 @@ static WorkerInfo *worker_info_new(void)
         .memory_peak_bytes = UINT64_MAX,
         .cpu_quota_usec_per_sec = UINT64_MAX,
         .cpu_percent = -1,
+        .node = -1,
     };
     return worker;
 }
@@ -146,8 +157,29 @@ static const DictField limits_fields[] = {
     DICT_FIELD("active", "u", StatusInfo, active),
     DICT_FIELD("can_add", "b", StatusInfo, can_add),
     DICT_FIELD("reason", "s", StatusInfo, binding),
+    DICT_FIELD("cores", "d", StatusInfo, cores),
+    DICT_FIELD("cores-taken", "d", StatusInfo, cores_taken),
+    DICT_FIELD("committed", "t", StatusInfo, committed_bytes),
+    DICT_FIELD("worker-memory", "t", StatusInfo, next_memory_bytes),
 };
 PART_READER(limits)
+
+static const DictField scale_fields[] = {
+    DICT_FIELD("target", "u", StatusInfo, scale.target),
+    DICT_FIELD("auto", "b", StatusInfo, scale.automatic),
+    DICT_FIELD("min", "u", StatusInfo, scale.min),
+    DICT_FIELD("max", "u", StatusInfo, scale.max),
+    DICT_FIELD("reason", "s", StatusInfo, scale.reason),
+    DICT_FIELD("profile", "s", StatusInfo, scale.profile),
+};
+PART_READER(scale)
+
+static const DictField pressure_fields[] = {
+    DICT_FIELD("cpu", "d", StatusInfo, cpu_pressure),
+    DICT_FIELD("io", "d", StatusInfo, io_pressure),
+    DICT_FIELD("rung", "s", StatusInfo, rung),
+};
+PART_READER(pressure)
 
 static const DictField memory_fields[] = {
     DICT_FIELD("total", "t", StatusInfo, memory_total_bytes),
@@ -187,6 +219,8 @@ static const DictField status_fields[] = {
     DICT_FIELD("enabled", "b", StatusInfo, enabled),
     DICT_FIELD_BY("workers", "aa{sv}", StatusInfo, workers, read_workers),
     { .key = "limits", .type = "a{sv}", .read = read_limits, WHOLE },
+    { .key = "scale", .type = "a{sv}", .read = read_scale, WHOLE },
+    { .key = "pressure", .type = "a{sv}", .read = read_pressure, WHOLE },
     { .key = "memory", .type = "a{sv}", .read = read_memory, WHOLE },
     { .key = "cpu", .type = "a{sv}", .read = read_cpu, WHOLE },
     { .key = "queue", .type = "a{sv}", .read = read_queue, WHOLE },
@@ -198,6 +232,8 @@ StatusInfo *status_info_free(StatusInfo *status)
         return NULL;
     dict_clear(status_fields, G_N_ELEMENTS(status_fields), status);
     dict_clear(limits_fields, G_N_ELEMENTS(limits_fields), status);
+    dict_clear(scale_fields, G_N_ELEMENTS(scale_fields), status);
+    dict_clear(pressure_fields, G_N_ELEMENTS(pressure_fields), status);
     g_ptr_array_unref(status->workers);
     g_free(status);
     return NULL;
@@ -208,7 +244,9 @@ int status_info_read(sd_bus_message *m, StatusInfo **ret)
     g_autoptr(StatusInfo) status = g_new0(StatusInfo, 1);
 
     status->enabled = true;
-    status->cpu_percent = status->memory_pressure = -1;
+    status->cpu_percent = status->memory_pressure = status->cpu_pressure = status->io_pressure = -1;
+    status->scale.target = SCALE_TARGET_NONE;
+    status->next_memory_bytes = UINT64_MAX;
     status->workers = g_ptr_array_new_with_free_func((GDestroyNotify) worker_info_free);
     int r = dict_read(m, status_fields, G_N_ELEMENTS(status_fields), status);
     if (r < 0)

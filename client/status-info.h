@@ -10,16 +10,28 @@
 typedef struct WorkerInfo {
     char *id, *name, *unit, *control_group, *engine, *reason, *state_word;
     WorkerState state;
-    bool stalled, forced;
+    bool stalled, forced, frozen;
     uint32_t pid, slots, user;
     uint64_t memory_bytes, memory_max_bytes, memory_peak_bytes, cpu_quota_usec_per_sec;
     double cpu_percent; /* of one CPU; negative: not known */
     GArray *tasks;      /* uint64_t: running */
     uint64_t done, failed, added_usec, heartbeat_usec;
     char **not_enforced;
+    uint64_t memory_reserved_bytes;       /* limits of the tasks that it runs */
+    char *gpus, *resources, *pinned_cpus; /* what is its own; NULL or "": nothing */
+    int32_t node;                         /* that it is kept on; -1: none */
     char *class; /* NULL or "": it runs commands */
     char **exec; /* the program that does the tasks of that class; only of the object */
 } WorkerInfo;
+
+#define SCALE_TARGET_NONE UINT32_MAX
+
+/* How many workers are kept. */
+typedef struct ScaleInfo {
+    uint32_t target, min, max; /* SCALE_TARGET_NONE; max 0: as many as there is room for */
+    bool automatic;
+    char *reason, *profile; /* NULL or "": none */
+} ScaleInfo;
 
 typedef struct StatusInfo {
     char *version, *storage_error;
@@ -28,7 +40,12 @@ typedef struct StatusInfo {
     GPtrArray *workers; /* WorkerInfo */
     uint32_t admissible, active;
     bool can_add;
-    char *binding; /* "memory" or "max-workers" */
+    char *binding; /* "max-workers", "cores", "memory", "cgroup-memory", "cgroup-cpu", "user-share" */
+    double cores, cores_taken;
+    uint64_t committed_bytes, next_memory_bytes; /* what workers may still take; what one more would get */
+    ScaleInfo scale;
+    char *rung; /* what is done because of pressure: "calm", … */
+    double cpu_pressure, io_pressure;
     uint64_t memory_total_bytes, memory_available_bytes, memory_reserve_bytes;
     double memory_percent, memory_pressure;
     uint32_t cpus;

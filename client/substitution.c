@@ -63,11 +63,12 @@ static const struct {
 typedef struct Mark {
     size_t length;                    /* 0: no mark */
     unsigned source;                  /* from 1; 0: all */
-    char *(*value)(const char *item); /* NULL: the number */
+    char *(*value)(const char *item); /* NULL: the number, or the slot */
+    bool slot;
 } Mark;
 
-/* sources: how many values there are */
-static Mark mark_at(const char *s, guint sources)
+/* sources: how many values there are; slots: {%} is a mark, too */
+static Mark mark_at(const char *s, guint sources, bool slots)
 {
     const char *p = s + 1;
     unsigned source = 0;
@@ -76,6 +77,8 @@ static Mark mark_at(const char *s, guint sources)
         return (Mark){};
     if (strncmp(p, "#}", 2) == 0)
         return (Mark){ .length = 3 };
+    if (slots && strncmp(p, "%}", 2) == 0)
+        return (Mark){ .length = 3, .slot = true };
     for (; g_ascii_isdigit(*p) && source < 1000; p++)
         source = source * 10 + (unsigned) (*p - '0');
     if ((p > s + 1 && source == 0) || source > sources)
@@ -83,7 +86,7 @@ static Mark mark_at(const char *s, guint sources)
     for (size_t i = 0; i < G_N_ELEMENTS(operations); i++) {
         size_t n = strlen(operations[i].word);
         if (strncmp(p, operations[i].word, n) == 0)
-            return (Mark){ (size_t) (p - s) + n, source, operations[i].value };
+            return (Mark){ (size_t) (p - s) + n, source, operations[i].value, false };
     }
     return (Mark){};
 }
@@ -92,7 +95,7 @@ static bool marks_wanted(char *const *argv, guint sources)
 {
     for (size_t i = 0; argv[i]; i++)
         for (const char *p = strchr(argv[i], '{'); p; p = strchr(p + 1, '{')) {
-            Mark mark = mark_at(p, sources);
+            Mark mark = mark_at(p, sources, /* slots= */ false);
             if (mark.length > 0 && mark.value)
                 return true;
         }
@@ -104,6 +107,14 @@ bool substitution_wanted(char *const *argv)
     return marks_wanted(argv, 1);
 }
 
+bool substitution_wants_slot(char *const *argv)
+{
+    for (size_t i = 0; argv[i]; i++)
+        if (strstr(argv[i], "{%}"))
+            return true;
+    return false;
+}
+
 static void append_value(GString *out, const Mark *mark, const char *item, bool quoted)
 {
     g_autofree char *value = mark->value(item);
@@ -112,10 +123,12 @@ static void append_value(GString *out, const Mark *mark, const char *item, bool 
     g_string_append(out, safe ?: value);
 }
 
-static void append_mark(GString *out, const Mark *mark, char *const *values, uint64_t number, bool quoted)
+static void append_mark(GString *out, const Mark *mark, const Replacement *by, bool quoted)
 {
+    char *const *values = by->values;
+
     if (!mark->value)
-        g_string_append_printf(out, "%" PRIu64, number);
+        g_string_append_printf(out, "%" PRIu64, mark->slot ? by->slot : by->number);
     else if (mark->source > 0)
         append_value(out, mark, values[mark->source - 1], quoted);
     for (size_t i = 0; mark->value && mark->source == 0 && values[i]; i++) {
@@ -125,18 +138,18 @@ static void append_mark(GString *out, const Mark *mark, char *const *values, uin
     }
 }
 
-static char *substitute_in_word(const char *word, char *const *values, uint64_t number, bool quoted)
+static char *substitute_in_word(const char *word, const Replacement *by, bool quoted)
 {
-    guint sources = g_strv_length((char **) values);
+    guint sources = g_strv_length((char **) by->values);
     GString *out = g_string_new(NULL);
 
     while (*word) {
-        Mark mark = mark_at(word, sources);
+        Mark mark = mark_at(word, sources, by->slot > 0);
         if (mark.length == 0) {
             g_string_append_c(out, *word++);
             continue;
         }
-        append_mark(out, &mark, values, number, quoted);
+        append_mark(out, &mark, by, quoted);
         word += mark.length;
     }
     return g_string_free(out, FALSE);
@@ -145,26 +158,27 @@ static char *substitute_in_word(const char *word, char *const *values, uint64_t 
 char *substitute_word(const char *word, const char *item, uint64_t number, bool quoted)
 {
     char *values[] = { (char *) item, NULL };
+    Replacement by = { .values = values, .number = number };
 
-    return substitute_in_word(word, values, number, quoted);
+    return substitute_in_word(word, &by, quoted);
 }
 
-static char **substitute(char *const *argv, char *const *values, uint64_t number, bool quoted)
+static char **substitute(char *const *argv, const Replacement *by, bool quoted)
 {
     g_autoptr(GPtrArray) words = g_ptr_array_new();
-    bool wanted = marks_wanted(argv, g_strv_length((char **) values));
+    bool wanted = marks_wanted(argv, g_strv_length((char **) by->values));
 
     for (size_t i = 0; argv[i]; i++)
-        g_ptr_array_add(words, substitute_in_word(argv[i], values, number, quoted));
-    for (size_t i = 0; !wanted && values[i]; i++)
-        g_ptr_array_add(words, quoted ? text_sh_quote(values[i]) : g_strdup(values[i]));
+        g_ptr_array_add(words, substitute_in_word(argv[i], by, quoted));
+    for (size_t i = 0; !wanted && by->values[i]; i++)
+        g_ptr_array_add(words, quoted ? text_sh_quote(by->values[i]) : g_strdup(by->values[i]));
     g_ptr_array_add(words, NULL);
     return (char **) g_ptr_array_free(g_steal_pointer(&words), FALSE);
 }
 
-char **substitute_values(char *const *argv, char *const *values, uint64_t number)
+char **substitute_values(char *const *argv, const Replacement *by)
 {
-    return substitute(argv, values, number, /* quoted= */ false);
+    return substitute(argv, by, /* quoted= */ false);
 }
 
 char **shell_argv(char *const *argv)
@@ -177,9 +191,9 @@ char **shell_argv(char *const *argv)
     return words;
 }
 
-char **substitute_values_shell(char *const *argv, char *const *values, uint64_t number)
+char **substitute_values_shell(char *const *argv, const Replacement *by)
 {
-    g_auto(GStrv) words = substitute(argv, values, number, /* quoted= */ true);
+    g_auto(GStrv) words = substitute(argv, by, /* quoted= */ true);
 
     return shell_argv(words);
 }
@@ -188,12 +202,12 @@ char **substitute_argv(char *const *argv, const char *item, uint64_t number)
 {
     char *values[] = { (char *) item, NULL };
 
-    return substitute_values(argv, values, number);
+    return substitute_values(argv, &(Replacement){ .values = values, .number = number });
 }
 
 char **substitute_shell(char *const *argv, const char *item, uint64_t number)
 {
     char *values[] = { (char *) item, NULL };
 
-    return substitute_values_shell(argv, values, number);
+    return substitute_values_shell(argv, &(Replacement){ .values = values, .number = number });
 }

@@ -4,12 +4,21 @@
 #include "util/macro.h"
 
 /* The marks that an item takes the place of, as in GNU parallel: {} the item, {.} without its last
- * extension, {/} its basename, {//} its directory, {/.} its basename without the extension, {#} its number.
+ * extension, {/} its basename, {//} its directory, {/.} its basename without the extension, {#} its number,
+ * {%} the slot it runs in.
  * Of items with several values, one from each list, {1}, {2.} and so on are one of them, and {} is all,
  * with blanks between them. Bytes, not characters. */
 
-/* Is there a mark in the words? {#} alone does not count: then the item is still wanted. */
+/* Is there a mark in the words? {#} and {%} alone do not count: then the item is still wanted. */
 bool substitution_wanted(char *const *argv);
+/* Is {%} in them? */
+bool substitution_wants_slot(char *const *argv);
+
+/* What takes the place of the marks. */
+typedef struct Replacement {
+    char *const *values;   /* one from each list */
+    uint64_t number, slot; /* from 1; slot 0: there are none, and {%} stays as it is */
+} Replacement;
 
 /* One word with every mark replaced; quoted: as one word of a shell command. */
 char *substitute_word(const char *word, const char *item, uint64_t number, bool quoted);
@@ -24,5 +33,5 @@ char **substitute_shell(char *const *argv, const char *item, uint64_t number);
 char **shell_argv(char *const *argv);
 
 /* The same two for an item of several values. */
-char **substitute_values(char *const *argv, char *const *values, uint64_t number);
-char **substitute_values_shell(char *const *argv, char *const *values, uint64_t number);
+char **substitute_values(char *const *argv, const Replacement *by);
+char **substitute_values_shell(char *const *argv, const Replacement *by);

@@ -200,6 +200,10 @@ static int set_terms(TaskTerms *terms, Client *client, const TaskOptions *option
         { TERM_HOLD, options->hold ? "yes" : NULL },
         { TERM_MERGE, options->merge ? "yes" : NULL },
         { TERM_KEEP_UNSATISFIED, options->keep_unsatisfied ? "yes" : NULL },
+        { TERM_RETRY_MEMORY, options->retry_memory },
+        { TERM_TASKS_MAX, options->tasks_max },
+        { TERM_IO_WEIGHT, options->io_weight },
+        { TERM_GPUS, options->gpus },
     };
     g_autofree char *why = NULL;
     int r = 0;
@@ -210,8 +214,8 @@ static int set_terms(TaskTerms *terms, Client *client, const TaskOptions *option
         r = set_terms_repeated(terms, client, TERM_ON, options->on);
     if (r >= 0)
         r = set_terms_repeated(terms, client, TERM_CREDENTIAL, options->credentials);
-    if (r >= 0 && task_terms_check(terms, &why) < 0)
-        r = output_usage_error(client, "%s", why);
+    if (r >= 0)
+        r = set_terms_repeated(terms, client, TERM_RESOURCE, options->resources);
     if (r < 0)
         return r;
     if (options->priority.given) {
@@ -220,9 +224,14 @@ static int set_terms(TaskTerms *terms, Client *client, const TaskOptions *option
     }
     if (options->memory.given) {
         terms->memory_max_bytes = options->memory.value;
+        terms->demand.memory_auto = options->memory.automatic;
         terms->given |= 1U << TERM_MEMORY;
     }
-    return 0;
+    if (options->cpus.given) {
+        terms->demand.cpu_quota_usec_per_sec = options->cpus.value;
+        terms->given |= 1U << TERM_CPUS;
+    }
+    return task_terms_check(terms, &why) < 0 ? output_usage_error(client, "%s", why) : 0;
 }
 
 /* ---- --after */

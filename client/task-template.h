@@ -15,7 +15,9 @@ typedef struct TaskOptions {
     const char *chdir;
     const char *env; /* none, selected, all; NULL: selected */
     GPtrArray *export;
-    Given memory;
+    Given memory, cpus;
+    const char *retry_memory, *tasks_max, *io_weight, *gpus;
+    GPtrArray *resources;
     bool shell;
     const char *after;
     bool keep_unsatisfied, hold, merge;
@@ -46,8 +48,18 @@ typedef struct BatchOptions {
             N_("variables to pass on: none, selected (PATH, HOME, LANG, LC_*, USER; the default) or all")),  \
         VERB_OPTION("export", 'e', OPTION_STRINGS, Settings, m.export, N_("NAME[=VALUE]"),                   \
                     N_("set a variable, or pass one on; may be repeated")),                                  \
-        VERB_OPTION("memory", 'm', OPTION_BYTES, Settings, m.memory, N_("SIZE"),                             \
-                    N_("kill the task if it takes more")),                                                   \
+        VERB_OPTION("memory", 'm', OPTION_MEMORY, Settings, m.memory, N_("SIZE|auto"),                       \
+                    N_("kill the task if it takes more; auto: what its like took before")),                  \
+        VERB_OPTION("retry-memory", 0, OPTION_STRING, Settings, m.retry_memory, N_("FACTOR|SIZES"),          \
+                    N_("when that was too little, try again with so much")),                                 \
+        VERB_OPTION("tasks-max", 0, OPTION_STRING, Settings, m.tasks_max, N_("N"),                           \
+                    N_("processes and threads it may have")),                                                \
+        VERB_OPTION("io-weight", 0, OPTION_STRING, Settings, m.io_weight, N_("N"),                           \
+                    N_("its share where disks are busy: 1 to 10000")),                                       \
+        VERB_OPTION("gpus", 0, OPTION_STRING, Settings, m.gpus, N_("N|N?"),                                  \
+                    N_("GPUs of its worker for it alone; N?: or none")),                                     \
+        VERB_OPTION("resource", 0, OPTION_STRINGS, Settings, m.resources, N_("NAME[=N]"),                    \
+                    N_("of what its worker was given: licence=1; may be repeated")),                         \
         VERB_OPTION("shell", 's', OPTION_FLAG, Settings, m.shell, NULL,                                      \
                     N_("give the words, joined, to /bin/sh -c")),                                            \
         VERB_OPTION("after", 0, OPTION_STRING, Settings, m.after, N_("EXPR"),                                \
@@ -64,7 +76,8 @@ typedef struct BatchOptions {
         VERB_OPTION(                                                                                         \
             "on", 0, OPTION_STRINGS, Settings, m.on, N_("CAUSE:ACTION"),                                     \
             N_("retry, fail or hold after exit=N, signal=NAME, timeout, oom, ...; may be repeated")),        \
-        VERB_OPTION("timeout", 0, OPTION_STRING, Settings, m.timeout, N_("SPAN|N%"),                         \
+        VERB_OPTION("timeout", 0, OPTION_STRING, Settings, m.timeout,                                        \
+                    N_("SPAN|N%"), /* xgettext:no-c-format */                                                \
                     N_("stop an attempt that takes longer; N% of the batch's median")),                      \
         VERB_OPTION("signal", 0, OPTION_STRING, Settings, m.signal, N_("SIGNAL"),                            \
                     N_("what an attempt is told to stop with (default: TERM)")),                             \
@@ -82,6 +95,10 @@ typedef struct BatchOptions {
         VERB_OPTION("credential", 0, OPTION_STRINGS, Settings, m.credentials, N_("NAME=FILE"),               \
                     N_("a secret that it finds in $CREDENTIALS_DIRECTORY; may be repeated"))
 
+/* Where no worker is meant. */
+#define TASK_CPUS_OPTION(Settings, m)                                                                        \
+    VERB_OPTION("cpus", 'c', OPTION_CPUS, Settings, m.cpus, N_("N"), N_("CPUs it may use: 2, 0.5 or 50%"))
+
 /* Where the tasks are not a stream with a delay between them. */
 #define TASK_DELAY_OPTION(Settings, m)                                                                       \
     VERB_OPTION("delay", 0, OPTION_STRING, Settings, m.delay, N_("SPAN"), N_("not before so long from now"))
@@ -89,7 +106,7 @@ typedef struct BatchOptions {
 #define BATCH_OPTIONS(Settings, m)                                                                           \
     VERB_OPTION("max-fails", 0, OPTION_STRING, Settings, m.max_fails, N_("N|P%"),                            \
                 N_("give the rest up after so many failures")),                                              \
-        VERB_OPTION("halt", 0, OPTION_STRING, Settings, m.halt, N_("WHEN[,WHY]"),                            \
+        VERB_OPTION("halt", 0, OPTION_STRING, Settings, m.halt, N_("WHEN[,WHY]"), /* xgettext:no-c-format */ \
                     N_("soon: what runs goes on; now: it is stopped; WHY: fail=N, fail=P% or success=N"))
 
 typedef struct TaskTemplate {

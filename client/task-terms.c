@@ -10,6 +10,7 @@
 
 #include "client/begin-time.h"
 #include "client/bus-dict.h"
+#include "client/demand-terms.h"
 #include "client/task-template.h"
 #include "dbus/parexec-dbus.h"
 #include "model/ids.h"
@@ -21,6 +22,12 @@
 static const char *const term_key_table[_TERM_KEY_MAX] = {
     [TERM_PRIORITY] = "priority",
     [TERM_MEMORY] = "memory",
+    [TERM_RETRY_MEMORY] = "retry-memory",
+    [TERM_CPUS] = "cpus",
+    [TERM_TASKS_MAX] = "tasks-max",
+    [TERM_IO_WEIGHT] = "io-weight",
+    [TERM_GPUS] = "gpus",
+    [TERM_RESOURCE] = "resource",
     [TERM_RETRIES] = "retries",
     [TERM_BACKOFF] = "backoff",
     [TERM_ON] = "on",
@@ -44,11 +51,13 @@ void task_terms_init(TaskTerms *terms)
 {
     *terms = (TaskTerms){ .memory_max_bytes = UINT64_MAX };
     task_policy_init(&terms->policy);
+    task_demand_init(&terms->demand);
 }
 
 void task_terms_done(TaskTerms *terms)
 {
     task_policy_done(&terms->policy);
+    task_demand_done(&terms->demand);
     g_clear_pointer(&terms->rules, g_ptr_array_unref);
     g_clear_pointer(&terms->credentials, g_ptr_array_unref);
     g_clear_pointer(&terms->queue, g_free);
@@ -90,7 +99,8 @@ static int set_priority(TaskTerms *terms, const char *word)
 
 static int set_memory(TaskTerms *terms, const char *word)
 {
-    return parse_bytes(word, &terms->memory_max_bytes);
+    terms->demand.memory_auto = strcmp(word, "auto") == 0;
+    return terms->demand.memory_auto ? 0 : parse_bytes(word, &terms->memory_max_bytes);
 }
 
 static int set_retries(TaskTerms *terms, const char *word)
@@ -276,7 +286,18 @@ static const struct {
     bool flag;
 } term_kinds[_TERM_KEY_MAX] = {
     [TERM_PRIORITY] = { set_priority, N_("a number from -2147483647 to 2147483647"), false },
-    [TERM_MEMORY] = { set_memory, N_("a size such as 512M, 2G or 1.5G"), false },
+    [TERM_MEMORY] = { set_memory, N_("a size such as 512M, 2G or 1.5G, or auto"), false },
+    [TERM_RETRY_MEMORY] = { demand_terms_set_retry_memory,
+                            N_("a factor of more than 1x and at most 64x, such as 2x, or up to 16 growing sizes such "
+                               "as 4G,8G,16G"),
+                            false },
+    [TERM_CPUS] = { demand_terms_set_cpus, N_("a number of CPUs from 0.01, such as 2, 0.5 or 50%"), false },
+    [TERM_TASKS_MAX] = { demand_terms_set_tasks_max, N_("a number from 1 to 4194304"), false },
+    [TERM_IO_WEIGHT] = { demand_terms_set_io_weight, N_("a number from 1 to 10000"), false },
+    [TERM_GPUS] = { demand_terms_set_gpus, N_("a number of GPUs such as 1, or 1? if none will do as well"),
+                    false },
+    [TERM_RESOURCE] = { demand_terms_add_resource, N_("NAME or NAME=COUNT, each name once: licence=1,tape=2"),
+                        false },
     [TERM_RETRIES] = { set_retries, N_("a number from 0 to 1000000"), false },
     [TERM_BACKOFF] = { set_backoff,
                        N_("FIRST[,LONGEST[,FACTOR]]: spans of time up to 7 days, such as 1s,5min, and a "
@@ -343,6 +364,8 @@ int task_terms_check(const TaskTerms *terms, char **ret_why)
                                    PAREXEC_CREDENTIALS_MAX);
         return -EINVAL;
     }
+    if (task_demand_check(&terms->demand, ret_why) < 0)
+        return -EINVAL;
     if (has(terms, TERM_WARN) && !has(terms, TERM_TIMEOUT)) /* there may be one in the configuration */
         return 0;
     return task_policy_check(&terms->policy, ret_why);
@@ -421,6 +444,7 @@ void task_terms_merge(TaskTerms *terms, const TaskTerms *other, uint32_t keys)
         terms->delay_usec = other->delay_usec;
     }
     merge_policy(&terms->policy, &other->policy, wanted);
+    demand_terms_merge(&terms->demand, &other->demand, wanted);
     merge_strings(terms, other, wanted);
     terms->given |= wanted;
 }
@@ -481,9 +505,7 @@ static int append_limits(const TaskTerms *terms, sd_bus_message *m)
     const TaskPolicy *policy = &terms->policy;
     int r = 0;
 
-    if (has(terms, TERM_MEMORY))
-        r = dict_append(m, "memory-max", "t", terms->memory_max_bytes);
-    if (r >= 0 && has(terms, TERM_TIMEOUT) && policy->timeout_percent == 0)
+    if (has(terms, TERM_TIMEOUT) && policy->timeout_percent == 0)
         r = dict_append(m, "timeout", "t", policy->timeout_usec);
     if (r >= 0 && has(terms, TERM_TIMEOUT) && policy->timeout_percent > 0)
         r = dict_append(m, "timeout-percent", "u", policy->timeout_percent);
@@ -526,6 +548,8 @@ int task_terms_append(const TaskTerms *terms, sd_bus_message *m)
     int r = append_gate(terms, m);
 
     if (r >= 0)
+        r = demand_terms_append(terms, m);
+    if (r >= 0)
         r = append_limits(terms, m);
     if (r >= 0)
         r = append_retries(terms, m);
@@ -543,10 +567,18 @@ static size_t strings_bytes(const GPtrArray *strings)
     return sum;
 }
 
+static size_t resources_bytes(const TaskDemand *demand)
+{
+    g_autofree char *resources = resources_format(demand->resources);
+
+    return strlen(resources) + demand->n_memory_steps * (size_t) 20;
+}
+
 size_t task_terms_bytes(const TaskTerms *terms)
 {
     size_t entries = (size_t) __builtin_popcount(terms->given);
 
-    return ENTRY_BYTES * entries + strings_bytes(terms->rules) + strings_bytes(terms->credentials) +
-           (terms->queue ? strlen(terms->queue) : 0) + (terms->class ? strlen(terms->class) : 0);
+    return ENTRY_BYTES * (entries + 1) + resources_bytes(&terms->demand) + strings_bytes(terms->rules) +
+           strings_bytes(terms->credentials) + (terms->queue ? strlen(terms->queue) : 0) +
+           (terms->class ? strlen(terms->class) : 0);
 }

@@ -3,6 +3,7 @@
 
 #include <systemd/sd-bus.h>
 
+#include "model/task-demand.h"
 #include "model/task-policy.h"
 
 /* On what terms a task is run: its limits, its retries, when it may begin. They are given as words, by
@@ -12,6 +13,12 @@
 typedef enum TermKey {
     TERM_PRIORITY,
     TERM_MEMORY,
+    TERM_RETRY_MEMORY,
+    TERM_CPUS,
+    TERM_TASKS_MAX,
+    TERM_IO_WEIGHT,
+    TERM_GPUS,
+    TERM_RESOURCE,
     TERM_RETRIES,
     TERM_BACKOFF,
     TERM_ON,
@@ -35,6 +42,7 @@ DECLARE_STRING_TABLE(term_key, TermKey); /* as the long options are called */
 typedef struct TaskTerms {
     uint32_t given; /* bits 1 << TermKey */
     TaskPolicy policy;
+    TaskDemand demand; /* its resources are shared, never changed */
     GPtrArray *rules; /* char *: cause, action, cause, action, …; NULL: none */
     int32_t priority;
     uint64_t memory_max_bytes;
@@ -49,7 +57,7 @@ void task_terms_init(TaskTerms *terms);
 void task_terms_done(TaskTerms *terms);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(TaskTerms, task_terms_done)
 
-/* Sets, or for on and credential adds, what the word says. -EINVAL: it is of another form, see
+/* Sets, or for on, credential and resource adds, what the word says. -EINVAL: it is of another form, see
  * task_term_form(). */
 int task_terms_set(TaskTerms *terms, TermKey key, const char *word) _warn_unused_;
 /* "a span of time such as 90s or 1h 30min"; for "--key takes …, not …". */
@@ -61,7 +69,7 @@ int task_terms_check(const TaskTerms *terms, char **ret_why) _warn_unused_;
 
 /* The keys that go by several names in a message: what one task gives has to replace all of them. */
 #define TERM_BITS_BEGIN (1U << TERM_BEGIN | 1U << TERM_DELAY)
-#define TERM_BITS_JOINED (TERM_BITS_BEGIN | 1U << TERM_TIMEOUT)
+#define TERM_BITS_JOINED (TERM_BITS_BEGIN | 1U << TERM_TIMEOUT | 1U << TERM_MEMORY)
 #define TERM_BITS_ALL ((1U << _TERM_KEY_MAX) - 1)
 
 /* Takes over what is given in the other and not here, of these keys (bits). */

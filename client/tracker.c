@@ -24,7 +24,7 @@ typedef struct Entry {
 struct Tracker {
     Client *client;
     Watch *watch;
-    TrackerEnded ended;
+    TrackerEnded ended, changed; /* changed: NULL: nobody asks */
     void (*back)(void *userdata);
     void *userdata;
     GArray *entries; /* Entry, by id */
@@ -68,6 +68,11 @@ void tracker_on_daemon_back(Tracker *tracker, void (*back)(void *userdata))
     tracker->back = back;
 }
 
+void tracker_on_changed(Tracker *tracker, TrackerEnded changed)
+{
+    tracker->changed = changed;
+}
+
 /* The index of the first entry whose id is not less. */
 static guint entry_position(const Tracker *tracker, uint64_t id)
 {
@@ -107,8 +112,11 @@ static void entry_update(Tracker *tracker, Entry *entry, const TaskInfo *info)
     tracker->counts.running -= entry->state == TASK_RUNNING;
     tracker->counts.running += info->state == TASK_RUNNING;
     entry->state = info->state;
-    if (!task_state_is_end(info->state))
+    if (!task_state_is_end(info->state)) {
+        if (tracker->changed)
+            tracker->changed(info, tracker->userdata);
         return;
+    }
     count_end(&tracker->counts, info->state);
     tracker->ended(info, tracker->userdata);
 }

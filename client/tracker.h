@@ -29,5 +29,7 @@ const TrackerCounts *tracker_counts(const Tracker *tracker);
 bool tracker_all_ended(const Tracker *tracker);
 const Watch *tracker_watch(const Tracker *tracker);
 
+/* Called with every change that is told of a task before it ends. */
+void tracker_on_changed(Tracker *tracker, TrackerEnded changed);
 /* Called whenever the daemon is back, after tasks were asked for again; NULL: nobody. */
 void tracker_on_daemon_back(Tracker *tracker, void (*back)(void *userdata));

@@ -16,7 +16,7 @@
 
 typedef struct AddWorkerSettings {
     WorkerOptions worker;
-    Given count;
+    const char *count;
     bool force;
 } AddWorkerSettings;
 
@@ -24,7 +24,8 @@ typedef struct AddWorkerSettings {
     VERB_OPTION(name_, letter_, kind_, AddWorkerSettings, worker.member, argument_, help_)
 
 static const VerbOption add_worker_options[] = {
-    VERB_OPTION("count", 'n', OPTION_UINT, AddWorkerSettings, count, N_("N"), N_("so many (default: 1)")),
+    VERB_OPTION("count", 'n', OPTION_STRING, AddWorkerSettings, count, N_("N|all"),
+                N_("so many (default: 1); all: as many as the machine carries")),
     WORKER("name", 0, OPTION_STRING, name, N_("NAME"), N_("a name shown beside the id")),
     WORKER("memory", 'm', OPTION_BYTES, memory, N_("SIZE"), N_("memory it may use: MemoryMax= (8G, 512M)")),
     WORKER("memory-high", 0, OPTION_BYTES, memory_high, N_("SIZE"),
@@ -33,6 +34,14 @@ static const VerbOption add_worker_options[] = {
     WORKER("cpu-weight", 0, OPTION_NUMBER, cpu_weight, N_("N"),
            N_("its share where CPUs are short: 1 to 10000")),
     WORKER("allowed-cpus", 0, OPTION_STRING, allowed_cpus, N_("LIST"), N_("the CPUs it may use: 0-3,8")),
+    WORKER("io-weight", 0, OPTION_NUMBER, io_weight, N_("N"),
+           N_("its share where disks are busy: 1 to 10000")),
+    WORKER("pin", 0, OPTION_FLAG, pin, NULL,
+           N_("give it physical cores of its own, as many as --cpus or --slots")),
+    WORKER("numa", 0, OPTION_STRING, numa, N_("N|auto"), N_("keep its cores and memory on one NUMA node")),
+    WORKER("gpus", 0, OPTION_STRING, gpus, N_("N|N?"), N_("GPUs of its own; N?: fewer, or none, will do")),
+    WORKER("resource", 0, OPTION_STRINGS, resources, N_("NAME[=N]"),
+           N_("of what the machine has a number of: licence=1; may be repeated")),
     WORKER("tasks-max", 0, OPTION_NUMBER, tasks_max, N_("N"), N_("processes and threads it may have")),
     WORKER("slots", 's', OPTION_UINT, slots, N_("N"), N_("tasks it runs at once")),
     WORKER("engine", 0, OPTION_STRING, engine, N_("ENGINE"), N_("systemd or cgroup")),
@@ -46,7 +55,7 @@ static const VerbOption add_worker_options[] = {
     WORKER("recycle-memory", 0, OPTION_BYTES, recycle_memory, N_("SIZE"),
            N_("with --exec: replace it when it takes more")),
     VERB_OPTION("force", 'f', OPTION_FLAG, AddWorkerSettings, force, NULL,
-                N_("even if the memory does not suffice")),
+                N_("even if cores or memory do not suffice")),
     {},
 };
 
@@ -101,14 +110,15 @@ static int show_worker(Client *client, const char *path, JsonOutput *json)
 /* On a terminal: may it be started all the same? */
 static bool ask_to_force(const Client *client, const sd_bus_error *error)
 {
-    if (!sd_bus_error_has_name(error, PAREXEC_ERROR_INSUFFICIENT_MEMORY) || !output_can_ask(client))
+    g_auto(GStrv) risks = error_risks(error);
+
+    if (!risks[0] || !output_can_ask(client))
         return false;
-    g_autofree char *sentence = text_printable(error->message ?: "");
+    g_autofree char *sentence = error_sentence(error);
     fprintf(stderr, "%s\n%s\n", sentence,
             _("If it is started all the same, and its tasks use what they may:"));
-    fprintf(stderr, "  - %s\n", _("the machine may become very slow, this terminal included;"));
-    fprintf(stderr, "  - %s\n", _("the kernel may kill other programs to get memory back;"));
-    fprintf(stderr, "  - %s\n", _("what those programs had not saved is lost."));
+    for (char **risk = risks; *risk; risk++)
+        fprintf(stderr, "  - %s\n", *risk);
     return output_ask(_("Start it all the same?"));
 }
 
@@ -128,15 +138,57 @@ static int add_one(Client *client, const AddWorkerSettings *settings, bool *forc
     return show_worker(client, path, json);
 }
 
-static int add_all(Client *client, const AddWorkerSettings *settings, JsonOutput *json)
+static int add_some(Client *client, const AddWorkerSettings *settings, uint64_t count, JsonOutput *json)
 {
-    uint64_t count = settings->count.given ? settings->count.value : 1;
     bool force = settings->force;
     int r = 0;
 
     for (uint64_t i = 0; r >= 0 && i < count; i++)
         r = add_one(client, settings, &force, json);
     return r;
+}
+
+/* Until admission refuses one. That is no failure, unless it was the first. */
+static int fill_machine(Client *client, const AddWorkerSettings *settings, JsonOutput *json)
+{
+    unsigned count = 0;
+
+    for (;;) {
+        g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
+        g_autofree char *path = NULL;
+        int r = worker_add(client, &settings->worker, /* force= */ false, &error, &path);
+        if (r >= 0) {
+            r = show_worker(client, path, json);
+            if (r < 0)
+                return r;
+            count++;
+            continue;
+        }
+        if (!sd_bus_error_is_set(&error))
+            return r;
+        if (count == 0 || error_exit_code(error.name) != PARCTL_REFUSED)
+            return error_report(client, &error, r);
+        g_autofree char *sentence = error_sentence(&error);
+        output_note(client,
+                    ngettext("%u worker added, and no more: %s", "%u workers added, and no more: %s", count),
+                    count, sentence);
+        return 0;
+    }
+}
+
+static int add_all(Client *client, const AddWorkerSettings *settings, JsonOutput *json)
+{
+    uint64_t count = 1;
+    bool all = g_strcmp0(settings->count, "all") == 0;
+
+    if (settings->count && !all &&
+        (parse_uint64(settings->count, &count) < 0 || count == 0 || count > UINT32_MAX))
+        return output_usage_error(client, _("--%s takes %s, not \"%s\""), "count",
+                                  _("a number from 1 to 4294967295, or all"), settings->count);
+    if (all && settings->force)
+        return output_usage_error(
+            client, _("--count all adds what the machine carries: it does not go with --force"));
+    return all ? fill_machine(client, settings, json) : add_some(client, settings, count, json);
 }
 
 static int run_add_worker(Client *client, const void *settings, char **argv)
@@ -160,6 +212,8 @@ static const char *const add_worker_examples[] = {
     N_("one worker with limits"),
     "parctl add-worker --count 4 --memory 2G",
     N_("four of them"),
+    "parctl add-worker --count all",
+    N_("as many as the machine carries"),
     "parctl add-worker --exec 'python3 infer.py' --worker-class infer",
     N_("a program that stays: parctl submit --worker-class infer"),
     NULL,

@@ -176,12 +176,46 @@ static void on_worker_state_changed(const char *id, const char *old, const char 
     worker_event(userdata, "worker-state", id, old, new, text);
 }
 
+static void on_task_unplaceable(uint64_t task, const char *why, void *userdata)
+{
+    Events *events = userdata;
+
+    if (events->client->json) {
+        g_autoptr(JsonOutput) json = json_event("task-unplaceable");
+        json_number(json, "task", task);
+        json_text(json, "why", why);
+        json_end(events, json);
+        return;
+    }
+    g_autofree char *shown = text_printable(why);
+    g_autofree char *text = g_strdup_printf(_("task %" PRIu64 " fits no worker: %s"), task, shown);
+    print_event(events, NULL, COLOR_YELLOW, text);
+}
+
+static void on_pressure_changed(const char *rung, const char *why, void *userdata)
+{
+    Events *events = userdata;
+
+    if (events->client->json) {
+        g_autoptr(JsonOutput) json = json_event("pressure");
+        json_text(json, "rung", rung);
+        json_text(json, "why", why);
+        json_end(events, json);
+        return;
+    }
+    g_autofree char *raw = g_strdup_printf(_("pressure: %s: %s"), rung, why);
+    g_autofree char *text = text_printable(raw);
+    print_event(events, NULL, COLOR_YELLOW, text);
+}
+
 static const WatchHandler events_handler = {
     .task_changed = on_task_changed,
     .batch_finished = on_batch_finished,
     .worker_added = on_worker_added,
     .worker_removed = on_worker_removed,
     .worker_state_changed = on_worker_state_changed,
+    .task_unplaceable = on_task_unplaceable,
+    .pressure_changed = on_pressure_changed,
 };
 
 static int run_events(Client *client, const void *settings, char **argv)

@@ -72,6 +72,7 @@ static void log_task_free(void *data)
 static LogTask *log_task_new(Client *client, const LogsSettings *settings, const TaskInfo *info, bool tagged)
 {
     bool both = settings->only_stdout == settings->only_stderr;
+    g_autofree char *tag = tagged ? g_strdup_printf("[%" PRIu64 "] ", info->id) : NULL;
     LogTask *task = g_new0(LogTask, 1);
 
     task->client = client;
@@ -80,10 +81,10 @@ static LogTask *log_task_new(Client *client, const LogsSettings *settings, const
     task->newest = info->attempt;
     if (both || settings->only_stdout)
         log_stream_init(&task->streams[task->n_streams++], client, info->id, /* standard_error= */ false,
-                        tagged);
+                        tag, /* lines= */ false);
     if (both || settings->only_stderr)
         log_stream_init(&task->streams[task->n_streams++], client, info->id, /* standard_error= */ true,
-                        tagged);
+                        tag, /* lines= */ false);
     return task;
 }
 

@@ -99,12 +99,23 @@ static int parse_count(const char *value, uint64_t *ret)
     return 0;
 }
 
+static int parse_memory(const char *value, Given *given)
+{
+    given->automatic = strcmp(value, "auto") == 0;
+    if (!given->automatic)
+        return parse_bytes(value, &given->value);
+    given->value = UINT64_MAX;
+    return 0;
+}
+
 static int parse_given(OptionKind kind, const char *value, Given *given)
 {
     given->given = true;
     switch (kind) {
     case OPTION_BYTES:
         return parse_bytes(value, &given->value);
+    case OPTION_MEMORY:
+        return parse_memory(value, given);
     case OPTION_CPUS:
         return parse_cpus(value, &given->value);
     case OPTION_UINT:
@@ -127,6 +138,8 @@ static const char *quantity_form(OptionKind kind)
     switch (kind) {
     case OPTION_BYTES:
         return _("a size such as 512M, 2G or 1.5G");
+    case OPTION_MEMORY:
+        return _("a size such as 512M, 2G or 1.5G, or auto");
     case OPTION_CPUS:
         return _("a number of CPUs such as 2, 0.5 or 50%");
     case OPTION_UINT:
@@ -163,6 +176,7 @@ static int verb_option(Client *client, const VerbOption *option, char *value, vo
         g_ptr_array_add(*(GPtrArray **) field, value);
         return 0;
     case OPTION_BYTES:
+    case OPTION_MEMORY:
     case OPTION_CPUS:
     case OPTION_UINT:
     case OPTION_NUMBER:

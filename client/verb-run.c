@@ -25,6 +25,7 @@ typedef struct RunSettings {
 
 static const VerbOption run_options[] = {
     TASK_OPTIONS(RunSettings, task),
+    TASK_CPUS_OPTION(RunSettings, task),
     TASK_DELAY_OPTION(RunSettings, task),
     {},
 };

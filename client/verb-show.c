@@ -15,6 +15,7 @@
 #include "client/task-selector.h"
 #include "client/task-table.h"
 #include "client/text.h"
+#include "client/time-left.h"
 #include "client/verb.h"
 #include "client/worker-table.h"
 #include "dbus/parexec-dbus.h"
@@ -202,13 +203,15 @@ static void print_attempts(const TaskDetails *task)
 
 static void print_terms(const TaskDetails *task)
 {
-    g_autofree char *policy = policy_in_words(task->policy ?: "");
+    g_autofree char *policy = policy_in_words(task->policy ?: ""),
+                    *demand = demand_in_words(task->policy ?: "");
 
     print_text(_("queue"), task->queue);
     print_text(_("worker class"), task->class);
     print_text(_("after"), task->after);
     print_time(_("not before"), task->not_before_usec);
     print_text(_("policy"), policy);
+    print_text(_("takes"), demand);
 }
 
 static void print_environment(char *const *environment)
@@ -344,8 +347,10 @@ static int show_tasks(Client *client, const TaskSelector *selector, JsonOutput *
     if (in_full || json || rows->len == 0)
         return r;
     print_counts(rows);
-    task_table_print(rows);
-    return 0;
+    r = time_left_print(client, rows);
+    if (r >= 0)
+        task_table_print(rows);
+    return r;
 }
 
 /* ---- a worker */
@@ -388,6 +393,10 @@ static void print_worker(const WorkerInfo *worker)
     print_field(_("CPU quota"), quota);
     for (size_t i = 0; worker->not_enforced && worker->not_enforced[i]; i++)
         print_text(_("not enforced"), worker->not_enforced[i]);
+    print_field(_("frozen"), worker->frozen ? _("yes: parctl thaw lets it go on") : NULL);
+    print_text(_("allowed CPUs"), worker->pinned_cpus);
+    print_text(_("GPUs"), worker->gpus);
+    print_text(_("resources"), worker->resources);
     print_field(_("tasks"), tasks->str);
     print_number(_("done"), worker->done);
     print_number(_("failed"), worker->failed);

@@ -151,30 +151,96 @@ static void print_machine(const StatusInfo *status)
         printf("%s     %s\n", memory, cpu);
 }
 
+/* What one more would meet first, with its numbers. */
+static char *binding_text(const StatusInfo *status)
+{
+    const char *binding = status->binding ?: "";
+    g_autofree char *available = format_bytes(status->memory_available_bytes),
+                    *reserve = format_bytes(status->memory_reserve_bytes),
+                    *committed = format_bytes(status->committed_bytes),
+                    *wanted = format_bytes(status->next_memory_bytes);
+
+    if (strcmp(binding, "memory") == 0)
+        return g_strdup_printf(
+            _("memory binds: %s available, of which %s are reserved and %s may still be taken; one "
+              "more takes %s"),
+            available, reserve, committed, wanted);
+    if (strcmp(binding, "cores") == 0)
+        return g_strdup_printf(_("cores bind: %g of %g are taken"), status->cores_taken, status->cores);
+    if (strcmp(binding, "max-workers") == 0)
+        return g_strdup_printf(_("MaxWorkers binds: %u"), status->admissible);
+    if (strcmp(binding, "user-share") == 0)
+        return g_strdup(_("the user's share binds"));
+    if (strcmp(binding, "cgroup-memory") == 0)
+        return g_strdup(_("a memory limit above the workers binds: their slice, or a container"));
+    if (strcmp(binding, "cgroup-cpu") == 0)
+        return g_strdup(_("a CPU limit above the workers binds: their slice, or a container"));
+    return g_strdup(binding);
+}
+
 static void print_room(const StatusInfo *status)
 {
-    const char *why = g_strcmp0(status->binding, "memory") == 0        ? _("memory binds")
-                      : g_strcmp0(status->binding, "max-workers") == 0 ? _("MaxWorkers binds")
-                                                                       : status->binding;
+    g_autofree char *why = binding_text(status);
     uint32_t room = status->admissible > status->active ? status->admissible - status->active : 0;
 
     if (status->can_add)
-        printf(ngettext("can add %u more worker (%s)\n", "can add %u more workers (%s)\n", room), room,
-               why ?: "");
+        printf(ngettext("can add %u more worker (%s)\n", "can add %u more workers (%s)\n", room), room, why);
     else
-        printf(_("cannot add a worker (%s)\n"), why ?: "");
+        printf(_("cannot add a worker (%s)\n"), why);
+}
+
+static void print_scale(const ScaleInfo *scale)
+{
+    g_autofree char *reason = text_printable(scale->reason ?: ""),
+                    *profile = text_printable(scale->profile ?: "");
+    g_autoptr(GString) line = g_string_new(NULL);
+
+    if (scale->target != SCALE_TARGET_NONE) {
+        g_autofree char *target = g_strdup_printf(
+            ngettext("%u worker is kept", "%u workers are kept", scale->target), scale->target);
+        append_part(line, target);
+    }
+    if (scale->automatic)
+        append_part(line, _("their number follows the load"));
+    if (*profile) {
+        g_autofree char *part = g_strdup_printf(_("profile %s"), profile);
+        append_part(line, part);
+    }
+    if (*reason && line->len > 0)
+        append_part(line, reason);
+    if (line->len > 0)
+        printf("%s\n", line->str);
+}
+
+static void print_rung(const StatusInfo *status)
+{
+    static const struct {
+        const char *rung, *text;
+    } rungs[] = {
+        { "closed", N_("under pressure: nothing new is started") },
+        { "throttle", N_("under pressure: the workers are slowed down") },
+        { "freeze", N_("under pressure: the youngest tasks stand still") },
+        { "requeue", N_("under pressure: the youngest tasks go back to the queue") },
+        { "kill", N_("under pressure: the youngest tasks are ended") },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rungs); i++)
+        if (g_strcmp0(status->rung, rungs[i].rung) == 0)
+            printf("%s%s%s\n", color_begin(COLOR_YELLOW), _(rungs[i].text), color_end(COLOR_YELLOW));
 }
 
 static void print_status(const StatusInfo *status)
 {
     print_head(status);
     print_machine(status);
+    print_rung(status);
     printf("\n");
     if (status->workers->len > 0)
         worker_table_print(status, /* wide= */ false);
     else
         printf("%s\n", _("no workers; to start one: parctl add-worker --memory 2G"));
     print_room(status);
+    print_scale(&status->scale);
 }
 
 static int show(Client *client, bool again)

@@ -30,6 +30,7 @@ typedef struct SubmitSettings {
 
 static const VerbOption submit_options[] = {
     TASK_OPTIONS(SubmitSettings, task),
+    TASK_CPUS_OPTION(SubmitSettings, task),
     TASK_DELAY_OPTION(SubmitSettings, task),
     BATCH_OPTIONS(SubmitSettings, batch),
     VERB_OPTION("key", 0, OPTION_STRING, SubmitSettings, key, N_("STRING"),

@@ -10,6 +10,7 @@
 #include "client/task-list.h"
 #include "client/task-selector.h"
 #include "client/text.h"
+#include "client/time-left.h"
 #include "client/verb.h"
 
 typedef struct Condition {
@@ -121,6 +122,8 @@ static int run_why(Client *client, const void *settings, char **argv)
         json_output_begin_array(json);
     for (guint i = 0; r >= 0 && i < rows->len; i++)
         r = why(client, rows->pdata[i], json);
+    if (!json && r >= 0 && rows->len > 1)
+        r = time_left_print(client, rows);
     if (!json || r < 0)
         return r;
     json_output_end_array(json);

@@ -12,6 +12,7 @@ typedef enum OptionKind {
     OPTION_STRING,  /* const char *, into argv */
     OPTION_STRINGS, /* GPtrArray * of const char *, into argv: may be given several times */
     OPTION_BYTES,   /* Given: "8G" */
+    OPTION_MEMORY,  /* Given: the same, or "auto": .automatic, and the value is UINT64_MAX */
     OPTION_CPUS,    /* Given: "0.5", "50%", as microseconds per second */
     OPTION_UINT,    /* Given: a number from 1 to 2^32-1 */
     OPTION_NUMBER,  /* Given: a number, 0 too */
@@ -20,7 +21,7 @@ typedef enum OptionKind {
 
 /* A quantity that may be left out. */
 typedef struct Given {
-    bool given;
+    bool given, automatic;
     uint64_t value;
     int32_t number;
 } Given;
@@ -56,8 +57,9 @@ typedef struct Verb {
     }
 
 extern const Verb verb_abort, verb_add_worker, verb_cancel, verb_disable, verb_drain, verb_enable, verb_edit,
-    verb_events, verb_hold, verb_logs, verb_map, verb_priority, verb_queue, verb_release, verb_retry,
-    verb_run, verb_show, verb_status, verb_submit, verb_tasks, verb_wait, verb_why, verb_workers;
+    verb_events, verb_freeze, verb_hold, verb_logs, verb_map, verb_priority, verb_profile, verb_queue,
+    verb_release, verb_retry, verb_run, verb_scale, verb_set, verb_show, verb_stats, verb_status, verb_submit,
+    verb_tasks, verb_thaw, verb_topology, verb_wait, verb_why, verb_workers;
 
 const Verb *const *verb_list(void); /* closed by NULL */
 const Verb *verb_find(const char *name);

@@ -5,26 +5,30 @@
 #include "client/waiting.h"
 
 #include <inttypes.h>
+#include <signal.h>
 
 #include "client/joblog.h"
 #include "client/json-output.h"
 #include "client/output.h"
 #include "client/task-list.h"
+#include "client/task-printer.h"
 
 #define RESULTS_MAX (TASK_PAGE_MAX + 1)
 
 struct Waiting {
     Client *client;
     Tracker *tracker;
-    Joblog *joblog; /* NULL: none */
+    Joblog *joblog;      /* NULL: none */
+    TaskPrinter *output; /* NULL: it is not asked for */
+    GHashTable *places;  /* with output: id (uint64_t) → place in the order */
+    bool tag;
     ProgressMode mode;
     uint64_t failed_id; /* the lowest one that did not succeed; 0: none */
     int failed_code;
     GPtrArray *rows; /* TaskInfo: of all tasks when they have ended; NULL: not asked for */
     GArray *ended;   /* uint64_t: ids, while they are few enough for their results to be told */
     char *failed_how;
-    bool
-        running; /* the rows that are added before say that tasks have ended, too: the loop is not to leave for them */
+    bool running; /* rows that are added before may have ended, too: the loop is not to leave for them */
 };
 
 Waiting *waiting_free(Waiting *waiting)
@@ -32,6 +36,8 @@ Waiting *waiting_free(Waiting *waiting)
     if (!waiting)
         return NULL;
     waiting->joblog = joblog_free(waiting->joblog);
+    waiting->output = task_printer_free(waiting->output);
+    g_clear_pointer(&waiting->places, g_hash_table_unref);
     waiting->tracker = tracker_free(waiting->tracker);
     g_clear_pointer(&waiting->ended, g_array_unref);
     g_clear_pointer(&waiting->rows, g_ptr_array_unref);
@@ -42,7 +48,8 @@ Waiting *waiting_free(Waiting *waiting)
 
 static bool is_over(const Waiting *waiting)
 {
-    return tracker_all_ended(waiting->tracker) && (!waiting->joblog || joblog_is_idle(waiting->joblog));
+    return tracker_all_ended(waiting->tracker) && (!waiting->joblog || joblog_is_idle(waiting->joblog)) &&
+           (!waiting->output || task_printer_is_idle(waiting->output));
 }
 
 /* The results of all tasks, where they are not too many: asked for while there is a connection, which the
@@ -60,7 +67,7 @@ static void fetch_results(Waiting *waiting)
     (void) task_list_page(waiting->client, filter, waiting->rows, &cursor);
 }
 
-static void on_logged(void *userdata)
+static void on_idle(void *userdata)
 {
     Waiting *waiting = userdata;
 
@@ -72,13 +79,50 @@ static void on_logged(void *userdata)
 
 static void on_daemon_back(void *userdata)
 {
-    joblog_retry(((const Waiting *) userdata)->joblog);
+    Waiting *waiting = userdata;
+
+    if (waiting->joblog)
+        joblog_retry(waiting->joblog);
+    if (waiting->output)
+        task_printer_retry(waiting->output);
 }
 
 int waiting_set_joblog(Waiting *waiting, const char *path)
 {
-    tracker_on_daemon_back(waiting->tracker, on_daemon_back);
-    return joblog_open(waiting->client, path, /* append= */ false, on_logged, waiting, &waiting->joblog);
+    return joblog_open(waiting->client, path, /* append= */ false, on_idle, waiting, &waiting->joblog);
+}
+
+static void on_broken(int r, void *userdata)
+{
+    Waiting *waiting = userdata;
+
+    (void) sd_event_exit(waiting->client->event,
+                         r == -EPIPE ? 128 + SIGPIPE : client_exit_code(waiting->client, r));
+}
+
+static void print_change(Waiting *waiting, const TaskInfo *info)
+{
+    g_autofree char *tag = waiting->tag ? g_strdup_printf("[%" PRIu64 "] ", info->id) : NULL;
+    gpointer place;
+
+    if (waiting->output && g_hash_table_lookup_extended(waiting->places, &info->id, NULL, &place))
+        task_printer_changed(waiting->output, GPOINTER_TO_SIZE(place), info, tag);
+}
+
+static void on_changed(const TaskInfo *info, void *userdata)
+{
+    print_change(userdata, info);
+}
+
+void waiting_set_output(Waiting *waiting, const WaitingOutput *how)
+{
+    static const TaskPrinterHandler handler = { .idle = on_idle, .broken = on_broken };
+
+    waiting->tag = how->tag;
+    waiting->places = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    waiting->output = task_printer_new(waiting->client, how->ordered, how->lines, &handler, waiting);
+    task_printer_set_watch(waiting->output, tracker_watch(waiting->tracker));
+    tracker_on_changed(waiting->tracker, on_changed);
 }
 
 static void on_ended(const TaskInfo *info, void *userdata)
@@ -89,14 +133,14 @@ static void on_ended(const TaskInfo *info, void *userdata)
         g_array_append_val(waiting->ended, info->id);
     if (waiting->joblog)
         joblog_add(waiting->joblog, info->id, info->id);
-
+    print_change(waiting, info);
     if (info->state != TASK_SUCCEEDED && (waiting->failed_id == 0 || info->id < waiting->failed_id)) {
         waiting->failed_id = info->id;
         waiting->failed_code = task_info_exit_code(info);
         g_free(waiting->failed_how);
         waiting->failed_how = task_info_describe_end(info);
     }
-    on_logged(waiting);
+    on_idle(waiting);
 }
 
 int waiting_new(Client *client, ProgressMode progress, Waiting **ret)
@@ -109,14 +153,24 @@ int waiting_new(Client *client, ProgressMode progress, Waiting **ret)
     int r = tracker_new(client, on_ended, waiting, &waiting->tracker);
     if (r < 0)
         return r;
+    tracker_on_daemon_back(waiting->tracker, on_daemon_back);
     *ret = g_steal_pointer(&waiting);
     return 0;
 }
 
+static void add_place(Waiting *waiting, const TaskInfo *info)
+{
+    if (waiting->places && !g_hash_table_contains(waiting->places, &info->id))
+        g_hash_table_insert(waiting->places, g_memdup2(&info->id, sizeof info->id),
+                            GSIZE_TO_POINTER((gsize) g_hash_table_size(waiting->places)));
+}
+
 void waiting_add_rows(Waiting *waiting, const GPtrArray *rows)
 {
-    for (guint i = 0; i < rows->len; i++)
+    for (guint i = 0; i < rows->len; i++) {
+        add_place(waiting, rows->pdata[i]);
         tracker_add(waiting->tracker, rows->pdata[i]);
+    }
 }
 
 int waiting_add_submitted(Waiting *waiting, uint64_t batch, uint64_t first, uint64_t last, uint64_t count)
@@ -223,8 +277,12 @@ int waiting_run(Waiting *waiting)
         fetch_results(waiting);
     else {
         r = progress_new(waiting->client, waiting->mode, facts, waiting, &progress);
+        if (waiting->output)
+            task_printer_set_progress(waiting->output, progress);
         if (r >= 0)
             r = sd_event_loop(waiting->client->event);
+        if (waiting->output)
+            task_printer_set_progress(waiting->output, NULL);
         progress = progress_free(progress);
     }
     if (r < 0)
@@ -232,5 +290,7 @@ int waiting_run(Waiting *waiting)
     if (r > 0 || !tracker_all_ended(waiting->tracker)) /* the bus is gone, or the daemon refused to go on */
         return r > 0 ? r : PARCTL_FAILED;
     print_result(waiting);
-    return waiting->failed_code;
+    return waiting->failed_code == 0 && waiting->output && task_printer_unread(waiting->output) > 0
+               ? PARCTL_FAILED
+               : waiting->failed_code;
 }

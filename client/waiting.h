@@ -16,6 +16,16 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Waiting, waiting_free)
 /* Logs each task that has ended into this file. Before tasks are added. Reports. */
 int waiting_set_joblog(Waiting *waiting, const char *path);
 
+/* How the tasks' output is printed. */
+typedef struct WaitingOutput {
+    bool ordered; /* in the order of the rows, else as they end */
+    bool lines;   /* while they run */
+    bool tag;     /* "[17] " in front of each line */
+} WaitingOutput;
+
+/* Prints what the tasks print. Before tasks are added. */
+void waiting_set_output(Waiting *waiting, const WaitingOutput *how);
+
 void waiting_add_rows(Waiting *waiting, const GPtrArray *rows);
 /* The tasks of a batch that was just submitted. Reports. */
 int waiting_add_submitted(Waiting *waiting, uint64_t batch, uint64_t first, uint64_t last, uint64_t count);

@@ -137,6 +137,29 @@ static int on_worker_state_changed(sd_bus_message *m, void *userdata, sd_bus_err
     return 0;
 }
 
+static int on_task_unplaceable(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    Watch *watch = userdata;
+    const char *why;
+    uint64_t task;
+
+    if (from_daemon(watch, m) && watch->handler->task_unplaceable &&
+        sd_bus_message_read(m, "ts", &task, &why) > 0)
+        watch->handler->task_unplaceable(task, why, watch->userdata);
+    return 0;
+}
+
+static int on_pressure_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    Watch *watch = userdata;
+    const char *rung, *why;
+
+    if (from_daemon(watch, m) && watch->handler->pressure_changed &&
+        sd_bus_message_read(m, "ss", &rung, &why) > 0)
+        watch->handler->pressure_changed(rung, why, watch->userdata);
+    return 0;
+}
+
 static void announce_back(Watch *watch)
 {
     if (watch->handler->daemon_back)
@@ -207,6 +230,8 @@ static const WatchedSignal watched_signals[] = {
     { OF_MANAGER, "WorkerAdded", on_worker_added },
     { OF_MANAGER, "WorkerRemoved", on_worker_removed },
     { OF_MANAGER, "WorkerStateChanged", on_worker_state_changed },
+    { OF_MANAGER, "TaskUnplaceable", on_task_unplaceable },
+    { OF_MANAGER, "PressureChanged", on_pressure_changed },
 };
 
 static int add_matches(Watch *watch)

@@ -12,6 +12,8 @@ typedef struct WatchHandler {
     void (*worker_added)(const char *id, void *userdata);
     void (*worker_removed)(const char *id, void *userdata);
     void (*worker_state_changed)(const char *id, const char *old, const char *new, void *userdata);
+    void (*task_unplaceable)(uint64_t task, const char *why, void *userdata);
+    void (*pressure_changed)(const char *rung, const char *why, void *userdata);
     void (*daemon_lost)(void *userdata);
     void (*daemon_back)(void *userdata); /* what happened meanwhile was missed: list again */
 } WatchHandler;

@@ -8,6 +8,7 @@
 
 #include "client/bus-dict.h"
 #include "client/connection.h"
+#include "client/demand-terms.h"
 #include "client/error-report.h"
 #include "client/output.h"
 #include "client/status-info.h"
@@ -25,11 +26,12 @@ static int append_quantities(const WorkerOptions *options, sd_bus_message *m)
         { "memory-max", &options->memory },   { "memory-high", &options->memory_high },
         { "cpu-quota", &options->cpus },      { "cpu-weight", &options->cpu_weight },
         { "tasks-max", &options->tasks_max }, { "recycle-memory", &options->recycle_memory },
+        { "io-weight", &options->io_weight },
     };
     int r = 0;
 
     for (size_t i = 0; r >= 0 && i < G_N_ELEMENTS(quantities); i++)
-        if (quantities[i].given->given)
+        if (quantities[i].given->given && !quantities[i].given->automatic)
             r = dict_append(m, quantities[i].key, "t", quantities[i].given->value);
     if (r >= 0 && options->slots.given)
         r = dict_append(m, "slots", "u", (uint32_t) options->slots.value);
@@ -44,7 +46,7 @@ static int append_words(const WorkerOptions *options, sd_bus_message *m)
         const char *key, *value;
     } words[] = {
         { "name", options->name }, { "allowed-cpus", options->allowed_cpus }, { "engine", options->engine },
-        { "user", options->user }, { "worker-class", options->class },
+        { "user", options->user }, { "worker-class", options->class },        { "numa", options->numa },
     };
     int r = 0;
 
@@ -55,6 +57,28 @@ static int append_words(const WorkerOptions *options, sd_bus_message *m)
         g_autoptr(GPtrArray) env = g_ptr_array_copy(options->env, NULL, NULL);
         g_ptr_array_add(env, NULL);
         r = dict_append_strings(m, "env", (char **) env->pdata);
+    }
+    return r;
+}
+
+/* What of the machine it is to have for itself. */
+static int append_placement(const WorkerOptions *options, sd_bus_message *m)
+{
+    bool optional = false;
+    uint32_t gpus = 0;
+    int r = options->pin ? dict_append(m, "pin", "b", 1) : 0;
+
+    if (r >= 0 && options->gpus)
+        r = demand_gpus_parse(options->gpus, &gpus, &optional);
+    if (r >= 0 && gpus > 0)
+        r = dict_append(m, "gpus", "u", gpus);
+    if (r >= 0 && optional)
+        r = dict_append(m, "gpus-optional", "b", 1);
+    if (r >= 0 && options->resources) {
+        g_autoptr(GPtrArray) words = g_ptr_array_copy(options->resources, NULL, NULL);
+        g_ptr_array_add(words, NULL);
+        g_autofree char *list = g_strjoinv(",", (char **) words->pdata);
+        r = dict_append(m, "resources", "s", list);
     }
     return r;
 }
@@ -91,10 +115,30 @@ static int check_program(Client *client, const WorkerOptions *options)
     return 0;
 }
 
+static int check_placement(Client *client, const WorkerOptions *options)
+{
+    uint32_t gpus;
+    bool optional;
+
+    if (options->gpus && demand_gpus_parse(options->gpus, &gpus, &optional) < 0)
+        return output_usage_error(client, _("--%s takes %s, not \"%s\""), "gpus", task_term_form(TERM_GPUS),
+                                  options->gpus);
+    for (guint i = 0; options->resources && i < options->resources->len; i++) {
+        const char *word = options->resources->pdata[i];
+        g_autofree char *why = NULL;
+        g_autoptr(GArray) resources = NULL;
+        if (resources_parse(word, &resources, &why) < 0)
+            return output_usage_error(client, _("--%s takes %s, not \"%s\""), "resource",
+                                      task_term_form(TERM_RESOURCE), word);
+    }
+    return 0;
+}
+
 /* The bus takes UTF-8 only for what is no path and no argument. */
 static int check_words(Client *client, const WorkerOptions *options)
 {
-    const char *words[] = { options->name, options->allowed_cpus, options->engine, options->user };
+    const char *words[] = { options->name, options->allowed_cpus, options->engine, options->user,
+                            options->numa };
 
     for (size_t i = 0; i < G_N_ELEMENTS(words); i++)
         if (words[i] && !g_utf8_validate(words[i], -1, NULL))
@@ -104,7 +148,8 @@ static int check_words(Client *client, const WorkerOptions *options)
         if (!g_utf8_validate(variable, -1, NULL) || !strchr(variable, '=') || *variable == '=')
             return output_usage_error(client, _("--env takes NAME=VALUE in UTF-8 here"));
     }
-    return check_program(client, options);
+    int r = check_placement(client, options);
+    return r < 0 ? r : check_program(client, options);
 }
 
 int worker_add(Client *client, const WorkerOptions *options, bool force, sd_bus_error *ret_error,
@@ -123,6 +168,8 @@ int worker_add(Client *client, const WorkerOptions *options, bool force, sd_bus_
         r = append_quantities(options, call);
     if (r >= 0)
         r = append_words(options, call);
+    if (r >= 0)
+        r = append_placement(options, call);
     if (r >= 0)
         r = append_exec(options, call);
     if (r >= 0 && force)

@@ -7,7 +7,11 @@
 
 typedef struct WorkerOptions {
     const char *name;
-    Given memory, memory_high, cpus, cpu_weight, tasks_max, slots;
+    Given memory, memory_high, cpus, cpu_weight, io_weight, tasks_max, slots;
+    bool pin;
+    const char *numa;     /* "auto", or a number */
+    const char *gpus;     /* "2", "2?" */
+    GPtrArray *resources; /* "licence=1" */
     const char *allowed_cpus, *engine, *user;
     GPtrArray *env;   /* "NAME=VALUE" */
     const char *exec; /* a command line, quoted as for a shell; NULL: it runs commands */

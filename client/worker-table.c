@@ -34,6 +34,10 @@ static const TableColumn wide_columns[] = {
     { .title = N_("CPU"), .right = true, .expendable = 3 },
     { .title = N_("QUOTA"), .right = true, .expendable = 8 },
     { .title = N_("SLOTS"), .right = true, .expendable = 6 },
+    { .title = N_("RESERVED"), .right = true, .expendable = 11 },
+    { .title = N_("CORES"), .cut = true, .expendable = 12 },
+    { .title = N_("GPUS"), .expendable = 12 },
+    { .title = N_("RESOURCES"), .cut = true, .expendable = 13 },
     { .title = N_("TASK"), .cut = true, .expendable = 2 },
     { .title = N_("DONE"), .right = true },
     { .title = N_("FAILED"), .right = true },
@@ -43,6 +47,8 @@ static const TableColumn wide_columns[] = {
 
 static Color state_color(const WorkerInfo *worker)
 {
+    if (worker->frozen)
+        return COLOR_BLUE;
     if (worker->stalled)
         return COLOR_RED;
     switch (worker->state) {
@@ -115,7 +121,9 @@ static void add_identity(Table *table, const WorkerInfo *worker)
 
 static void add_state(Table *table, const WorkerInfo *worker)
 {
-    table_add(table, state_color(worker), g_strdup(worker->stalled ? _("stalled") : worker->state_word));
+    const char *state = worker->frozen ? _("frozen") : worker->stalled ? _("stalled") : worker->state_word;
+
+    table_add(table, state_color(worker), g_strdup(state));
 }
 
 static void add_counts(Table *table, const WorkerInfo *worker)
@@ -156,6 +164,11 @@ static void add_wide_row(Table *table, const WorkerInfo *worker)
         table_add_format(table, COLOR_NONE, "%.0f %%",
                          (double) worker->cpu_quota_usec_per_sec * 100 / USEC_PER_SEC);
     table_add_format(table, COLOR_NONE, "%u", worker->slots);
+    table_add(table, COLOR_NONE,
+              worker->memory_reserved_bytes > 0 ? format_bytes(worker->memory_reserved_bytes) : NULL);
+    table_add(table, COLOR_NONE, g_strdup(worker->pinned_cpus));
+    table_add(table, COLOR_NONE, g_strdup(worker->gpus));
+    table_add(table, COLOR_NONE, g_strdup(worker->resources));
     add_counts(table, worker);
 }
 
@@ -172,6 +185,22 @@ static void print_remarks(const WorkerInfo *worker)
     }
 }
 
+static void print_forced(const StatusInfo *status)
+{
+    g_autoptr(GString) forced = g_string_new(NULL);
+
+    for (guint i = 0; i < status->workers->len; i++) {
+        const WorkerInfo *worker = status->workers->pdata[i];
+        if (worker->forced && worker_state_is_live(worker->state))
+            g_string_append_printf(forced, "%s%s", forced->len > 0 ? ", " : "", worker->id);
+    }
+    if (forced->len == 0)
+        return;
+    printf("%s", color_begin(COLOR_YELLOW));
+    printf(_("started by force: %s; the machine may not carry them"), forced->str);
+    printf("%s\n", color_end(COLOR_YELLOW));
+}
+
 void worker_table_print(const StatusInfo *status, bool wide)
 {
     g_autoptr(Table) table = wide ? table_new(wide_columns, G_N_ELEMENTS(wide_columns))
@@ -186,6 +215,7 @@ void worker_table_print(const StatusInfo *status, bool wide)
     table_print(table);
     for (guint i = 0; i < status->workers->len; i++)
         print_remarks(status->workers->pdata[i]);
+    print_forced(status);
 }
 
 void worker_table_print_ids(const StatusInfo *status)

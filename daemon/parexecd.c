@@ -18,6 +18,7 @@
 #include "engine/engine-cgroup.h"
 #include "engine/engine-systemd.h"
 #include "host/host.h"
+#include "host/pressure-watch.h"
 #include "journal/worker-journal.h"
 #include "link/link.h"
 #include "link/spool-reader.h"
@@ -44,6 +45,7 @@ typedef struct Daemon {
     OutputKeeper *keeper;
     EnginePort *systemd, *cgroup;
     HostPort *host;
+    PressureWatch *pressure;
     Link *link;
     Bus *bus;
     WorkerJournal *journal;
@@ -205,6 +207,30 @@ static int keeper_init(Daemon *daemon)
     return 0;
 }
 
+static void on_pressure(PressureKind kind, void *userdata)
+{
+    manager_pressure(((Daemon *) userdata)->manager, kind);
+}
+
+static void pressure_lines(const PressureSettings *settings, double ret[_PRESSURE_MAX])
+{
+    const double percent[_PRESSURE_MAX] = { [PRESSURE_MEMORY] = settings->memory_percent,
+                                            [PRESSURE_CPU] = settings->cpu_percent,
+                                            [PRESSURE_IO] = settings->io_percent };
+
+    for (PressureKind kind = 0; kind < _PRESSURE_MAX; kind++)
+        ret[kind] = settings->enabled && percent[kind] < 100 ? percent[kind] : PRESSURE_LINE_NONE;
+}
+
+static int pressure_init(Daemon *daemon)
+{
+    const HostEvents events = { on_pressure, daemon };
+    double lines[_PRESSURE_MAX];
+
+    pressure_lines(&daemon->settings.pressure, lines);
+    return pressure_watch_new(daemon->event, lines, &events, &daemon->pressure); /* logs */
+}
+
 static int open_bus(Daemon *daemon)
 {
     int r = daemon->user_mode ? sd_bus_open_user(&daemon->bus_connection)
@@ -239,6 +265,7 @@ static int engines_init(Daemon *daemon)
         .slice = "parexec.slice",
         .user_mode = daemon->user_mode,
         .processes_only = g_getenv("PAREXEC_NO_CGROUPS") != NULL,
+        .machine = daemon->host->machine(daemon->host),
     };
     int r = engine_cgroup_new(daemon->event, &options, &events, &daemon->cgroup);
 
@@ -275,6 +302,7 @@ static int link_init(Daemon *daemon)
 static void on_reload(void *userdata)
 {
     Daemon *daemon = userdata;
+    double lines[_PRESSURE_MAX];
 
     settings_done(&daemon->settings);
     config_load(&daemon->settings, daemon->user_mode);
@@ -282,6 +310,9 @@ static void on_reload(void *userdata)
         daemon->settings.engine = ENGINE_CGROUP;
     manager_reload(daemon->manager, &daemon->settings);
     keeper_set_limits(daemon);
+    pressure_lines(&daemon->settings.pressure, lines);
+    if (daemon->pressure)
+        pressure_watch_set_lines(daemon->pressure, lines);
     log_info("The configuration has been read again.");
 }
 
@@ -306,7 +337,6 @@ static void start(Daemon *daemon, StoreSnapshot *snapshot)
         .spool_directory = daemon->spool_directory,
     };
 
-    daemon->host = ports.host = host_new();
     daemon->journal = worker_journal_new();
     manager_add_observer(daemon->manager, worker_journal_port(daemon->journal));
     manager_add_observer(daemon->manager, bus_port(daemon->bus));
@@ -321,6 +351,7 @@ static int daemon_init(Daemon *daemon)
 
     config_load(&daemon->settings, daemon->user_mode);
     daemon->manager = manager_new(&daemon->settings);
+    daemon->host = host_new();
     int r = directories_init(daemon);
     if (r >= 0)
         r = clock_init(daemon);
@@ -332,6 +363,8 @@ static int daemon_init(Daemon *daemon)
         r = store_init(daemon, &snapshot);
     if (r >= 0)
         r = keeper_init(daemon);
+    if (r >= 0)
+        r = pressure_init(daemon);
     if (r >= 0)
         r = link_init(daemon);
     if (r >= 0)
@@ -351,6 +384,9 @@ static void daemon_done(Daemon *daemon)
 {
     link_free(daemon->link);
     bus_free(daemon->bus);
+    if (daemon->store)
+        manager_stop(daemon->manager);
+    daemon->pressure = pressure_watch_free(daemon->pressure);
     daemon->store = store_free(daemon->store);
     engine_systemd_free(daemon->systemd);
     engine_cgroup_free(daemon->cgroup);

@@ -20,7 +20,7 @@
 
 /* Signatures of the worker protocol; the fields are named in org.parexec.Worker.Link1.xml. */
 #define PAREXEC_LINK_CONTEXT "(tuuauayayayayaytays)"
-#define PAREXEC_LINK_TASK "(ttutttaya(say))"
+#define PAREXEC_LINK_TASK "(ttutttaya(say)a{sv})"
 #define PAREXEC_LINK_TASK_FD "(tuh)"
 #define PAREXEC_LINK_HELD "(ttt)"
 #define PAREXEC_LINK_RESULT "(ttsiiittttaya{sv})"
@@ -45,6 +45,10 @@
 #define PAREXEC_ERROR_TOO_LARGE "org.parexec.Error.TooLarge"
 #define PAREXEC_ERROR_TOO_MANY_WORKERS "org.parexec.Error.TooManyWorkers"
 #define PAREXEC_ERROR_INSUFFICIENT_MEMORY "org.parexec.Error.InsufficientMemory"
+#define PAREXEC_ERROR_INSUFFICIENT_CORES "org.parexec.Error.InsufficientCores"
+#define PAREXEC_ERROR_INSUFFICIENT_RESOURCES "org.parexec.Error.InsufficientResources"
+#define PAREXEC_ERROR_NO_SUCH_NODE "org.parexec.Error.NoSuchNode"
+#define PAREXEC_ERROR_NO_SUCH_PROFILE "org.parexec.Error.NoSuchProfile"
 #define PAREXEC_ERROR_WORKER_START_FAILED "org.parexec.Error.WorkerStartFailed"
 #define PAREXEC_ERROR_NOT_AUTHORIZED "org.parexec.Error.NotAuthorized"
 #define PAREXEC_ERROR_STORAGE_FULL "org.parexec.Error.StorageFull"

@@ -88,6 +88,9 @@ void cgroup_table_parse(const char *cgroups, const char *mounts, CgroupTable *re
         .memory = find_directory(cgroup_lines, mount_lines, "memory"),
         .cpuacct = find_directory(cgroup_lines, mount_lines, "cpuacct"),
         .freezer = find_directory(cgroup_lines, mount_lines, "freezer"),
+        .cpu = find_directory(cgroup_lines, mount_lines, "cpu"),
+        .pids = find_directory(cgroup_lines, mount_lines, "pids"),
+        .blkio = find_directory(cgroup_lines, mount_lines, "blkio"),
     };
 }
 
@@ -97,4 +100,7 @@ void cgroup_table_done(CgroupTable *table)
     g_clear_pointer(&table->memory, g_free);
     g_clear_pointer(&table->cpuacct, g_free);
     g_clear_pointer(&table->freezer, g_free);
+    g_clear_pointer(&table->cpu, g_free);
+    g_clear_pointer(&table->pids, g_free);
+    g_clear_pointer(&table->blkio, g_free);
 }

@@ -7,7 +7,7 @@
  * that is mounted where it can be seen. */
 typedef struct CgroupTable {
     char *unified; /* cgroup v2, with controllers or (hybrid) without */
-    char *memory, *cpuacct, *freezer; /* cgroup v1 */
+    char *memory, *cpuacct, *freezer, *cpu, *pids, *blkio; /* cgroup v1 */
 } CgroupTable;
 
 /* Reads the texts of /proc/PID/cgroup and /proc/PID/mountinfo. Lines that make no sense are passed over. */

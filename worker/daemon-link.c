@@ -20,6 +20,7 @@
 #include "dbus/parexec-dbus.h"
 #include "util/log.h"
 #include "worker/runner-message.h"
+#include "worker/runner-methods.h"
 
 #define RETRY_FIRST_USEC (20 * USEC_PER_MSEC)
 #define RETRY_LONGEST_USEC USEC_PER_SEC
@@ -32,6 +33,7 @@ struct DaemonLink {
     const LaunchRecord *record;
     Runner *runner;
     DaemonLinkEvents events;
+    RunnerMethods methods;
     sd_bus *bus;
     bool registered, lost;
     bool orphaned;        /* the orphan time has passed */
@@ -222,112 +224,6 @@ static int on_heartbeat(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
-/* ------------------------------------------------------------------ what the daemon asks for */
-
-static int runner_method_run(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-    DaemonLink *link = userdata;
-    g_auto(RunOrder) order = { 0 };
-    g_autofree char *why = NULL;
-
-    if (runner_message_read_run(message, &order, &why) < 0) {
-        log_error("The daemon sent a message that makes no sense, ignoring: %s", why);
-        return 1;
-    }
-    for (guint i = 0; i < order.contexts->len; i++)
-        runner_add_context(link->runner, order.contexts->pdata[i]);
-    g_ptr_array_set_free_func(order.tasks, NULL);
-    for (guint i = 0; i < order.tasks->len; i++)
-        runner_add(link->runner, order.tasks->pdata[i]);
-    runner_dispatch(link->runner);
-    return 1;
-}
-
-static int read_ids(sd_bus_message *message, const uint64_t **ret_ids, size_t *ret_n)
-{
-    const void *data;
-    size_t size;
-    int r;
-
-    r = sd_bus_message_read_array(message, 't', &data, &size);
-    if (r < 0)
-        return log_error_errno(r, "The daemon sent a message that makes no sense, ignoring: %m");
-    *ret_ids = data;
-    *ret_n = size / sizeof **ret_ids;
-    return 0;
-}
-
-static int runner_method_recall(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-    DaemonLink *link = userdata;
-    g_autoptr(sd_bus_message) reply = NULL;
-    g_autoptr(GArray) given_back = g_array_new(FALSE, FALSE, sizeof(uint64_t));
-    const uint64_t *ids = NULL;
-    size_t n = 0;
-    int r;
-
-    r = read_ids(message, &ids, &n);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < n; i++)
-        if (runner_recall(link->runner, ids[i]))
-            g_array_append_val(given_back, ids[i]);
-    r = sd_bus_message_new_method_return(message, &reply);
-    if (r < 0)
-        return r;
-    r = sd_bus_message_append_array(reply, 't', given_back->data, given_back->len * sizeof(uint64_t));
-    if (r < 0)
-        return r;
-    r = sd_bus_send(NULL, reply, NULL);
-    runner_dispatch(link->runner);
-    return r < 0 ? r : 1;
-}
-
-static int runner_method_stop(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-    DaemonLink *link = userdata;
-    const uint64_t *ids = NULL;
-    const char *word;
-    size_t n = 0;
-    int outcome;
-
-    if (read_ids(message, &ids, &n) < 0 || sd_bus_message_read(message, "s", &word) < 0)
-        return 1;
-    outcome = outcome_from_string(word);
-    if (outcome != OUTCOME_ABORTED && outcome != OUTCOME_TIMEOUT) {
-        log_error("The daemon wants tasks stopped as '%s', ignoring.", word);
-        return 1;
-    }
-    for (size_t i = 0; i < n; i++)
-        runner_stop_task(link->runner, ids[i], (Outcome) outcome);
-    return 1;
-}
-
-static int runner_method_exit(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-    DaemonLink *link = userdata;
-
-    link->events.exit(link->events.userdata);
-    return 1;
-}
-
-static const sd_bus_vtable runner_vtable[] = {
-    SD_BUS_VTABLE_START(0),
-    SD_BUS_METHOD_WITH_ARGS("Run",
-                            SD_BUS_ARGS("a" PAREXEC_LINK_CONTEXT, contexts, "a" PAREXEC_LINK_TASK, tasks,
-                                        "a" PAREXEC_LINK_TASK_FD, fds),
-                            SD_BUS_NO_RESULT, runner_method_run,
-                            SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_METHOD_NO_REPLY),
-    SD_BUS_METHOD_WITH_ARGS("Recall", SD_BUS_ARGS("at", tasks), SD_BUS_RESULT("at", given_back),
-                            runner_method_recall, SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("Stop", SD_BUS_ARGS("at", tasks, "s", outcome), SD_BUS_NO_RESULT,
-                            runner_method_stop,
-                            SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_METHOD_NO_REPLY),
-    SD_BUS_METHOD_WITH_ARGS("Exit", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, runner_method_exit,
-                            SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_METHOD_NO_REPLY),
-    SD_BUS_VTABLE_END,
-};
-
 /* ------------------------------------------------------------------ registration */
 
 /* Unknown options are those of a later daemon. */
@@ -460,8 +356,7 @@ static int start_bus(DaemonLink *link, int *fd)
     steal_fd(fd);
     if ((r = sd_bus_set_bus_client(link->bus, 0)) < 0 || (r = sd_bus_negotiate_fds(link->bus, 1)) < 0)
         return r;
-    r = sd_bus_add_object_vtable(link->bus, NULL, PAREXEC_LINK_PATH, PAREXEC_RUNNER_INTERFACE, runner_vtable,
-                                 link);
+    r = runner_methods_add(link->bus, &link->methods);
     if (r < 0)
         return r;
     r = sd_bus_match_signal_async(link->bus, NULL, "org.freedesktop.DBus.Local",
@@ -528,6 +423,7 @@ int daemon_link_new(sd_event *event, const LaunchRecord *record, const DaemonLin
     link->event = sd_event_ref(event);
     link->record = record;
     link->events = *events;
+    link->methods = (RunnerMethods) { NULL, events->exit, events->userdata };
     link->retry_usec = RETRY_FIRST_USEC;
     link->heartbeat_usec = MAX(record->heartbeat_usec, USEC_PER_MSEC);
     if ((r = add_timer(link, &link->retry, on_retry)) < 0 ||
@@ -540,7 +436,7 @@ int daemon_link_new(sd_event *event, const LaunchRecord *record, const DaemonLin
 
 void daemon_link_set_runner(DaemonLink *link, Runner *runner)
 {
-    link->runner = runner;
+    link->runner = link->methods.runner = runner;
     start_timer(link->retry, 0);
     start_timer(link->orphan, link->record->orphan_usec);
 }

@@ -13,15 +13,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "worker/kernel-file.h"
+#include "worker/leaf-freezer.h"
 
 /* Memory still charged to an empty leaf (page cache of earlier tasks) counts into the next peak. So much
  * is taken off by subtraction; above it the leaf is made anew. */
 #define RESIDUE_MAX_BYTES (UINT64_C(8) << 20)
 #define NAMES_TRIED_MAX 16
+#define MOVES_MAX 100 /* against what forks for ever */
 #define LIMIT_NONE UINT64_MAX
+#define PRESSURE_FILE "memory.pressure"
 
 struct LeafCgroup {
     const LeafTree *tree;
@@ -30,12 +35,18 @@ struct LeafCgroup {
     bool used;          /* a task ran here since it was made */
     bool killed;        /* as a whole, since it was made: no task may be born here any more */
     bool peak_resets;   /* the kernel can set the peak back */
+    bool frozen;
     int unified, memory, cpuacct, freezer; /* directories */
     int joins[LEAF_JOINS_MAX];
-    size_t n_joins;
+    size_t n_joins;     /* without those of the controls */
     int kill, events, cpu, peak, usage, oom; /* files */
+    int oom_notice;     /* v1: an eventfd, the same for all cgroups of the slot */
+    LeafControls controls;
+    LeafReclaim reclaim;
+    uid_t pressure_uid; /* who may write to its memory.pressure */
     uint64_t memory_max_bytes;               /* as set */
     uint64_t cpu_base, oom_base, residue_bytes;
+    uint64_t reached_base, tree_reached_base; /* how often the limits were reached before */
 };
 
 static void leaf_forget_fds(LeafCgroup *leaf)
@@ -43,6 +54,7 @@ static void leaf_forget_fds(LeafCgroup *leaf)
     leaf->unified = leaf->memory = leaf->cpuacct = leaf->freezer = -EBADF;
     leaf->kill = leaf->events = leaf->cpu = leaf->peak = leaf->usage = leaf->oom = -EBADF;
     leaf->n_joins = 0;
+    leaf->reclaim.directory = -EBADF;
 }
 
 static void leaf_close(LeafCgroup *leaf)
@@ -54,6 +66,7 @@ static void leaf_close(LeafCgroup *leaf)
         close_fd(fds[i]);
     for (size_t i = 0; i < leaf->n_joins; i++)
         close_fd(leaf->joins[i]);
+    leaf_controls_close(&leaf->controls);
     leaf_forget_fds(leaf);
 }
 
@@ -62,7 +75,7 @@ static bool leaf_remove(const LeafCgroup *leaf)
 {
     const int parents[] = { leaf->tree->unified, leaf->tree->memory, leaf->tree->cpuacct,
                             leaf->tree->freezer };
-    bool gone = true;
+    bool gone = leaf_controls_remove(leaf->tree, leaf->name);
 
     for (size_t i = 0; i < G_N_ELEMENTS(parents); i++)
         if (parents[i] >= 0 && unlinkat(parents[i], leaf->name, AT_REMOVEDIR) < 0 && errno != ENOENT)
@@ -104,6 +117,15 @@ static int leaf_open_file(int directory, const char *name, int flags)
     return directory < 0 ? -EBADF : openat(directory, name, flags | O_CLOEXEC);
 }
 
+/* v1 kills one process and lets the others be: the slot has to hear of it. The kernel also rings when the cgroup is
+ * removed. */
+static void leaf_ask_notice(LeafCgroup *leaf)
+{
+    if (leaf->oom_notice < 0)
+        leaf->oom_notice = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    leaf_tree_v1_ask_notice(leaf->memory, leaf->oom_notice);
+}
+
 static void leaf_open_memory(LeafCgroup *leaf)
 {
     bool v2 = leaf->tree->unified_memory;
@@ -119,6 +141,8 @@ static void leaf_open_memory(LeafCgroup *leaf)
     leaf->oom = leaf_open_file(directory, v2 ? "memory.events" : "memory.oom_control", O_RDONLY);
     if (v2)
         (void) !kernel_file_write(directory, "memory.oom.group", "1");
+    else
+        leaf_ask_notice(leaf);
 }
 
 static void leaf_open_files(LeafCgroup *leaf)
@@ -165,7 +189,8 @@ static int leaf_make(LeafCgroup *leaf)
             leaf->generation += r == -EEXIST;
         }
     }
-    leaf->used = leaf->killed = false;
+    leaf->used = leaf->killed = leaf->frozen = false;
+    leaf->pressure_uid = geteuid();
     leaf->memory_max_bytes = LIMIT_NONE;
     leaf->cpu_base = leaf->oom_base = leaf->residue_bytes = 0;
     return r;
@@ -178,9 +203,12 @@ int leaf_cgroup_new(const LeafTree *tree, uint32_t slot, LeafCgroup **ret)
 
     leaf->tree = tree;
     leaf->slot = slot;
+    leaf->oom_notice = -EBADF;
     leaf_forget_fds(leaf);
+    leaf_controls_init(&leaf->controls);
     r = leaf_make(leaf);
     if (r < 0) {
+        close_fd(leaf->oom_notice);
         g_free(leaf);
         return r;
     }
@@ -194,6 +222,7 @@ LeafCgroup *leaf_cgroup_free(LeafCgroup *leaf)
         return NULL;
     leaf_close(leaf);
     (void) leaf_remove(leaf);
+    close_fd(leaf->oom_notice);
     g_free(leaf);
     return NULL;
 }
@@ -206,35 +235,12 @@ int leaf_cgroup_replace(LeafCgroup *leaf)
     return leaf_make(leaf);
 }
 
-/* v1 has a second limit on memory and swap together, which may not lie below the first: it is lifted
- * before and set after. It is missing where the kernel does not account swap. */
-static int leaf_write_limit_v1(LeafCgroup *leaf, const char *text)
+static int leaf_memory_directory(const LeafCgroup *leaf)
 {
-    int r;
-
-    (void) !kernel_file_write(leaf->memory, "memory.memsw.limit_in_bytes", "-1");
-    r = kernel_file_write(leaf->memory, "memory.limit_in_bytes", text);
-    if (r >= 0)
-        (void) !kernel_file_write(leaf->memory, "memory.memsw.limit_in_bytes", text);
-    return r;
+    return leaf->tree->unified_memory ? leaf->unified : leaf->memory;
 }
 
-static int leaf_write_limit(LeafCgroup *leaf, uint64_t memory_max_bytes)
-{
-    bool v2 = leaf->tree->unified_memory, unlimited = memory_max_bytes == LIMIT_NONE;
-    g_autofree char *text =
-        unlimited ? g_strdup(v2 ? "max" : "-1") : g_strdup_printf("%" PRIu64, memory_max_bytes);
-    int r;
-
-    if (!v2)
-        return leaf_write_limit_v1(leaf, text);
-    r = kernel_file_write(leaf->unified, "memory.max", text);
-    if (r >= 0) /* or the limit would only mean swapping */
-        (void) !kernel_file_write(leaf->unified, "memory.swap.max", unlimited ? "max" : "0");
-    return r;
-}
-
-static int leaf_set_limit(LeafCgroup *leaf, uint64_t memory_max_bytes)
+static int leaf_set_memory(LeafCgroup *leaf, uint64_t memory_max_bytes)
 {
     int r;
 
@@ -242,16 +248,20 @@ static int leaf_set_limit(LeafCgroup *leaf, uint64_t memory_max_bytes)
         return 0;
     if (!leaf_tree_has_memory(leaf->tree))
         return -EOPNOTSUPP;
-    r = leaf_write_limit(leaf, memory_max_bytes);
-    if (r == -EBUSY) { /* v1: more is charged here than the limit allows, and cannot be reclaimed */
-        r = leaf_cgroup_replace(leaf);
-        if (r >= 0)
-            r = leaf_write_limit(leaf, memory_max_bytes);
-    }
+    r = leaf_memory_set(leaf->tree, leaf_memory_directory(leaf), leaf->memory_max_bytes, memory_max_bytes);
+    if (r >= 0)
+        leaf->memory_max_bytes = memory_max_bytes;
+    return r;
+}
+
+/* Sets all that a task is limited to; what cannot be set goes into why. */
+static unsigned leaf_set_limits(LeafCgroup *leaf, const LeafLimits *limits, GString *why)
+{
+    int r = leaf_set_memory(leaf, limits->memory_max_bytes);
+
     if (r < 0)
-        return r;
-    leaf->memory_max_bytes = memory_max_bytes;
-    return 0;
+        leaf_memory_tell(why, r);
+    return leaf_controls_set(&leaf->controls, leaf->tree, leaf->unified, leaf->name, limits, why);
 }
 
 /* The directory that tells who is in the leaf. */
@@ -265,9 +275,39 @@ static int leaf_member_directory(const LeafCgroup *leaf)
     return -EBADF;
 }
 
-int leaf_cgroup_prepare(LeafCgroup *leaf, uint64_t memory_max_bytes)
+/* How often the leaf's own limit was reached; v1 tells only whether it was. */
+static uint64_t leaf_count_reached(const LeafCgroup *leaf)
+{
+    uint64_t n;
+
+    if (leaf->tree->unified_memory)
+        return kernel_fd_key(leaf->oom, "oom", &n) < 0 ? 0 : n;
+    return leaf_tree_v1_was_full(leaf->memory, leaf->memory_max_bytes);
+}
+
+static uint64_t leaf_reached(const LeafCgroup *leaf)
+{
+    return leaf->memory_max_bytes == LIMIT_NONE ? 0 : leaf_count_reached(leaf);
+}
+
+static void leaf_take_bases(LeafCgroup *leaf)
+{
+    leaf->reached_base = leaf_reached(leaf);
+    leaf->tree_reached_base = leaf_tree_reached(leaf->tree);
+}
+
+void leaf_cgroup_begin(LeafCgroup *leaf)
+{
+    LeafUsage usage;
+
+    leaf_cgroup_usage(leaf, &usage);
+    leaf_take_bases(leaf);
+}
+
+int leaf_cgroup_prepare(LeafCgroup *leaf, const LeafLimits *limits, char **ret_not_enforced)
 {
     bool renew = leaf->peak >= 0 && (!leaf->peak_resets || leaf->residue_bytes > RESIDUE_MAX_BYTES);
+    g_autoptr(GString) why = g_string_new(NULL);
     int r;
 
     /* the last: an earlier attempt to replace it failed */
@@ -276,11 +316,18 @@ int leaf_cgroup_prepare(LeafCgroup *leaf, uint64_t memory_max_bytes)
         if (r < 0)
             return r;
     }
-    r = leaf_set_limit(leaf, memory_max_bytes);
+    if (leaf->frozen && (r = leaf_cgroup_freeze(leaf, false, false)) < 0)
+        return r;
+    /* v1: more may be charged here than the limit allows, and cannot be reclaimed */
+    if (leaf_set_memory(leaf, limits->memory_max_bytes) == -EBUSY && (r = leaf_cgroup_replace(leaf)) < 0)
+        return r;
+    (void) leaf_set_limits(leaf, limits, why);
     if (leaf->used && leaf->peak_resets && pwrite(leaf->peak, "0", 1, 0) < 0)
         leaf->peak_resets = false;
+    leaf_take_bases(leaf);
     leaf->used = true;
-    return r;
+    *ret_not_enforced = why->len > 0 ? g_string_free(g_steal_pointer(&why), FALSE) : NULL;
+    return 0;
 }
 
 int leaf_cgroup_birth_fd(const LeafCgroup *leaf)
@@ -288,9 +335,9 @@ int leaf_cgroup_birth_fd(const LeafCgroup *leaf)
     return leaf->unified;
 }
 
-const int *leaf_cgroup_join_fds(const LeafCgroup *leaf, size_t *ret_n)
+const int *leaf_cgroup_join_fds(LeafCgroup *leaf, size_t *ret_n)
 {
-    *ret_n = leaf->n_joins;
+    *ret_n = leaf->n_joins + leaf_controls_joins(&leaf->controls, leaf->joins + leaf->n_joins);
     return leaf->joins;
 }
 
@@ -319,6 +366,67 @@ static void leaf_kill_one_by_one(const LeafCgroup *leaf)
 
     for (guint i = 0; i < members->len; i++)
         (void) kill(g_array_index(members, pid_t, i), SIGKILL);
+}
+
+/* Writes their PIDs, which from idle takes a grace period of RCU each time: for what is limited while it runs only. */
+static void leaf_move_members(const LeafCgroup *leaf, int directory)
+{
+    g_autoptr(GHashTable) moved = g_hash_table_new(NULL, NULL);
+    bool again = true;
+
+    for (int round = 0; again && round < MOVES_MAX; round++) {
+        g_autoptr(GArray) members = leaf_cgroup_members(leaf);
+
+        again = false;
+        for (guint i = 0; i < members->len; i++) {
+            pid_t pid = g_array_index(members, pid_t, i);
+            g_autofree char *text = g_strdup_printf("%d", (int) pid);
+
+            if (!g_hash_table_add(moved, GINT_TO_POINTER(pid)))
+                continue;
+            (void) !kernel_file_write(directory, "cgroup.procs", text);
+            again = true; /* it may have forked before it was moved */
+        }
+    }
+}
+
+char *leaf_cgroup_limit(LeafCgroup *leaf, const LeafLimits *limits)
+{
+    g_autoptr(GString) why = g_string_new(NULL);
+    unsigned entered;
+
+    if (leaf->memory_max_bytes == LIMIT_NONE) /* what was counted until now is that of earlier tasks */
+        leaf->reached_base = leaf_count_reached(leaf);
+    entered = leaf_set_limits(leaf, limits, why);
+    for (LeafControl i = 0; i < _CONTROL_MAX; i++)
+        if (entered & 1U << i)
+            leaf_move_members(leaf, leaf->controls.directories[i]);
+    return why->len > 0 ? g_string_free(g_steal_pointer(&why), FALSE) : NULL;
+}
+
+int leaf_cgroup_freeze(LeafCgroup *leaf, bool frozen, bool reclaim)
+{
+    LeafReclaim wanted = { -EBADF, 0 };
+    bool limited = leaf->memory_max_bytes != LIMIT_NONE;
+    int r;
+
+    if (frozen && reclaim &&
+        (r = leaf_reclaim_begin(leaf_memory_directory(leaf), leaf->tree->unified_memory, limited, &wanted)) < 0)
+        return r == -EOPNOTSUPP ? -ENOSYS : r;
+    r = leaf_freezer_set(leaf->unified, leaf->freezer, frozen);
+    if (r < 0)
+        return r;
+    leaf->frozen = frozen;
+    if (!frozen && leaf->reclaim.directory >= 0)
+        leaf->reclaim.left_bytes = MIN(leaf->reclaim.left_bytes, 1); /* it ends with the next portion */
+    else if (wanted.directory >= 0)
+        leaf->reclaim = wanted;
+    return 0;
+}
+
+bool leaf_cgroup_reclaim_some(LeafCgroup *leaf)
+{
+    return leaf_reclaim_some(&leaf->reclaim, leaf->memory_max_bytes != LIMIT_NONE);
 }
 
 void leaf_cgroup_kill(LeafCgroup *leaf)
@@ -377,6 +485,57 @@ void leaf_cgroup_usage(LeafCgroup *leaf, LeafUsage *ret)
     if (kernel_fd_number(leaf->usage, &leaf->residue_bytes) < 0)
         leaf->residue_bytes = 0;
     *ret = usage;
+}
+
+/* ------------------------------------------------------------------ out of memory */
+
+int leaf_cgroup_oom_notice(const LeafCgroup *leaf)
+{
+    return leaf->oom_notice;
+}
+
+uint64_t leaf_cgroup_oom_kills(const LeafCgroup *leaf)
+{
+    uint64_t kills;
+
+    return kernel_fd_key(leaf->oom, "oom_kill", &kills) < 0 ? 0 : kills - leaf->oom_base;
+}
+
+OomCause leaf_cgroup_oom_cause(const LeafCgroup *leaf)
+{
+    if (leaf_reached(leaf) > leaf->reached_base)
+        return OOM_TASK;
+    return leaf_tree_reached(leaf->tree) > leaf->tree_reached_base ? OOM_WORKER : OOM_HOST;
+}
+
+/* systemd-oomd(8) writes it down at what it kills. A mark at the worker's cgroup is recent: the worker is about to die. */
+bool leaf_cgroup_was_killed_by_oomd(LeafCgroup *leaf)
+{
+    static const char *const marks[] = { "user.oomd_kill", "user.oomd_ooms" };
+    const int directories[] = { leaf->unified, leaf->tree->unified };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(marks); i++)
+        for (size_t j = 0; j < G_N_ELEMENTS(directories); j++)
+            if (directories[j] >= 0 && fgetxattr(directories[j], marks[i], NULL, 0) >= 0) {
+                leaf->killed = true; /* the mark goes with this cgroup */
+                return true;
+            }
+    return false;
+}
+
+uint64_t leaf_cgroup_memory_max(const LeafCgroup *leaf)
+{
+    return leaf->memory_max_bytes;
+}
+
+char *leaf_cgroup_give_pressure(LeafCgroup *leaf, uid_t uid)
+{
+    if (!leaf->tree->unified_memory || faccessat(leaf->unified, PRESSURE_FILE, F_OK, 0) < 0)
+        return NULL;
+    if (leaf->pressure_uid != uid && fchownat(leaf->unified, PRESSURE_FILE, uid, (gid_t) -1, 0) < 0)
+        return NULL;
+    leaf->pressure_uid = uid;
+    return g_build_filename(leaf->tree->unified_path, leaf->name, PRESSURE_FILE, NULL);
 }
 
 const char *leaf_cgroup_name(const LeafCgroup *leaf)

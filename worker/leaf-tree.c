@@ -7,13 +7,18 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 
 #include "util/log.h"
+#include "util/parse-util.h"
 #include "worker/cgroup-table.h"
 #include "worker/kernel-file.h"
 
 #define RUNTIME_LEAF "runtime"
+#define RUNTIME_MEMORY_MIN_BYTES "4194304" /* of at least 8 MiB that a worker has */
+#define FULL_SLACK_BYTES (UINT64_C(64) << 10) /* several pages at once may be too many before the last one is */
+#define V1_UNLIMITED_BYTES (UINT64_C(1) << 62) /* v1 has no word for no limit */
 
 static bool has_children(int directory)
 {
@@ -98,6 +103,15 @@ static bool has_word(int directory, const char *file, const char *word)
     return g_strv_contains((const char *const *) words, word);
 }
 
+/* The worker itself is spared while the kernel reclaims for the worker's limit. */
+static void protect_runtime_leaf(int directory)
+{
+    int r = kernel_file_write(directory, RUNTIME_LEAF "/memory.min", RUNTIME_MEMORY_MIN_BYTES);
+
+    if (r < 0)
+        (void) log_debug_errno(r, "Cannot protect the memory of the worker itself, ignoring: %m");
+}
+
 static int prepare_unified(LeafTree *tree)
 {
     g_autofree char *available = NULL;
@@ -113,6 +127,8 @@ static int prepare_unified(LeafTree *tree)
         return r;
     enable_controllers(tree->unified);
     tree->unified_memory = has_word(tree->unified, "cgroup.subtree_control", "memory");
+    if (tree->unified_memory)
+        protect_runtime_leaf(tree->unified);
     return 0;
 }
 
@@ -137,6 +153,57 @@ static int read_own_table(CgroupTable *ret)
     return 0;
 }
 
+/* The v1 hierarchies where single tasks are limited, if they want it: no reason to say that one is missing. */
+static void open_limiting(LeafTree *tree, const CgroupTable *table)
+{
+    g_autoptr(GString) why = g_string_new(NULL);
+
+    tree->cpu = open_own("cpu", table->cpu, why);
+    tree->pids = open_own("pids", table->pids, why);
+    tree->blkio = open_own("blkio", table->blkio, why);
+}
+
+void leaf_tree_v1_ask_notice(int directory, int event_fd)
+{
+    _cleanup_close_ int file = openat(directory, "memory.oom_control", O_RDONLY | O_CLOEXEC);
+    g_autofree char *text = g_strdup_printf("%d %d", event_fd, file);
+
+    if (event_fd >= 0 && file >= 0)
+        (void) !kernel_file_write(directory, "cgroup.event_control", text);
+}
+
+static int open_notice(int directory)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+    leaf_tree_v1_ask_notice(directory, fd);
+    return fd;
+}
+
+static void open_reached(LeafTree *tree)
+{
+    _cleanup_close_ int parent = -EBADF;
+
+    if (tree->unified_memory) {
+        tree->reached = openat(tree->unified, "memory.events.local", O_RDONLY | O_CLOEXEC);
+    } else if (tree->memory >= 0) {
+        parent = openat(tree->memory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        tree->rung = g_new0(uint64_t, G_N_ELEMENTS(tree->notices));
+        tree->notices[0] = open_notice(tree->memory);
+        tree->notices[1] = open_notice(parent);
+    }
+}
+
+static void take_names(LeafTree *tree, const CgroupTable *table)
+{
+    const char *directory = tree->unified_memory ? table->unified : tree->memory >= 0 ? table->memory : NULL;
+
+    if (tree->unified >= 0)
+        tree->unified_path = g_strdup(table->unified);
+    if (directory)
+        tree->name = g_path_get_basename(directory);
+}
+
 int leaf_tree_open(LeafTree **ret, char **ret_why)
 {
     g_autoptr(LeafTree) tree = g_new(LeafTree, 1);
@@ -144,7 +211,8 @@ int leaf_tree_open(LeafTree **ret, char **ret_why)
     g_autoptr(GString) why = g_string_new(NULL);
     int r;
 
-    *tree = (LeafTree) { -EBADF, -EBADF, -EBADF, -EBADF, false };
+    *tree = (LeafTree) { .unified = -EBADF, .memory = -EBADF, .cpuacct = -EBADF, .freezer = -EBADF, .cpu = -EBADF,
+                         .pids = -EBADF, .blkio = -EBADF, .reached = -EBADF, .notices = { -EBADF, -EBADF } };
     r = read_own_table(&table);
     if (r < 0) {
         *ret_why = g_strdup_printf("cannot read /proc/self: %s", g_strerror(-r));
@@ -165,6 +233,9 @@ int leaf_tree_open(LeafTree **ret, char **ret_why)
         *ret_why = g_string_free(g_steal_pointer(&why), FALSE);
         return -ENOENT;
     }
+    open_limiting(tree, &table);
+    open_reached(tree);
+    take_names(tree, &table);
     *ret = g_steal_pointer(&tree);
     return 0;
 }
@@ -177,6 +248,15 @@ LeafTree *leaf_tree_free(LeafTree *tree)
     close_fd(tree->memory);
     close_fd(tree->cpuacct);
     close_fd(tree->freezer);
+    close_fd(tree->cpu);
+    close_fd(tree->pids);
+    close_fd(tree->blkio);
+    close_fd(tree->reached);
+    close_fd(tree->notices[0]);
+    close_fd(tree->notices[1]);
+    g_free(tree->rung);
+    g_free(tree->unified_path);
+    g_free(tree->name);
     g_free(tree);
     return NULL;
 }
@@ -184,4 +264,37 @@ LeafTree *leaf_tree_free(LeafTree *tree)
 bool leaf_tree_has_memory(const LeafTree *tree)
 {
     return tree->unified_memory || tree->memory >= 0;
+}
+
+bool leaf_tree_v1_was_full(int directory, uint64_t memory_max_bytes)
+{
+    g_autofree char *text = NULL;
+    uint64_t peak;
+
+    return memory_max_bytes != UINT64_MAX && kernel_file_read(directory, "memory.max_usage_in_bytes", &text) >= 0 &&
+           parse_uint64(g_strchomp(text), &peak) >= 0 && peak + FULL_SLACK_BYTES >= memory_max_bytes;
+}
+
+uint64_t leaf_tree_reached(const LeafTree *tree)
+{
+    uint64_t n;
+
+    if (tree->unified_memory)
+        return kernel_fd_key(tree->reached, "oom", &n) < 0 ? 0 : n;
+    for (size_t i = 0; tree->rung && i < G_N_ELEMENTS(tree->notices); i++)
+        if (read(tree->notices[i], &n, sizeof n) == (ssize_t) sizeof n)
+            tree->rung[i] += n;
+    return tree->rung ? tree->rung[0] - MIN(tree->rung[0], tree->rung[1]) : 0;
+}
+
+uint64_t leaf_tree_memory_max(const LeafTree *tree)
+{
+    g_autofree char *text = NULL;
+    uint64_t bytes;
+    int r = tree->unified_memory ? kernel_file_read(tree->unified, "memory.max", &text) :
+                                   kernel_file_read(tree->memory, "memory.limit_in_bytes", &text);
+
+    if (r < 0 || parse_uint64(g_strchomp(text), &bytes) < 0 || bytes >= V1_UNLIMITED_BYTES)
+        return UINT64_MAX;
+    return bytes;
 }

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "model/limits.h"
 #include "model/worker-spec.h"
 #include "util/strv-blob.h"
 #include "worker/kernel-file.h"
@@ -122,9 +121,10 @@ static int spawn_in(Slot *slot, const Surroundings *surroundings, const Pipes *p
 
 static int spawn_in_leaf(Slot *slot, const Surroundings *surroundings, const Pipes *pipes, pid_t *ret_pid)
 {
-    int r = slot->leaf ? leaf_cgroup_prepare(slot->leaf, LIMIT_INFINITY) : 0;
+    g_autofree char *not_enforced = NULL; /* nothing is asked for, as long as it has no task */
+    int r = slot->leaf ? leaf_cgroup_prepare(slot->leaf, &LEAF_LIMITS_NONE, &not_enforced) : 0;
 
-    if (r < 0 && r != -EOPNOTSUPP)
+    if (r < 0)
         return r;
     r = spawn_in(slot, surroundings, pipes, ret_pid);
     /* somebody has removed it while it was empty */

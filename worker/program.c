@@ -50,7 +50,6 @@ struct Program {
     bool waiting;          /* of NONE: until the timer */
     bool distrusted;       /* replaced after the task at hand */
     bool stopped;          /* for good */
-    LeafUsage base;        /* of the leaf, when the task began */
 
     /* what it said of the task at hand */
     int exit_status;
@@ -364,9 +363,8 @@ int program_ask(Program *program)
         return r;
     program->question_size = program->question->len;
     slot->pid = program->process.pid;
-    program->base = (LeafUsage){ 0 };
     if (slot->leaf)
-        leaf_cgroup_usage(slot->leaf, &program->base);
+        leaf_cgroup_begin(slot->leaf);
     program->state = PROGRAM_BUSY;
     program_write(program);
     return 0;
@@ -479,17 +477,6 @@ void program_stop(Program *program)
 }
 
 /* ------------------------------------------------------------------ the end of a task */
-
-static uint64_t less(uint64_t a, uint64_t b)
-{
-    return a == UINT64_MAX || b == UINT64_MAX ? a : a > b ? a - b : 0;
-}
-
-void program_subtract_usage(const Program *program, LeafUsage *usage)
-{
-    usage->cpu_nsec = less(usage->cpu_nsec, program->base.cpu_nsec);
-    usage->oom_kills = less(usage->oom_kills, program->base.oom_kills);
-}
 
 /* It has done enough: it may end by itself. */
 static void program_retire(Program *program)

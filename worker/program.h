@@ -37,7 +37,5 @@ void program_gone(Program *program);
 /* Ends it for good. */
 void program_stop(Program *program);
 
-/* What the task has used of what the leaf has used. */
-void program_subtract_usage(const Program *program, LeafUsage *usage);
 /* What became of the task, beside its outcome and status. After that the program may leave. */
 void program_collect(Program *program, TaskResult *result);

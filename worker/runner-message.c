@@ -11,6 +11,8 @@
 #include "model/spool.h"
 #include "util/strv-blob.h"
 
+#define IO_WEIGHT_MAX 10000U
+
 int runner_message_append_held(sd_bus_message *message, const HeldRow *rows, size_t n)
 {
     int r;
@@ -40,15 +42,8 @@ static int append_data(sd_bus_message *message, GBytes *data)
 /* As the daemon takes it: what a program said may be in it. */
 static int append_note(sd_bus_message *message, const char *text)
 {
-    g_autofree char *note = g_utf8_make_valid(text, -1);
+    g_autofree char *note = result_note_clean(text);
 
-    for (char *at = note; *at; at = g_utf8_next_char(at))
-        if (g_ascii_iscntrl(*at))
-            *at = ' ';
-        else if (g_unichar_iscntrl(g_utf8_get_char(at)))
-            at[0] = at[1] = '?'; /* the C1 controls, of two bytes */
-    if (strlen(note) > NOTE_BYTES_MAX)
-        *g_utf8_find_prev_char(note, note + NOTE_BYTES_MAX + 1) = '\0';
     return sd_bus_message_append(message, "{sv}", "note", "s", note);
 }
 
@@ -67,6 +62,8 @@ static int append_further(sd_bus_message *message, const TaskResult *result)
         r = append_data(message, result->data);
     if (r >= 0 && result->note)
         r = append_note(message, result->note);
+    if (r >= 0 && result->outcome == OUTCOME_OOM)
+        r = sd_bus_message_append(message, "{sv}", "oom", "s", oom_cause_to_string(result->oom_cause));
     if (r >= 0 && (dropped[STREAM_STDOUT] > 0 || dropped[STREAM_STDERR] > 0))
         r = append_pair(message, "dropped", dropped[STREAM_STDOUT], dropped[STREAM_STDERR]);
     for (StdStream i = STREAM_STDOUT; i <= STREAM_STDERR && r >= 0; i++)
@@ -215,7 +212,7 @@ static int read_policy(sd_bus_message *message, TaskContext *context)
     int r;
 
     r = sd_bus_message_read(message, "s", &text);
-    return r < 0 ? r : task_policy_from_text(text, &context->policy);
+    return r < 0 ? r : task_context_read_terms(context, text);
 }
 
 static int read_context_fields(sd_bus_message *message, TaskContext *context)
@@ -305,6 +302,43 @@ static int read_inputs(sd_bus_message *message, RunnerTask *task)
     return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
+static int read_extra(sd_bus_message *message, const char *key, RunnerTask *task)
+{
+    const char *gpus;
+    int r;
+
+    if (strcmp(key, "memory-max") == 0)
+        return sd_bus_message_read(message, "v", "t", &task->memory_max_bytes);
+    if (strcmp(key, "gpus") != 0)
+        return sd_bus_message_skip(message, "v");
+    r = sd_bus_message_read(message, "v", "s", &gpus);
+    if (r < 0)
+        return r;
+    g_free(task->gpus);
+    task->gpus = g_strdup(gpus);
+    return 0;
+}
+
+static int read_extras(sd_bus_message *message, RunnerTask *task)
+{
+    const char *key;
+    int r;
+
+    r = sd_bus_message_enter_container(message, 'a', "{sv}");
+    if (r < 0)
+        return r;
+    while ((r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
+        r = sd_bus_message_read(message, "s", &key);
+        if (r >= 0)
+            r = read_extra(message, key, task);
+        if (r >= 0)
+            r = sd_bus_message_exit_container(message);
+        if (r < 0)
+            return r;
+    }
+    return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
 static int read_tasks(sd_bus_message *message, GPtrArray *tasks)
 {
     int r;
@@ -312,7 +346,7 @@ static int read_tasks(sd_bus_message *message, GPtrArray *tasks)
     r = sd_bus_message_enter_container(message, 'a', PAREXEC_LINK_TASK);
     if (r < 0)
         return r;
-    while ((r = sd_bus_message_enter_container(message, 'r', "ttutttaya(say)")) > 0) {
+    while ((r = sd_bus_message_enter_container(message, 'r', "ttutttaya(say)a{sv}")) > 0) {
         RunnerTask *task = runner_task_new();
 
         g_ptr_array_add(tasks, task);
@@ -323,6 +357,8 @@ static int read_tasks(sd_bus_message *message, GPtrArray *tasks)
         r = read_blob(message, &task->argv);
         if (r >= 0)
             r = read_inputs(message, task);
+        if (r >= 0)
+            r = read_extras(message, task);
         if (r < 0)
             return r;
         r = sd_bus_message_exit_container(message);
@@ -402,4 +438,55 @@ void run_order_done(RunOrder *order)
 {
     g_clear_pointer(&order->contexts, g_ptr_array_unref);
     g_clear_pointer(&order->tasks, g_ptr_array_unref);
+}
+
+/* ------------------------------------------------------------------ Limit */
+
+static int read_limit(sd_bus_message *message, const char *key, LimitOrder *order)
+{
+    LeafLimits *limits = &order->limits;
+    const struct {
+        const char *key;
+        uint64_t *value, most;
+        bool *set;
+    } known[] = {
+        { "memory-max", &limits->memory_max_bytes, UINT64_MAX, &order->set_memory },
+        { "cpu-quota", &limits->cpu_quota_usec_per_sec, UINT64_MAX, &order->set_cpu },
+        { "tasks-max", &limits->tasks_max, UINT64_MAX, &order->set_tasks },
+        { "io-weight", &limits->io_weight, IO_WEIGHT_MAX, &order->set_io },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(known); i++)
+        if (strcmp(known[i].key, key) == 0) {
+            int r = sd_bus_message_read(message, "v", "t", known[i].value);
+            *known[i].set = true;
+            return r >= 0 && *known[i].value > known[i].most ? -EBADMSG : r;
+        }
+    return sd_bus_message_skip(message, "v");
+}
+
+int runner_message_read_limit(sd_bus_message *message, LimitOrder *ret)
+{
+    LimitOrder order = { 0 };
+    const char *key;
+    int r;
+
+    r = sd_bus_message_read(message, "t", &order.task);
+    if (r >= 0)
+        r = sd_bus_message_enter_container(message, 'a', "{sv}");
+    if (r < 0)
+        return r;
+    while ((r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
+        r = sd_bus_message_read(message, "s", &key);
+        if (r >= 0)
+            r = read_limit(message, key, &order);
+        if (r >= 0)
+            r = sd_bus_message_exit_container(message);
+        if (r < 0)
+            return r;
+    }
+    if (r < 0)
+        return r;
+    *ret = order;
+    return 0;
 }

@@ -23,6 +23,9 @@ typedef struct RunOrder {
     GPtrArray *tasks;    /* RunnerTask, their descriptors in place; steal them */
 } RunOrder;
 
+/* What came with Limit; what a later daemon may limit as well is passed over. */
+int runner_message_read_limit(sd_bus_message *message, LimitOrder *ret) _warn_unused_;
+
 /* -EBADMSG, with a sentence: it breaks the rules of the protocol. */
 int runner_message_read_run(sd_bus_message *message, RunOrder *ret, char **ret_why) _warn_unused_;
 void run_order_done(RunOrder *order);

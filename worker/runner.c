@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The tasks of a worker. Owned by main. Tasks ahead stand in a list, in the order they came; a slot that
  * falls free takes the next at once. Every child is reaped in one place (on_child), whether it was ours or
- * an orphan we are the subreaper of. Five things happen later than they could, each by one source for all
- * slots:
+ * an orphan we are the subreaper of. What the daemon
+ * wants of tasks is in runner-orders.c. Six things happen later than they could, each by one source for
+ * all slots:
  *
  *   time   what slot-time.h has to do next in any slot; set when a slot is earlier than it, so that it costs
  *          nothing where no task has a timeout, and little where all have
@@ -10,8 +11,9 @@
  *   sweep  slots whose processes would not die at once are looked at again, less and less often
  *   more   a loop iteration starts a few tasks at most, the rest in the next one
  *   tidy   what tasks have left in their folders, when there is nothing else to do
+ *   reclaim  memory of frozen tasks is taken back, likewise
  */
-#include "worker/runner.h"
+#include "worker/runner-internal.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -21,6 +23,8 @@
 #include "util/log.h"
 #include "util/sd-bus-util.h"
 #include "worker/program.h"
+#include "worker/slot-control.h"
+#include "worker/slot-oom.h"
 #include "worker/slot-time.h"
 
 #define TICK_USEC (5 * USEC_PER_MSEC)
@@ -29,22 +33,6 @@
 #define CLEARING_MAX_USEC (10 * USEC_PER_SEC)
 #define STARTS_AT_ONCE 8
 #define CONTEXTS_KEPT 64 /* unused ones: the next message may name them again */
-
-struct Runner {
-    RunnerEvents events;
-    SlotSite *site;
-    uint32_t n_slots, n_running; /* running: not free */
-    Slot *slots;
-    GQueue ahead;           /* of RunnerTask */
-    GHashTable *tasks;      /* id → RunnerTask, running or ahead */
-    GHashTable *contexts;   /* id → Surroundings */
-    ResultQueue *results;
-    sd_event_source *child, *tick, *sweep, *time, *more, *tidy;
-    bool tick_armed, sweep_armed;
-    uint64_t time_usec;     /* CLOCK_MONOTONIC: when the timer will ring; UINT64_MAX: it will not */
-    uint64_t sweep_usec;    /* until the next look */
-    bool stopping;
-};
 
 static void task_slot_free(void *data)
 {
@@ -69,7 +57,7 @@ static bool has_untold(const Runner *runner)
 
 /* Sends results at once if a slot has nothing to do, since the daemon may have something for it; else
  * soon. */
-static void runner_report(Runner *runner)
+void runner_report(Runner *runner)
 {
     bool idle_slot = runner->n_running < runner->n_slots && runner->ahead.length == 0;
 
@@ -133,6 +121,7 @@ static bool runner_kill(Runner *runner, Slot *slot)
     g_autofree pid_t *known = NULL;
     size_t n_known = 0;
 
+    slot_thaw(slot);
     if (!slot->leaf) {
         known = g_new(pid_t, runner->n_slots);
         for (uint32_t i = 0; i < runner->n_slots; i++)
@@ -190,6 +179,8 @@ static bool runner_sweep(Runner *runner)
     for (uint32_t i = 0; i < runner->n_slots; i++) {
         Slot *slot = &runner->slots[i];
 
+        if (slot->state == SLOT_RUNNING && slot_oom_happened(slot, &again))
+            slot->killing = true;
         if (slot->state == SLOT_RUNNING && slot->program && program_is_dying(slot->program) &&
             runner_kill(runner, slot))
             slot_ask_again(slot);
@@ -218,7 +209,7 @@ static int on_sweep(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* ------------------------------------------------------------------ time */
 
-static void runner_watch_time(Runner *runner, const Slot *slot)
+void runner_watch_time(Runner *runner, const Slot *slot)
 {
     uint64_t next = slot_time_next(slot);
 
@@ -229,7 +220,7 @@ static void runner_watch_time(Runner *runner, const Slot *slot)
         runner->time_usec = next;
 }
 
-static void runner_kill_on(Runner *runner, Slot *slot)
+void runner_kill_on(Runner *runner, Slot *slot)
 {
     (void) runner_kill(runner, slot);
     runner_sweep_soon(runner);
@@ -279,17 +270,21 @@ static void on_attention(void *userdata)
 static int on_child(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
     Runner *runner = userdata;
+    siginfo_t dead = { 0 };
     struct rusage usage;
     int status;
-    pid_t pid;
 
-    while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
-        Slot *slot = slot_of_process(runner, pid);
+    while (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT) == 0 && dead.si_pid > 0) {
+        Slot *slot = slot_of_process(runner, dead.si_pid);
 
+        if (slot && dead.si_code == CLD_KILLED && dead.si_status == SIGKILL)
+            slot_oom_note_victim(slot);
+        if (wait4(dead.si_pid, &status, WNOHANG, &usage) != dead.si_pid)
+            break;
         if (slot)
             slot_ended(slot, status, &usage);
         else
-            runner_reap_program(runner, pid);
+            runner_reap_program(runner, dead.si_pid);
     }
     on_attention(runner);
     return 0;
@@ -347,94 +342,23 @@ static int on_tidy(sd_event_source *source, void *userdata)
     return 0;
 }
 
+/* One portion, of one slot. */
+static int on_reclaim(sd_event_source *source, void *userdata)
+{
+    Runner *runner = userdata;
+
+    for (uint32_t i = 0; i < runner->n_slots; i++)
+        if (runner->slots[i].leaf && leaf_cgroup_reclaim_some(runner->slots[i].leaf)) {
+            (void) sd_event_source_set_enabled(runner->reclaim, SD_EVENT_ONESHOT);
+            return 0;
+        }
+    return 0;
+}
+
 static int on_more(sd_event_source *source, void *userdata)
 {
     runner_dispatch(userdata);
     return 0;
-}
-
-void runner_add_context(Runner *runner, TaskContext *context)
-{
-    Surroundings *surroundings;
-
-    if (g_hash_table_contains(runner->contexts, &context->id))
-        return;
-    surroundings = surroundings_new(context, runner->site->record->environment);
-    g_hash_table_insert(runner->contexts, &surroundings->context->id, surroundings);
-}
-
-/* A task that cannot be started has a result all the same, or the daemon would wait for it. */
-static void runner_refuse(Runner *runner, const RunnerTask *task, Outcome outcome)
-{
-    uint64_t now = (uint64_t) g_get_real_time();
-    TaskResult result = { .task = task->id, .fence = task->fence, .outcome = outcome, .end_usec = now,
-                          .memory_peak_bytes = MEMORY_UNKNOWN };
-
-    result_queue_push(runner->results, &result);
-}
-
-void runner_add(Runner *runner, RunnerTask *task)
-{
-    const RunnerTask *held = g_hash_table_lookup(runner->tasks, &task->id);
-    Surroundings *surroundings = g_hash_table_lookup(runner->contexts, &task->context);
-
-    if (runner->stopping || (held && held->fence == task->fence)) {
-        log_warning("Task %" PRIu64 " was given %s, ignoring.", task->id,
-                    held ? "twice" : "while the worker ends");
-        (void) runner_task_free(task);
-        return;
-    }
-    if (held || !surroundings) {
-        log_error(held ? "Task %" PRIu64 " was given while an earlier attempt is still here." :
-                         "Task %" PRIu64 " was given without its context.", task->id);
-        runner_refuse(runner, task, OUTCOME_LOST);
-        (void) runner_task_free(task);
-        return;
-    }
-    task->surroundings = surroundings_ref(surroundings);
-    g_queue_push_tail(&runner->ahead, task);
-    task->link = runner->ahead.tail;
-    g_hash_table_insert(runner->tasks, &task->id, task);
-}
-
-static void runner_forget_ahead(Runner *runner, RunnerTask *task)
-{
-    g_hash_table_remove(runner->tasks, &task->id);
-    g_queue_delete_link(&runner->ahead, task->link);
-    (void) runner_task_free(task);
-}
-
-bool runner_recall(Runner *runner, uint64_t id)
-{
-    RunnerTask *task = g_hash_table_lookup(runner->tasks, &id);
-
-    if (!task || task->slot)
-        return false;
-    runner_forget_ahead(runner, task);
-    return true;
-}
-
-void runner_stop_task(Runner *runner, uint64_t id, Outcome outcome)
-{
-    RunnerTask *task = g_hash_table_lookup(runner->tasks, &id);
-
-    if (!task)
-        return;
-    if (!task->slot) {
-        runner_refuse(runner, task, outcome);
-        runner_forget_ahead(runner, task);
-        runner_report(runner);
-        return;
-    }
-    if (slot_time_stop(task->slot, outcome, runner->n_running == 1))
-        runner_kill_on(runner, task->slot);
-    runner_watch_time(runner, task->slot);
-}
-
-void runner_drop_ahead(Runner *runner)
-{
-    while (runner->ahead.length > 0)
-        runner_forget_ahead(runner, runner->ahead.head->data);
 }
 
 void runner_stop(Runner *runner)
@@ -487,7 +411,7 @@ ResultQueue *runner_results(Runner *runner)
 static int runner_add_sources(Runner *runner, sd_event *event)
 {
     sd_event_source **const sources[] = { &runner->tick, &runner->sweep, &runner->time, &runner->more,
-                                          &runner->tidy };
+                                          &runner->tidy, &runner->reclaim };
     int r;
 
     if ((r = sd_event_add_signal(event, &runner->child, SIGCHLD, on_child, runner)) < 0 ||
@@ -495,18 +419,21 @@ static int runner_add_sources(Runner *runner, sd_event *event)
         (r = sd_event_add_time(event, &runner->sweep, CLOCK_MONOTONIC, 0, 1, on_sweep, runner)) < 0 ||
         (r = sd_event_add_time(event, &runner->time, CLOCK_MONOTONIC, 0, 1, on_time, runner)) < 0 ||
         (r = sd_event_add_defer(event, &runner->more, on_more, runner)) < 0 ||
-        (r = sd_event_add_defer(event, &runner->tidy, on_tidy, runner)) < 0)
+        (r = sd_event_add_defer(event, &runner->tidy, on_tidy, runner)) < 0 ||
+        (r = sd_event_add_defer(event, &runner->reclaim, on_reclaim, runner)) < 0)
         return r;
     for (size_t i = 0; i < G_N_ELEMENTS(sources) && r >= 0; i++)
         r = sd_event_source_set_enabled(*sources[i], SD_EVENT_OFF);
-    return r < 0 ? r : sd_event_source_set_priority(runner->tidy, SD_EVENT_PRIORITY_IDLE);
+    if (r >= 0)
+        r = sd_event_source_set_priority(runner->tidy, SD_EVENT_PRIORITY_IDLE);
+    return r < 0 ? r : sd_event_source_set_priority(runner->reclaim, SD_EVENT_PRIORITY_IDLE);
 }
 
 /* All slots have a leaf, or none has. */
 static void runner_drop_leaves(Runner *runner)
 {
     for (uint32_t i = 0; i < runner->n_slots; i++)
-        runner->slots[i].leaf = leaf_cgroup_free(runner->slots[i].leaf);
+        slot_drop_leaf(&runner->slots[i]);
     runner->site->tree = NULL;
 }
 
@@ -572,6 +499,7 @@ Runner *runner_free(Runner *runner)
     sd_event_source_disable_unref(runner->time);
     sd_event_source_disable_unref(runner->more);
     sd_event_source_disable_unref(runner->tidy);
+    sd_event_source_disable_unref(runner->reclaim);
     for (uint32_t i = 0; i < runner->n_slots; i++)
         slot_done(&runner->slots[i]);
     g_free(runner->slots);

@@ -5,7 +5,7 @@
 
 #include "worker/held-row.h"
 #include "worker/result-queue.h"
-#include "worker/slot.h"
+#include "worker/slot-control.h"
 
 /* The tasks of a worker: those that run in its slots and those ahead. */
 typedef struct Runner Runner;
@@ -32,6 +32,11 @@ void runner_dispatch(Runner *runner);              /* after adding: starts what 
 bool runner_recall(Runner *runner, uint64_t task);
 /* Ends a task, as its policy says; its result with that outcome follows. Unknown ones are ignored. */
 void runner_stop_task(Runner *runner, uint64_t task, Outcome outcome);
+/* Changes the limits of a task, at once. Unknown ones are ignored. */
+void runner_limit(Runner *runner, const LimitOrder *order);
+/* Freezes a running task, or lets it go on; reclaim: its memory is taken back meanwhile. Returns why not, as part of a
+ * sentence; NULL: done, or unknown. */
+const char *runner_freeze(Runner *runner, uint64_t task, bool frozen, bool reclaim);
 /* Forgets what is ahead. */
 void runner_drop_ahead(Runner *runner);
 /* Ends for good: kills what runs, forgets what is ahead, makes no results. events.idle tells when all is

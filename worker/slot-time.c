@@ -30,9 +30,27 @@ void slot_time_begin(Slot *slot)
         slot->warn_at_usec = usec_add(slot->start_monotonic_usec, policy->timeout_usec - policy->warn_usec);
 }
 
+void slot_time_halt(Slot *slot)
+{
+    if (slot->frozen_usec == 0)
+        slot->frozen_usec = (uint64_t) g_get_monotonic_time();
+}
+
+void slot_time_continue(Slot *slot)
+{
+    uint64_t *const times[] = { &slot->warn_at_usec, &slot->stop_at_usec, &slot->kill_at_usec };
+    uint64_t halted_usec = (uint64_t) g_get_monotonic_time() - slot->frozen_usec;
+
+    if (slot->frozen_usec == 0)
+        return;
+    for (size_t i = 0; i < G_N_ELEMENTS(times); i++)
+        *times[i] = usec_add(*times[i], halted_usec); /* never stays never */
+    slot->frozen_usec = 0;
+}
+
 uint64_t slot_time_next(const Slot *slot)
 {
-    if (slot->state != SLOT_RUNNING || slot->killing)
+    if (slot->state != SLOT_RUNNING || slot->killing || slot->frozen_usec > 0)
         return UINT64_MAX;
     return MIN(MIN(slot->warn_at_usec, slot->stop_at_usec), slot->kill_at_usec);
 }

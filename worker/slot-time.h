@@ -9,6 +9,10 @@
 /* The task has started: its policy counts from here. */
 void slot_time_begin(Slot *slot);
 
+/* Its time stands still from now on; or goes on, and all that was to come comes so much later. */
+void slot_time_halt(Slot *slot);
+void slot_time_continue(Slot *slot);
+
 /* When slot_time_pass() is to be called next; UINT64_MAX: never. */
 uint64_t slot_time_next(const Slot *slot);
 

@@ -14,12 +14,14 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "model/limits.h"
+#include "model/spool.h"
 #include "util/log.h"
 #include "util/strv-blob.h"
 #include "worker/program.h"
+#include "worker/slot-oom.h"
 #include "worker/slot-time.h"
 
+#define NO_CGROUP "limits: not enforced (the worker has no cgroup for single tasks)"
 #define HELD_UP_USEC (60 * (int64_t) USEC_PER_SEC)
 
 RunnerTask *runner_task_new(void)
@@ -40,6 +42,7 @@ RunnerTask *runner_task_free(RunnerTask *task)
     surroundings_unref(task->surroundings);
     g_clear_pointer(&task->argv, g_bytes_unref);
     g_clear_pointer(&task->inputs, g_ptr_array_unref);
+    g_free(task->gpus);
     g_free(task);
     return NULL;
 }
@@ -55,7 +58,15 @@ void slot_init(Slot *slot, const SlotSite *site, uint32_t index)
 
 int slot_make_leaf(Slot *slot)
 {
-    return slot->site->tree ? leaf_cgroup_new(slot->site->tree, slot->index, &slot->leaf) : 0;
+    int r = slot->site->tree ? leaf_cgroup_new(slot->site->tree, slot->index, &slot->leaf) : 0;
+
+    return r < 0 || !slot->leaf ? r : slot_oom_watch(slot);
+}
+
+void slot_drop_leaf(Slot *slot)
+{
+    slot->oom_source = sd_event_source_disable_unref(slot->oom_source);
+    slot->leaf = leaf_cgroup_free(slot->leaf);
 }
 
 void slot_done(Slot *slot)
@@ -66,9 +77,11 @@ void slot_done(Slot *slot)
         (void) slot_kill(slot, NULL, 0, /* alone= */ false);
     slot->program = program_free(slot->program);
     slot->task = runner_task_free(slot->task);
-    slot->leaf = leaf_cgroup_free(slot->leaf);
+    slot_drop_leaf(slot);
     slot->files = task_files_free(slot->files);
     g_clear_pointer(&slot->trouble, g_free);
+    g_clear_pointer(&slot->not_enforced, g_free);
+    g_clear_pointer(&slot->victim, g_free);
 }
 
 static OutputName slot_output_name(const Slot *slot, StdStream stream)
@@ -168,17 +181,59 @@ static SpawnMode slot_spawn_mode(const Slot *slot, const SpawnRequest *request)
     return slot_is_held_up(slot, request->uid) ? SPAWN_FORK : SPAWN_SHARED;
 }
 
-static int slot_spawn_once(Slot *slot, char *const *argv, char *const *envp, const int *credential_fds)
+static int slot_spawn_once(Slot *slot, char *const *argv, TaskIdentity identity, const int *credential_fds)
 {
+    const Surroundings *surroundings = slot->task->surroundings;
+    g_autofree char *added = NULL, *pressure = NULL;
+    g_autofree char **envp = NULL;
     SpawnRequest request;
     bool held_up;
     int r;
 
+    if (slot->leaf)
+        pressure = leaf_cgroup_give_pressure(slot->leaf, surroundings->context->uid);
+    identity.pressure = pressure;
+    envp = surroundings_environment(surroundings, &identity, &added);
     slot_request(slot, argv, envp, &request);
     request.credential_fds = credential_fds;
     r = spawn_process(&request, slot_spawn_mode(slot, &request), &slot->pid, &held_up);
     if (r >= 0 && held_up)
         slot_note_holdup(slot, request.uid);
+    return r;
+}
+
+static void slot_tell_not_enforced(Slot *slot)
+{
+    static bool warned;
+
+    if (slot->not_enforced && !warned) {
+        log_warning("Of the limits of task %" PRIu64 ", as of others later: %s.", slot->task->id, slot->not_enforced);
+        warned = true;
+    }
+}
+
+void slot_apply_limits(Slot *slot)
+{
+    const LeafLimits *limits = &slot->task->limits;
+
+    g_free(slot->not_enforced);
+    if (slot->leaf)
+        slot->not_enforced = leaf_cgroup_limit(slot->leaf, limits);
+    else
+        slot->not_enforced = leaf_limits_any(limits) ? g_strdup(NO_CGROUP) : NULL;
+    slot_tell_not_enforced(slot);
+}
+
+static int slot_prepare_leaf(Slot *slot)
+{
+    int r = 0;
+
+    g_clear_pointer(&slot->not_enforced, g_free);
+    if (slot->leaf)
+        r = leaf_cgroup_prepare(slot->leaf, &slot->task->limits, &slot->not_enforced);
+    else if (leaf_limits_any(&slot->task->limits))
+        slot->not_enforced = g_strdup(NO_CGROUP);
+    slot_tell_not_enforced(slot);
     return r;
 }
 
@@ -212,12 +267,11 @@ static int slot_spawn(Slot *slot)
 {
     const RunnerTask *task = slot->task;
     TaskIdentity identity = { .task = task->id, .batch = task->batch, .array_index = task->array_index,
-                              .attempt = task->attempt, .worker = slot->site->record->id };
+                              .attempt = task->attempt, .worker = slot->site->record->id, .gpus = task->gpus };
     const int *credential_fds = NULL;
     gsize size;
     const void *data = g_bytes_get_data(task->argv, &size);
-    g_autofree char **argv = strv_blob_pointers(data, size), **envp = NULL;
-    g_autofree char *added = NULL;
+    g_autofree char **argv = strv_blob_pointers(data, size);
     int r;
 
     if (!argv[0])
@@ -227,34 +281,17 @@ static int slot_spawn(Slot *slot)
     r = slot_prepare_files(slot, &identity, &credential_fds);
     if (r < 0)
         return r;
-    envp = surroundings_environment(task->surroundings, &identity, &added);
-    r = slot_spawn_once(slot, argv, envp, credential_fds);
+    r = slot_spawn_once(slot, argv, identity, credential_fds);
     /* an earlier task, as root, has spoilt the leaf, or somebody has removed it while it was empty */
     if (slot->leaf && (r == -EBUSY || r == -ENODEV || r == -ENOENT)) {
         r = leaf_cgroup_replace(slot->leaf);
         if (r >= 0)
-            r = slot_spawn_once(slot, argv, envp, credential_fds);
+            r = slot_prepare_leaf(slot);
+        if (r >= 0)
+            r = slot_spawn_once(slot, argv, identity, credential_fds);
     }
     task_files_close_credentials(slot->files);
     return r;
-}
-
-static int slot_prepare_leaf(Slot *slot)
-{
-    static bool warned;
-    uint64_t memory_max_bytes = slot->task->surroundings->context->memory_max_bytes;
-    int r;
-
-    if (slot->leaf)
-        r = leaf_cgroup_prepare(slot->leaf, memory_max_bytes);
-    else
-        r = memory_max_bytes == LIMIT_INFINITY ? 0 : -EOPNOTSUPP;
-    if (r != -EOPNOTSUPP)
-        return r;
-    if (!warned)
-        log_warning("Memory limits of single tasks are not enforced: no memory controller for them here.");
-    warned = true;
-    return 0;
 }
 
 static void slot_enter(Slot *slot, SlotState state)
@@ -300,7 +337,10 @@ void slot_start(Slot *slot, RunnerTask *task)
     slot->pid = 0;
     slot->error = 0;
     slot->told = false;
+    slot->oom_until_usec = slot->frozen_usec = 0;
     g_clear_pointer(&slot->trouble, g_free);
+    g_clear_pointer(&slot->not_enforced, g_free);
+    g_clear_pointer(&slot->victim, g_free);
     slot->start_usec = (uint64_t) g_get_real_time();
     slot->start_monotonic_usec = (uint64_t) g_get_monotonic_time();
     slot_time_begin(slot);
@@ -311,6 +351,8 @@ void slot_start(Slot *slot, RunnerTask *task)
     if (r >= 0)
         r = slot->program ? program_ask(slot->program) : slot_spawn(slot);
     if (r >= 0) {
+        if (slot->program && leaf_limits_any(&task->limits))
+            slot_apply_limits(slot);
         /* the child has its own copies */
         for (int i = 0; i < _STREAM_MAX; i++)
             task->fds[i] = close_fd(task->fds[i]);
@@ -367,14 +409,12 @@ bool slot_is_ready(const Slot *slot)
     return slot->state == SLOT_FREE && (!slot->program || program_is_ready(slot->program));
 }
 
-static Outcome slot_outcome(const Slot *slot, uint64_t oom_kills)
+static Outcome slot_outcome(const Slot *slot)
 {
     if (slot->error)
         return OUTCOME_SPAWN_FAILED;
     if (slot->ending != OUTCOME_NONE)
         return slot->ending;
-    if (oom_kills > 0 && slot->status != 0)
-        return OUTCOME_OOM;
     return WIFSIGNALED(slot->status) ? OUTCOME_SIGNALLED : OUTCOME_EXITED;
 }
 
@@ -409,9 +449,7 @@ void slot_collect(Slot *slot, TaskResult *ret)
 
     if (slot->leaf && born)
         leaf_cgroup_usage(slot->leaf, &usage);
-    if (slot->program)
-        program_subtract_usage(slot->program, &usage);
-    result.outcome = slot_outcome(slot, usage.oom_kills);
+    result.outcome = slot_outcome(slot);
     if (born && !slot->error) {
         result.exit_status = WIFEXITED(slot->status) ? WEXITSTATUS(slot->status) : 0;
         result.signal = WIFSIGNALED(slot->status) ? WTERMSIG(slot->status) : 0;
@@ -419,11 +457,18 @@ void slot_collect(Slot *slot, TaskResult *ret)
     if (born)
         result.cpu_nsec = usage.cpu_nsec != UINT64_MAX ? usage.cpu_nsec : rusage_cpu_nsec(&slot->usage);
     result.memory_peak_bytes = usage.memory_peak_bytes;
+    if (slot->leaf && born && !slot->error && slot->ending == OUTCOME_NONE)
+        slot_oom_judge(slot, usage.oom_kills, &result);
     if (!task_result_is_success(&result) && slot_error_fd(slot) >= 0)
         result.stderr_tail = output_tail(slot_error_fd(slot));
     task_files_collect(slot->files, &result);
     if (slot->program)
         program_collect(slot->program, &result);
+    if (slot->not_enforced)
+        result_add_note(&result, slot->not_enforced);
+    if (slot->program && slot->leaf && leaf_limits_any(&slot->task->limits)) {
+        g_autofree char *why = leaf_cgroup_limit(slot->leaf, &LEAF_LIMITS_NONE); /* for the program's next task */
+    }
     slot_settle_outputs(slot, &result);
     slot->task = runner_task_free(slot->task);
     slot->pid = 0;

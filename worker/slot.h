@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sys/resource.h>
+#include <systemd/sd-event.h>
 
 #include "model/launch-record.h"
 #include "worker/leaf-cgroup.h"
@@ -16,6 +17,9 @@ typedef struct RunnerTask {
     uint64_t id, fence, batch, array_index, context;
     uint32_t attempt;
     GBytes *argv;               /* strv-blob, not empty */
+    uint64_t memory_max_bytes;  /* of its cgroup; 0: as its context says */
+    LeafLimits limits;          /* of its cgroup; filled in by the runner, and may be changed later */
+    char *gpus;                 /* those that it may use, "0,2"; NULL: nothing is said */
     GPtrArray *inputs;          /* TaskInput; NULL: none */
     int fds[_STREAM_MAX];       /* -EBADF: not given */
     Surroundings *surroundings; /* filled in by the runner */
@@ -64,6 +68,11 @@ typedef struct Slot {
     uint64_t start_usec, end_usec;   /* CLOCK_REALTIME */
     uint64_t start_monotonic_usec, clearing_since_usec; /* CLOCK_MONOTONIC */
     bool told;              /* the daemon knows that it started */
+    char *not_enforced;     /* a sentence on those limits that could not be set; NULL: all are */
+    sd_event_source *oom_source; /* NULL: the kernel kills all of a leaf by itself */
+    uint64_t oom_until_usec; /* CLOCK_MONOTONIC: so long somebody may be killed for want of memory; 0: no reason to think so */
+    char *victim;           /* the name of its first process, if that was killed before we killed anything; NULL */
+    uint64_t frozen_usec;   /* CLOCK_MONOTONIC: since when it stands still; 0: it does not */
     Outcome ending;         /* what it was told to stop as; OUTCOME_NONE: nothing */
     bool killing;           /* its processes are being killed, whatever they are doing */
     uint64_t warn_at_usec, stop_at_usec, kill_at_usec; /* CLOCK_MONOTONIC, of slot-time.h; UINT64_MAX: not */
@@ -71,11 +80,15 @@ typedef struct Slot {
 
 void slot_init(Slot *slot, const SlotSite *site, uint32_t index);
 int slot_make_leaf(Slot *slot) _warn_unused_; /* if the site has a tree */
+void slot_drop_leaf(Slot *slot);
 void slot_done(Slot *slot);
 
 /* What starting anything in the slot takes, but for its streams. */
 void slot_spawn_request(const Slot *slot, const Surroundings *surroundings, char *const *argv, char *const *envp,
                         SpawnRequest *ret);
+
+/* Of a running one: the limits of its task, which have changed, hold from here. */
+void slot_apply_limits(Slot *slot);
 
 /* free → running; → clearing, if it could not be started. Takes the task. */
 void slot_start(Slot *slot, RunnerTask *task);

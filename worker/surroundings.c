@@ -15,7 +15,14 @@
 /* Named by the worker for each task: never taken from outside. */
 static const char *const reserved[] = { "PAREXEC_TASK_ID",   "PAREXEC_ATTEMPT",     "PAREXEC_BATCH_ID",
                                         "PAREXEC_WORKER_ID", "PAREXEC_ARRAY_INDEX", "PAREXEC_RESULT",
-                                        "PAREXEC_INPUTS",    "CREDENTIALS_DIRECTORY" };
+                                        "PAREXEC_INPUTS",    "CREDENTIALS_DIRECTORY", "PAREXEC_GPUS",
+                                        "MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE" };
+
+/* Each names the GPUs that a program may see to one vendor's library. A task that is told of GPUs has them from us alone. */
+static const char *const gpu_variables[] = { "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES",
+                                             "HIP_VISIBLE_DEVICES",  "GPU_DEVICE_ORDINAL",     "ZE_AFFINITY_MASK" };
+
+#define MEMORY_PRESSURE_WRITE "c29tZSAyMDAwMDAgMjAwMDAwMA==" /* "some 200000 2000000", µs in so many µs */
 
 /* Which variable is it? The length of its name; an element without "=" names none. */
 static size_t name_length(const char *variable)
@@ -32,12 +39,17 @@ static bool is_named(const char *variable, const char *name)
     return strncmp(variable, name, n) == 0 && variable[n] == '=';
 }
 
-static bool is_reserved(const char *variable)
+static bool is_one_of(const char *variable, const char *const *names, size_t n)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(reserved); i++)
-        if (is_named(variable, reserved[i]))
+    for (size_t i = 0; i < n; i++)
+        if (is_named(variable, names[i]))
             return true;
     return false;
+}
+
+static bool is_reserved(const char *variable)
+{
+    return is_one_of(variable, reserved, G_N_ELEMENTS(reserved));
 }
 
 static bool blob_overrides(GBytes *blob, const char *variable)
@@ -172,11 +184,22 @@ void surroundings_unref(Surroundings *surroundings)
     g_free(surroundings);
 }
 
-char **surroundings_environment(const Surroundings *surroundings, const TaskIdentity *identity,
-                                char **ret_added)
+static bool is_about_gpus(const char *variable)
 {
-    guint n = surroundings->environment->len;
-    char **environment = g_new(char *, n + G_N_ELEMENTS(reserved) + 1), *at;
+    return is_named(variable, "CUDA_DEVICE_ORDER") ||
+           is_one_of(variable, gpu_variables, G_N_ELEMENTS(gpu_variables));
+}
+
+static void append_gpus(GString *text, const char *gpus)
+{
+    g_string_append_printf(text, "PAREXEC_GPUS=%s%c", gpus, '\0');
+    g_string_append_printf(text, "CUDA_DEVICE_ORDER=PCI_BUS_ID%c", '\0'); /* as we count them; CUDA's own order is by speed */
+    for (size_t i = 0; i < G_N_ELEMENTS(gpu_variables); i++)
+        g_string_append_printf(text, "%s=%s%c", gpu_variables[i], gpus, '\0');
+}
+
+static GString *added_variables(const TaskIdentity *identity)
+{
     GString *text = g_string_sized_new(256);
 
     g_string_append_printf(text, "PAREXEC_TASK_ID=%" PRIu64 "%c", identity->task, '\0');
@@ -191,8 +214,26 @@ char **surroundings_environment(const Surroundings *surroundings, const TaskIden
         g_string_append_printf(text, "PAREXEC_INPUTS=%s%c", identity->inputs, '\0');
     if (identity->credentials)
         g_string_append_printf(text, "CREDENTIALS_DIRECTORY=%s%c", identity->credentials, '\0');
-    if (n > 0)
-        memcpy(environment, surroundings->environment->pdata, n * sizeof *environment);
+    if (identity->pressure)
+        g_string_append_printf(text, "MEMORY_PRESSURE_WATCH=%s%cMEMORY_PRESSURE_WRITE=%s%c", identity->pressure, '\0',
+                               MEMORY_PRESSURE_WRITE, '\0');
+    if (identity->gpus)
+        append_gpus(text, identity->gpus);
+    return text;
+}
+
+char **surroundings_environment(const Surroundings *surroundings, const TaskIdentity *identity,
+                                char **ret_added)
+{
+    const GPtrArray *shared = surroundings->environment;
+    char **environment =
+        g_new(char *, shared->len + G_N_ELEMENTS(reserved) + G_N_ELEMENTS(gpu_variables) + 2), *at;
+    GString *text = added_variables(identity);
+    size_t n = 0;
+
+    for (guint i = 0; i < shared->len; i++)
+        if (!identity->gpus || !is_about_gpus(shared->pdata[i]))
+            environment[n++] = shared->pdata[i];
     at = text->str;
     for (size_t left = text->len; left > 0;) {
         size_t size = strlen(at) + 1;

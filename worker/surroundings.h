@@ -30,6 +30,8 @@ typedef struct TaskIdentity {
     uint32_t attempt;
     const char *worker;
     const char *result, *inputs, *credentials; /* paths; NULL: it is not told of any */
+    const char *pressure; /* path of the file that tells of memory pressure; NULL */
+    const char *gpus;     /* those that it may use, "0,2"; "": none; NULL: nothing is said */
 } TaskIdentity;
 
 /* The whole environment; free the array and the string of added variables. */

@@ -24,7 +24,7 @@
 #define DESCRIPTORS_PER_SLOT 24U
 #define DESCRIPTORS_BESIDE 192U /* a task that starts may have 64 credentials */
 #define OPEN_FILES_SOFT 1024U
-#define OWN_OOM_SCORE "-500" /* a task is the better victim */
+#define OWN_OOM_SCORE "-900" /* a task is the better victim */
 
 typedef struct WorkerProgram {
     sd_event *event;

@@ -24,6 +24,8 @@ __parctl_value() { # VERB OPTION CURRENT
         --chdir | -C) compgen -d -- "$3" ;;
         --user-only) compgen -u -- "$3" ;;
         --env) compgen -W 'none selected all' -- "$3" ;;
+        --count) compgen -W 'all' -- "$3" ;;
+        --numa | --memory) compgen -W 'auto' -- "$3" ;;
         --export | -e) compgen -e -- "$3" ;;
         --stdin | --stdout | --stderr | --each-line | --from-json | --joblog | -i | -o | -E | -l | -f) compgen -f -- "$3" ;;
     esac
@@ -32,7 +34,11 @@ __parctl_value() { # VERB OPTION CURRENT
 __parctl_arguments() { # VERB CURRENT
     case $1 in
         drain | abort) compgen -W "$(__parctl workers -q)" -- "$2" ;;
-        show) compgen -W "$(__parctl workers -q) $(__parctl_tasks)" -- "$2" ;;
+        show | freeze | thaw) compgen -W "$(__parctl workers -q) $(__parctl_tasks)" -- "$2" ;;
+        set) compgen -W "memory= memory-high= cpu= cpu-weight= io-weight= tasks-max= $(__parctl workers -q) $(__parctl_tasks)" -- "$2" ;;
+        scale) compgen -W 'off auto' -- "$2" ;;
+        profile) compgen -W "none $(__parctl profile -q)" -- "$2" ;;
+        stats) compgen -W "$(__parctl stats -q)" -- "$2" ;;
         logs | wait | cancel | hold | release | retry | priority | edit | why) compgen -W "$(__parctl_tasks)" -- "$2" ;;
         queue) compgen -W 'list add set remove' -- "$2" ;;
         help) compgen -W "$(__parctl_verbs)" -- "$2" ;;

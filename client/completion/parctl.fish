@@ -96,11 +96,18 @@ set -l states held blocked queued running waiting succeeded failed cancelled ski
 complete -c parctl -f
 complete -c parctl -n 'not __parctl_verb' -a '(__parctl_verbs)'
 complete -c parctl -n __parctl_wants_option -a '(__parctl_options)'
-complete -c parctl -n '__parctl_has_verb drain abort show' -a '(__parctl workers -q)' -d worker
-complete -c parctl -n '__parctl_has_verb show logs wait cancel hold release retry priority edit why' -a '(__parctl_tasks)' -d task
+complete -c parctl -n '__parctl_has_verb drain abort show set freeze thaw' -a '(__parctl workers -q)' -d worker
+complete -c parctl -n '__parctl_has_verb show logs wait cancel hold release retry priority edit why set freeze thaw' -a '(__parctl_tasks)' -d task
+complete -c parctl -n '__parctl_has_verb set' -a 'memory= memory-high= cpu= cpu-weight= io-weight= tasks-max='
+complete -c parctl -n '__parctl_has_verb scale' -a 'off auto'
+complete -c parctl -n '__parctl_has_verb profile' -a 'none (__parctl profile -q)'
+complete -c parctl -n '__parctl_has_verb stats' -a '(__parctl stats -q)'
 complete -c parctl -n '__parctl_has_verb help' -a '(__parctl_verbs)'
 complete -c parctl -n '__parctl_has_verb tasks' -s s -l state -x -a "$states"
 complete -c parctl -n '__parctl_has_verb add-worker' -l engine -x -a 'systemd cgroup'
+complete -c parctl -n '__parctl_has_verb add-worker' -s n -l count -x -a all
+complete -c parctl -n '__parctl_has_verb add-worker' -l numa -x -a auto
+complete -c parctl -n '__parctl_has_verb submit run map' -s m -l memory -x -a auto
 complete -c parctl -n '__parctl_has_verb add-worker' -l user-only -x -a '(__fish_complete_users)'
 complete -c parctl -n '__parctl_has_verb submit run map' -s C -l chdir -x -a '(__fish_complete_directories)'
 complete -c parctl -n '__parctl_has_verb submit' -s i -l stdin -r -F

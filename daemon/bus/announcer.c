@@ -71,9 +71,9 @@ static int gate_init(Gate *gate, Announcer *announcer, uint64_t interval_usec, b
 
 static void emit_worker(Announcer *announcer, Worker *worker)
 {
-    static const char *const names[] = { "Stalled",      "LastHeartbeat", "CurrentTasks",
-                                         "TasksDone",    "TasksFailed",   "Pid",
-                                         "ControlGroup", "NotEnforced",   NULL };
+    static const char *const names[] = { "Stalled",     "LastHeartbeat", "CurrentTasks", "TasksDone",
+                                         "TasksFailed", "Pid",           "ControlGroup", "NotEnforced",
+                                         "MemoryMax",   "CPUQuota",      "Frozen",       NULL };
     g_autofree char *path = worker_bus_path(worker);
 
     (void) sd_bus_emit_properties_changed_strv(announcer->bus, path, PAREXEC_WORKER_INTERFACE,
@@ -112,7 +112,22 @@ void announcer_queue_changed(Announcer *announcer)
 void announcer_settings_changed(Announcer *announcer)
 {
     (void) sd_bus_emit_properties_changed(announcer->bus, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE,
-                                          "MaxWorkers", "Enabled", NULL);
+                                          "MaxWorkers", "Enabled", "Profile", "AutoScale", "ScaleTarget",
+                                          NULL);
+}
+
+/* ---- capacity */
+
+void announcer_task_unplaceable(Announcer *announcer, uint64_t task, const char *why)
+{
+    (void) sd_bus_emit_signal(announcer->bus, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE, "TaskUnplaceable",
+                              "ts", task, why);
+}
+
+void announcer_pressure_changed(Announcer *announcer, const char *rung, const char *why)
+{
+    (void) sd_bus_emit_signal(announcer->bus, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE, "PressureChanged",
+                              "ss", rung, why);
 }
 
 /* ---- workers */

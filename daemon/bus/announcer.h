@@ -20,5 +20,7 @@ void announcer_worker_state_changed(Announcer *announcer, Worker *worker, Worker
 void announcer_worker_changed(Announcer *announcer, Worker *worker);
 void announcer_queue_changed(Announcer *announcer);
 void announcer_settings_changed(Announcer *announcer);
+void announcer_task_unplaceable(Announcer *announcer, uint64_t task, const char *why);
+void announcer_pressure_changed(Announcer *announcer, const char *rung, const char *why);
 void announcer_task_changed(Announcer *announcer, const TaskChange *change);
 void announcer_batch_ended(Announcer *announcer, const BatchEnd *end);

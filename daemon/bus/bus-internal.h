@@ -30,20 +30,24 @@ int task_bus_export(Bus *bus) _warn_unused_;
 
 /* worker-bus.c */
 char *worker_bus_path(const Worker *worker);
-/* AddWorker, Drain and Abort, shared by Manager1 and Worker1: 1 answered or to be answered, negative with error set */
-int worker_bus_end(Bus *bus, sd_bus_message *m, Worker *worker, int (*end)(Manager *, Worker *),
-                   sd_bus_error *error);
 
 /* task-action.c: what is to be done with the tasks of a filter. */
+typedef enum TaskDeedKind { DEED_CANCEL, DEED_MODIFY, DEED_LIMIT, DEED_FREEZE } TaskDeedKind;
+
 typedef struct TaskDeed {
-    bool cancel;       /* else: */
-    TaskAction action; /* with its edit */
-    TaskEdit *edit;    /* of TASK_EDIT */
-    bool one;          /* of Task1: no count in the reply, but an error if nothing was changed */
+    TaskDeedKind kind;
+    TaskAction action;    /* of DEED_MODIFY */
+    TaskEdit *edit;       /* of TASK_EDIT */
+    TaskLimits limits;    /* of DEED_LIMIT */
+    bool frozen, reclaim; /* of DEED_FREEZE; frozen: else thawed */
+    bool one;             /* of Task1: no count in the reply, but an error if nothing was changed */
 } TaskDeed;
 
 /* Does it after looking whose the tasks are; takes the filter and the edit. The handler is run again until it is done. */
 int task_action_run(Bus *bus, sd_bus_message *m, TaskFilter *filter, TaskDeed deed, sd_bus_error *error);
+
+/* What a worker has was decided when it was handed out: the store does not know it yet. */
+void bus_complete_row(Bus *bus, TaskRow *row);
 
 /* What a callback needs to answer a call. */
 typedef struct Answer {

@@ -54,6 +54,16 @@ static void observe_settings_changed(ObserverPort *port)
     announcer_settings_changed(((Bus *) port)->announcer);
 }
 
+static void observe_task_unplaceable(ObserverPort *port, uint64_t task, const char *why)
+{
+    announcer_task_unplaceable(((Bus *) port)->announcer, task, why);
+}
+
+static void observe_pressure_changed(ObserverPort *port, const char *rung, const char *why)
+{
+    announcer_pressure_changed(((Bus *) port)->announcer, rung, why);
+}
+
 ObserverPort *bus_port(Bus *bus)
 {
     return &bus->port;
@@ -73,6 +83,14 @@ int bus_check(Bus *bus, sd_bus_message *m, const char *action, Peer **ret_peer, 
     if (r < 0)
         call_done(bus->calls, m);
     return r;
+}
+
+void bus_complete_row(Bus *bus, TaskRow *row)
+{
+    const ActiveTask *task = manager_find_active(bus->manager, row->spec->id);
+
+    if (task && task->spec->memory_max_bytes > 0)
+        row->spec->memory_max_bytes = task->spec->memory_max_bytes;
 }
 
 Answer *answer_new(Bus *bus, sd_bus_message *m)
@@ -107,6 +125,8 @@ int bus_new(sd_bus *connection, Manager *manager, const BusOptions *options, Bus
         .batch_ended = observe_batch_ended,
         .queue_changed = observe_queue_changed,
         .settings_changed = observe_settings_changed,
+        .task_unplaceable = observe_task_unplaceable,
+        .pressure_changed = observe_pressure_changed,
     };
     bus->connection = sd_bus_ref(connection);
     bus->manager = manager;

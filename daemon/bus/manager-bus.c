@@ -1,63 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* org.parexec.Manager1: its table, the workers and the service; the other methods are in task-methods.c, queue-bus.c and
- * output-bus.c. Every handler has one shape: read, validate, authorise, one call into the core, reply; what takes time is
+/* org.parexec.Manager1: its table and the service; the other methods are in worker-methods.c, task-methods.c, queue-bus.c,
+ * scale-bus.c, capacity-bus.c and output-bus.c. Every handler has one shape: read, validate, authorise, one call into the core, reply; what takes time is
  * replied to from a callback. */
 #include "bus/bus-internal.h"
 #include "bus/manager-methods.h"
 #include "bus/status-message.h"
-#include "bus/worker-request.h"
+#include "bus/worker-methods.h"
 #include "util/parse-util.h"
 
 /* ---- workers */
-
-static void on_worker_added(int r, Worker *worker, void *userdata)
-{
-    g_autoptr(sd_bus_message) m = answer_end(userdata);
-
-    if (r < 0) {
-        (void) sd_bus_reply_method_errorf(
-            m, r == -ENOSPC ? PAREXEC_ERROR_STORAGE_FULL : PAREXEC_ERROR_WORKER_START_FAILED,
-            "Worker %s: %s.", worker->id, worker->reason ? worker->reason : "it was aborted");
-        return;
-    }
-    g_autofree char *path = worker_bus_path(worker);
-    (void) sd_bus_reply_method_return(m, "o", path);
-}
-
-static int method_add_worker(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-    static const char *const refusals[] = {
-        [REFUSED_TOO_MANY_WORKERS] = PAREXEC_ERROR_TOO_MANY_WORKERS,
-        [REFUSED_MEMORY] = PAREXEC_ERROR_INSUFFICIENT_MEMORY,
-    };
-    Bus *bus = userdata;
-    g_autoptr(WorkerSpec) spec = NULL;
-    g_autofree char *why = NULL;
-    Peer *peer;
-
-    int r = bus_check(bus, m, NULL, &peer, error);
-    if (r <= 0)
-        return r < 0 ? r : 1;
-    r = worker_request_read(m, manager_settings(bus->manager), peer, &spec, error);
-    if (r < 0)
-        return r;
-    r = bus_check(bus, m, PAREXEC_ACTION_MANAGE_WORKERS, &peer, error);
-    if (r <= 0)
-        return r < 0 ? r : 1;
-    if (!manager_has_engine(bus->manager, spec->engine)) {
-        call_done(bus->calls, m);
-        return sd_bus_error_setf(error, PAREXEC_ERROR_WORKER_START_FAILED,
-                                 "The engine \"%s\" is not to be had here: there is no systemd on this bus.",
-                                 engine_kind_to_string(spec->engine));
-    }
-    Answer *answer = answer_new(bus, m);
-    AdmissionVerdict verdict =
-        manager_add_worker(bus->manager, g_steal_pointer(&spec), on_worker_added, answer, &why);
-    if (verdict == ADMITTED)
-        return 1;
-    sd_bus_message_unref(answer_end(answer));
-    return sd_bus_error_setf(error, refusals[verdict], "No worker was added: %s.", why);
-}
 
 static int end_worker(sd_bus_message *m, Bus *bus, int (*end)(Manager *, Worker *), sd_bus_error *error)
 {
@@ -140,7 +91,7 @@ static int method_reload(sd_bus_message *m, void *userdata, sd_bus_error *error)
 static const sd_bus_vtable manager_vtable[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_METHOD_WITH_ARGS("AddWorker", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("o", worker),
-                            method_add_worker, UNPRIVILEGED),
+                            worker_method_add, UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Drain", SD_BUS_ARGS("s", worker), SD_BUS_NO_RESULT, method_drain, UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Abort", SD_BUS_ARGS("s", worker), SD_BUS_NO_RESULT, method_abort, UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Status", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", status), method_status,
@@ -168,6 +119,21 @@ static const sd_bus_vtable manager_vtable[] = {
                             queue_method_set, UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("RemoveQueue", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT, queue_method_remove,
                             UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("SetTaskLimits", SD_BUS_ARGS("a{sv}", filter, "a{sv}", limits),
+                            SD_BUS_RESULT("u", count), task_method_set_limits, UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Freeze", SD_BUS_ARGS("a{sv}", filter, "a{sv}", options),
+                            SD_BUS_RESULT("u", count), task_method_freeze, UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Thaw", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("u", count), task_method_thaw,
+                            UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Scale", SD_BUS_ARGS("u", target), SD_BUS_NO_RESULT, scale_method_scale,
+                            UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Unscale", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, scale_method_unscale, UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("ListProfiles", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", profiles),
+                            scale_method_list_profiles, UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Statistics", SD_BUS_ARGS("a{sv}", filter), SD_BUS_RESULT("aa{sv}", statistics),
+                            capacity_method_statistics, UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Topology", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", topology),
+                            capacity_method_topology, UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("OpenOutput", SD_BUS_ARGS("t", task, "s", stream, "a{sv}", options),
                             SD_BUS_RESULT("h", fd), output_method_open, UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Subscribe", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_subscribe, UNPRIVILEGED),
@@ -179,12 +145,19 @@ static const sd_bus_vtable manager_vtable[] = {
     SD_BUS_SIGNAL_WITH_ARGS("WorkerStateChanged", SD_BUS_ARGS("s", id, "s", old, "s", new), 0),
     SD_BUS_SIGNAL_WITH_ARGS("TasksChanged", SD_BUS_ARGS("a(tta{sv})", tasks), 0),
     SD_BUS_SIGNAL_WITH_ARGS("BatchFinished", SD_BUS_ARGS("t", batch, "a{sv}", result), 0),
+    SD_BUS_SIGNAL_WITH_ARGS("TaskUnplaceable", SD_BUS_ARGS("t", task, "s", why), 0),
+    SD_BUS_SIGNAL_WITH_ARGS("PressureChanged", SD_BUS_ARGS("s", rung, "s", why), 0),
     SD_BUS_PROPERTY("Version", "s", manager_property_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("Workers", "ao", manager_property_workers, 0, CHANGES),
     SD_BUS_WRITABLE_PROPERTY("MaxWorkers", "u", manager_property_max_workers, manager_property_refuse_set, 0,
                              CHANGES | UNPRIVILEGED),
     SD_BUS_WRITABLE_PROPERTY("Enabled", "b", manager_property_enabled, manager_property_refuse_set, 0,
                              CHANGES | UNPRIVILEGED),
+    SD_BUS_WRITABLE_PROPERTY("Profile", "s", scale_property_profile, manager_property_refuse_set, 0,
+                             CHANGES | UNPRIVILEGED),
+    SD_BUS_WRITABLE_PROPERTY("AutoScale", "b", scale_property_autoscale, manager_property_refuse_set, 0,
+                             CHANGES | UNPRIVILEGED),
+    SD_BUS_PROPERTY("ScaleTarget", "u", scale_property_target, 0, CHANGES),
     SD_BUS_PROPERTY("QueueLength", "t", manager_property_queue_length, 0, CHANGES),
     SD_BUS_PROPERTY("RunningTasks", "t", manager_property_running_tasks, 0, CHANGES),
     SD_BUS_VTABLE_END,

@@ -2,6 +2,7 @@
 /* The properties of org.parexec.Manager1. They are the core's; nothing is kept here. */
 #include "bus/bus-internal.h"
 #include "bus/manager-methods.h"
+#include "bus/scale-bus.h"
 #include "parexec-config.h"
 
 int manager_property_version(sd_bus *connection, const char *path, const char *interface,
@@ -93,7 +94,12 @@ int manager_property_on_set(sd_bus_message *m, void *userdata, sd_bus_error *err
     static const struct {
         const char *property;
         int (*set)(Bus *bus, sd_bus_message *m, sd_bus_error *error);
-    } setters[] = { { "Enabled", set_enabled }, { "MaxWorkers", set_max_workers } };
+    } setters[] = {
+        { "Enabled", set_enabled },
+        { "MaxWorkers", set_max_workers },
+        { "Profile", scale_set_profile },
+        { "AutoScale", scale_set_autoscale },
+    };
     Bus *bus = userdata;
     const char *interface, *property;
     Peer *peer;

@@ -6,6 +6,7 @@
 
 #include "dbus/parexec-dbus.h"
 #include "model/limits.h"
+#include "model/task-demand.h"
 #include "util/macro.h"
 #include "util/parse-util.h"
 #include "util/sd-bus-util.h"
@@ -180,5 +181,24 @@ int options_read_memory_max(sd_bus_message *m, uint64_t *ret, sd_bus_error *erro
     if (worker_limits_check(&limits, &why) < 0)
         return options_invalid(error, "%s.", why);
     *ret = bytes;
+    return r;
+}
+
+int options_read_resources(sd_bus_message *m, GArray **ret, sd_bus_error *error)
+{
+    g_autofree char *why = NULL;
+    GArray *resources;
+    const char *text;
+    int r = sd_bus_message_read_basic(m, 's', &text);
+
+    if (r < 0)
+        return r;
+    if (resources_parse(text, &resources, &why) < 0)
+        return options_invalid(error, "resources: %s.", why);
+    g_clear_pointer(ret, g_array_unref);
+    if (resources->len > 0)
+        *ret = resources;
+    else
+        g_array_unref(resources);
     return r;
 }

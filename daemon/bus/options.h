@@ -29,3 +29,5 @@ int options_read_byte_strv(sd_bus_message *m, const char *name, GBytes **ret,
                            sd_bus_error *error); /* aay → strv-blob */
 /* t: a limit of memory, within the bounds of one */
 int options_read_memory_max(sd_bus_message *m, uint64_t *ret, sd_bus_error *error);
+/* s: "licence=1,tape=2" → Resource; NULL for none. Replaces what is there. */
+int options_read_resources(sd_bus_message *m, GArray **ret, sd_bus_error *error);

@@ -3,6 +3,7 @@
  * small files of the kernel's. */
 #include "bus/status-message.h"
 
+#include "bus/worker-share.h"
 #include "parexec-config.h"
 #include "util/sd-bus-util.h"
 
@@ -88,6 +89,20 @@ static int append_worker_figures(sd_bus_message *m, Manager *manager, Worker *w)
         "failed", "t", w->tasks_failed, "added", "t", w->added_usec, "heartbeat", "t", w->heartbeat_usec);
 }
 
+/* What of the machine is its own. */
+static int append_worker_share(sd_bus_message *m, const Worker *w)
+{
+    const Placement *placement = &w->spec->placement;
+    g_autofree char *resources = resources_format(placement->resources);
+    const char *gpus = placement->gpu_list ? placement->gpu_list : "",
+               *cores = placement->pin && w->spec->limits.allowed_cpus ? w->spec->limits.allowed_cpus : "";
+
+    return sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}", "frozen", "b", (int) w->frozen,
+                                 "memory-reserved", "t", worker_share_memory(w), "gpus", "s", gpus,
+                                 "resources", "s", resources, "pinned", "s", cores, "node", "i",
+                                 (int32_t) worker_share_node(w->spec));
+}
+
 static int append_workers(sd_bus_message *m, Manager *manager, const ManagerStatus *status)
 {
     const GPtrArray *workers = manager_workers(manager);
@@ -101,6 +116,8 @@ static int append_workers(sd_bus_message *m, Manager *manager, const ManagerStat
         if (r >= 0)
             r = append_worker_figures(m, manager, worker);
         if (r >= 0)
+            r = append_worker_share(m, worker);
+        if (r >= 0)
             r = append_current_tasks(m, worker);
         if (r >= 0)
             r = append_not_enforced(m, worker);
@@ -112,9 +129,36 @@ static int append_workers(sd_bus_message *m, Manager *manager, const ManagerStat
 
 static int append_limits(sd_bus_message *m, Manager *manager, const ManagerStatus *status)
 {
-    return sd_bus_message_append(m, "{sv}{sv}{sv}{sv}", "admissible", "u", status->admissible, "active", "u",
-                                 status->active, "can_add", "b", (int) (status->active < status->admissible),
-                                 "reason", "s", status->binding);
+    const AdmissionFacts *next = &status->admission;
+
+    return sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "admissible", "u",
+                                 status->admissible, "active", "u", status->active, "can_add", "b",
+                                 (int) (status->active < status->admissible), "reason", "s", status->binding,
+                                 "cores", "d", next->cores, "cores-taken", "d", next->cores_taken,
+                                 "committed", "t", next->committed_bytes, "reserve", "t", next->reserve_bytes,
+                                 "worker-memory", "t", next->memory_max_bytes);
+}
+
+static int append_scale(sd_bus_message *m, Manager *manager, const ManagerStatus *status)
+{
+    const AutoScaleSettings *settings = &manager_settings(manager)->autoscale;
+    uint32_t target = manager_scale_target(manager);
+    int r = target == SCALE_NONE ? 0 : sd_bus_message_append(m, "{sv}", "target", "u", target);
+
+    return r < 0 ? r
+                 : sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}", "auto", "b",
+                                         (int) manager_autoscales(manager), "min", "u", settings->min, "max",
+                                         "u", settings->max, "reason", "s", manager_scale_reason(manager),
+                                         "profile", "s", manager_profile(manager));
+}
+
+static int append_pressure(sd_bus_message *m, Manager *manager, const ManagerStatus *status)
+{
+    const HostFacts *host = &status->host;
+
+    return sd_bus_message_append(m, "{sv}{sv}{sv}{sv}", "memory", "d", host->memory_pressure_percent, "cpu",
+                                 "d", host->cpu_pressure_percent, "io", "d", host->io_pressure_percent,
+                                 "rung", "s", pressure_rung_to_string(manager_pressure_rung(manager)));
 }
 
 static int append_memory(sd_bus_message *m, Manager *manager, const ManagerStatus *status)
@@ -162,6 +206,7 @@ int status_message_append(sd_bus_message *m, Manager *manager)
         Appender append;
     } parts[] = {
         { "workers", "aa{sv}", append_workers }, { "limits", "a{sv}", append_limits },
+        { "scale", "a{sv}", append_scale },      { "pressure", "a{sv}", append_pressure },
         { "memory", "a{sv}", append_memory },    { "cpu", "a{sv}", append_cpu },
         { "queue", "a{sv}", append_queue },
     };

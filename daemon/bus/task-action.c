@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Cancel, Hold, Release, Retry and Edit. All go the same way: the store is asked which tasks match and whose they are, polkit
+/* Cancel, Hold, Release, Retry, Edit, SetTaskLimits, Freeze and Thaw. All go the same way: the store is asked which tasks match and whose they are, polkit
  * if some are other users', and then it is done. After each answer the handler is run again from the top, with its arguments
  * read anew; what is known so far rests in the Call. */
 #include "bus/bus-internal.h"
@@ -21,7 +21,17 @@ static const char *deed_name(const TaskDeed *deed)
         [TASK_EDIT] = "change",
     };
 
-    return deed->cancel ? "cancellation" : names[deed->action];
+    switch (deed->kind) {
+    case DEED_CANCEL:
+        return "cancellation";
+    case DEED_MODIFY:
+        return names[deed->action];
+    case DEED_LIMIT:
+        return "change of limits";
+    case DEED_FREEZE:
+        return deed->frozen ? "freezing" : "thawing";
+    }
+    g_assert_not_reached();
 }
 
 static void refuse_one(sd_bus_message *m, const TaskDeed *deed)
@@ -34,7 +44,7 @@ static void refuse_one(sd_bus_message *m, const TaskDeed *deed)
         [TASK_EDIT] = "The task has started: only what waits can be changed.",
     };
 
-    if (deed->cancel)
+    if (deed->kind == DEED_CANCEL)
         bus_error_reply(m, -EALREADY, "task");
     else
         (void) sd_bus_reply_method_errorf(m, PAREXEC_ERROR_INVALID_STATE, "%s", sentences[deed->action]);
@@ -99,7 +109,7 @@ static int check_facts(const Call *call, const TaskFilter *filter, const TaskDee
 /* Tasks of others that it would change. Only Retry is about tasks that have ended. */
 static uint64_t count_foreign(const FilterFacts *facts, const TaskDeed *deed)
 {
-    return !deed->cancel && deed->action == TASK_RETRY ? facts->foreign_ended : facts->foreign;
+    return deed->kind == DEED_MODIFY && deed->action == TASK_RETRY ? facts->foreign_ended : facts->foreign;
 }
 
 /* 1: go on. 0: polkit is being asked. */
@@ -125,10 +135,20 @@ static void act(Bus *bus, sd_bus_message *m, TaskFilter *filter, uint32_t only, 
     action->answer = answer_new(bus, m);
     action->deed = deed;
     action->queue = edit ? g_strdup(edit->queue) : NULL;
-    if (deed.cancel)
+    switch (deed.kind) {
+    case DEED_CANCEL:
         manager_cancel(bus->manager, filter, only, on_acted, action);
-    else
+        break;
+    case DEED_MODIFY:
         manager_modify(bus->manager, filter, only, deed.action, edit, on_acted, action);
+        break;
+    case DEED_LIMIT:
+        manager_set_task_limits(bus->manager, filter, only, &deed.limits, on_acted, action);
+        break;
+    case DEED_FREEZE:
+        manager_freeze_tasks(bus->manager, filter, only, deed.frozen, deed.reclaim, on_acted, action);
+        break;
+    }
 }
 
 int task_action_run(Bus *bus, sd_bus_message *m, TaskFilter *filter, TaskDeed deed, sd_bus_error *error)

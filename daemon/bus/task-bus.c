@@ -73,6 +73,7 @@ static int find_task(sd_bus *connection, const char *path, const char *interface
         int r = call->error < 0 ? call->error : -ENOENT;
         return bus_error_set(error, r, subject);
     }
+    bus_complete_row(bus, call->row);
     *ret = call;
     return 1;
 }
@@ -96,22 +97,22 @@ static int act(sd_bus_message *m, const Call *call, TaskDeed deed, sd_bus_error 
 
 static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-    return act(m, userdata, (TaskDeed){ .cancel = true }, error);
+    return act(m, userdata, (TaskDeed){ .kind = DEED_CANCEL }, error);
 }
 
 static int method_hold(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-    return act(m, userdata, (TaskDeed){ .action = TASK_HOLD }, error);
+    return act(m, userdata, (TaskDeed){ .kind = DEED_MODIFY, .action = TASK_HOLD }, error);
 }
 
 static int method_release(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-    return act(m, userdata, (TaskDeed){ .action = TASK_RELEASE }, error);
+    return act(m, userdata, (TaskDeed){ .kind = DEED_MODIFY, .action = TASK_RELEASE }, error);
 }
 
 static int method_retry(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-    return act(m, userdata, (TaskDeed){ .action = TASK_RETRY }, error);
+    return act(m, userdata, (TaskDeed){ .kind = DEED_MODIFY, .action = TASK_RETRY }, error);
 }
 
 /* ---- properties */
@@ -143,7 +144,7 @@ GETTER(state, "s", task_state_to_string(row->state))
 GETTER(priority, "i", row->spec->priority)
 GETTER(owner, "u", row->spec->context->uid)
 GETTER(array_index, "t", row->spec->array_index)
-GETTER(memory_max, "t", row->spec->context->memory_max_bytes)
+GETTER(memory_max, "t", task_spec_memory(row->spec))
 GETTER(submitted, "t", row->submitted_usec)
 GETTER(attempt, "u", row->attempt)
 GETTER(started, "t", row->start_usec)
@@ -210,7 +211,7 @@ static int property_policy(sd_bus *connection, const char *path, const char *int
                            sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
     const TaskRow *row = ((Call *) userdata)->row;
-    g_autofree char *text = task_policy_to_text(&row->spec->context->policy);
+    g_autofree char *text = task_context_terms(row->spec->context);
 
     return sd_bus_message_append(reply, "s", text);
 }
@@ -260,7 +261,7 @@ static const sd_bus_vtable task_vtable[] = {
     SD_BUS_PROPERTY("WorkingDirectory", "ay", property_cwd, 0, CONST),
     SD_BUS_PROPERTY("Environment", "aay", property_environment, 0, CONST),
     SD_BUS_PROPERTY("ArrayIndex", "t", property_array_index, 0, CONST),
-    SD_BUS_PROPERTY("MemoryMax", "t", property_memory_max, 0, CONST),
+    SD_BUS_PROPERTY("MemoryMax", "t", property_memory_max, 0, 0),
     SD_BUS_PROPERTY("SubmitTimestamp", "t", property_submitted, 0, CONST),
     SD_BUS_PROPERTY("Attempt", "u", property_attempt, 0, 0),
     SD_BUS_PROPERTY("Worker", "s", property_worker, 0, 0),

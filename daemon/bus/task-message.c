@@ -95,6 +95,8 @@ static int append_result(sd_bus_message *m, const TaskResult *result)
         r = sd_bus_message_append(m, "{sv}", "exit-status", "i", result->exit_status);
     if (r >= 0 && result->signal > 0)
         r = sd_bus_message_append(m, "{sv}", "signal", "i", result->signal);
+    if (r >= 0 && result->outcome == OUTCOME_OOM)
+        r = sd_bus_message_append(m, "{sv}", "oom-cause", "s", oom_cause_to_string(result->oom_cause));
     if (r >= 0 && result->outcome == OUTCOME_SPAWN_FAILED)
         r = sd_bus_message_append(m, "{sv}", "errno", "i", result->error);
     if (r >= 0)
@@ -132,8 +134,31 @@ static int append_terms(sd_bus_message *m, const TaskRow *row)
         r = sd_bus_message_append(m, "{sv}", "class", "s", row->spec->class);
     if (r >= 0 && row->not_before_usec > 0)
         r = sd_bus_message_append(m, "{sv}", "not-before", "t", row->not_before_usec);
+    if (r >= 0 && row->frozen)
+        r = sd_bus_message_append(m, "{sv}", "frozen", "b", 1);
     if (r >= 0 && spent > 0)
         r = sd_bus_message_append(m, "{sv}", "retries-spent", "u", spent);
+    return r;
+}
+
+/* What it takes of its worker, as far as it says so. */
+static int append_demand(sd_bus_message *m, const TaskSpec *spec)
+{
+    const TaskDemand *demand = &spec->context->demand;
+    g_autofree char *resources = resources_format(demand->resources);
+    uint64_t memory = task_spec_memory(spec);
+    int r = 0;
+
+    if (memory != LIMIT_INFINITY)
+        r = sd_bus_message_append(m, "{sv}", "memory-max", "t", memory);
+    if (r >= 0 && demand->memory_auto)
+        r = sd_bus_message_append(m, "{sv}", "memory-auto", "b", 1);
+    if (r >= 0 && demand->cpu_quota_usec_per_sec != LIMIT_INFINITY)
+        r = sd_bus_message_append(m, "{sv}", "cpu-quota", "t", demand->cpu_quota_usec_per_sec);
+    if (r >= 0 && demand->gpus > 0)
+        r = sd_bus_message_append(m, "{sv}", "gpus", "u", demand->gpus);
+    if (r >= 0 && *resources)
+        r = sd_bus_message_append(m, "{sv}", "resources", "s", resources);
     return r;
 }
 
@@ -156,6 +181,8 @@ static int append_optional(sd_bus_message *m, const TaskRow *row, bool private)
         r = append_details(m, &row->result, private);
     if (r >= 0)
         r = append_terms(m, row);
+    if (r >= 0)
+        r = append_demand(m, spec);
     if (r >= 0 && spec->tags)
         r = append_tags(m, spec->tags);
     if (r >= 0 && row->reason)
@@ -328,6 +355,24 @@ int task_message_read_filter(sd_bus_message *m, bool paging, TaskFilter **ret, s
     for (guint i = 0; !paging && filter->ids && i < filter->ids->len; i++)
         if (g_array_index(filter->ids, uint64_t, i) == 0)
             return sd_bus_error_set(error, PAREXEC_ERROR_NO_SUCH_TASK, "There is no task 0.");
+    *ret = g_steal_pointer(&filter);
+    return 0;
+}
+
+int task_message_read_some(sd_bus_message *m, const char *what, TaskFilter **ret, sd_bus_error *error)
+{
+    g_autoptr(TaskFilter) filter = NULL;
+    int r = sd_bus_message_rewind(m, true); /* it may be the second time */
+
+    if (r >= 0)
+        r = task_message_read_filter(m, false, &filter, error);
+    if (r < 0)
+        return r;
+    if (task_filter_is_empty(filter))
+        return options_invalid(
+            error,
+            "An empty filter would %s everything; name ids, a batch, states, a name, a tag or an owner.",
+            what);
     *ret = g_steal_pointer(&filter);
     return 0;
 }

@@ -20,3 +20,5 @@ int task_message_append_bytes(sd_bus_message *m, GBytes *bytes);
 
 /* Reads the keys of a filter, and with paging those of a listing. */
 int task_message_read_filter(sd_bus_message *m, bool paging, TaskFilter **ret, sd_bus_error *error);
+/* Of a call that does something (what: "cancel") to tasks, from its beginning; an empty filter is refused. */
+int task_message_read_some(sd_bus_message *m, const char *what, TaskFilter **ret, sd_bus_error *error);

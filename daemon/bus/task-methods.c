@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "bus/bus-internal.h"
+#include "bus/demand-request.h"
 #include "bus/manager-methods.h"
 #include "bus/options.h"
 #include "bus/submit-request.h"
@@ -91,7 +92,7 @@ int task_method_submit(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 /* ---- ListTasks */
 
-static int reply_rows(sd_bus_message *m, const Peer *peer, const GPtrArray *rows, uint64_t cursor)
+static int reply_rows(sd_bus_message *m, Bus *bus, const Peer *peer, const GPtrArray *rows, uint64_t cursor)
 {
     g_autoptr(sd_bus_message) reply = NULL;
     int r = sd_bus_message_new_method_return(m, &reply);
@@ -99,7 +100,8 @@ static int reply_rows(sd_bus_message *m, const Peer *peer, const GPtrArray *rows
     if (r >= 0)
         r = sd_bus_message_open_container(reply, 'a', "a{sv}");
     for (guint i = 0; r >= 0 && i < rows->len; i++) {
-        const TaskRow *row = rows->pdata[i];
+        TaskRow *row = rows->pdata[i];
+        bus_complete_row(bus, row);
         r = task_message_append_row(reply, row, peer->uid == 0 || peer->uid == row->spec->context->uid);
     }
     if (r >= 0)
@@ -117,8 +119,10 @@ static void on_listed(int r, GPtrArray *rows, uint64_t cursor, void *userdata)
     g_autoptr(sd_bus_message) m = answer_end(answer);
     Peer *peer;
 
+    for (guint i = 0; r >= 0 && i < rows->len; i++)
+        manager_complete_row(bus->manager, rows->pdata[i]);
     if (r >= 0 && peers_identify(bus->peers, m, &peer) > 0)
-        r = reply_rows(m, peer, rows, cursor);
+        r = reply_rows(m, bus, peer, rows, cursor);
     if (r < 0)
         bus_error_reply(m, r, "list");
 }
@@ -142,50 +146,32 @@ int task_method_list(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 /* ---- what is done to the tasks of a filter */
 
-static int read_filter(sd_bus_message *m, const char *what, TaskFilter **ret, sd_bus_error *error)
-{
-    g_autoptr(TaskFilter) filter = NULL;
-    int r = sd_bus_message_rewind(m, true); /* it may be the second time */
-
-    if (r >= 0)
-        r = task_message_read_filter(m, false, &filter, error);
-    if (r < 0)
-        return r;
-    if (task_filter_is_empty(filter))
-        return options_invalid(
-            error,
-            "An empty filter would %s everything; name ids, a batch, states, a name, a tag or an owner.",
-            what);
-    *ret = g_steal_pointer(&filter);
-    return 0;
-}
-
 static int act(sd_bus_message *m, Bus *bus, const char *what, TaskDeed deed, sd_bus_error *error)
 {
     TaskFilter *filter;
-    int r = read_filter(m, what, &filter, error);
+    int r = task_message_read_some(m, what, &filter, error);
 
     return r < 0 ? r : task_action_run(bus, m, filter, deed, error);
 }
 
 int task_method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-    return act(m, userdata, "cancel", (TaskDeed){ .cancel = true }, error);
+    return act(m, userdata, "cancel", (TaskDeed){ .kind = DEED_CANCEL }, error);
 }
 
 int task_method_hold(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-    return act(m, userdata, "hold", (TaskDeed){ .action = TASK_HOLD }, error);
+    return act(m, userdata, "hold", (TaskDeed){ .kind = DEED_MODIFY, .action = TASK_HOLD }, error);
 }
 
 int task_method_release(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-    return act(m, userdata, "release", (TaskDeed){ .action = TASK_RELEASE }, error);
+    return act(m, userdata, "release", (TaskDeed){ .kind = DEED_MODIFY, .action = TASK_RELEASE }, error);
 }
 
 int task_method_retry(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-    return act(m, userdata, "retry", (TaskDeed){ .action = TASK_RETRY }, error);
+    return act(m, userdata, "retry", (TaskDeed){ .kind = DEED_MODIFY, .action = TASK_RETRY }, error);
 }
 
 /* ---- Edit */
@@ -210,12 +196,9 @@ static int read_edit_argv(sd_bus_message *m, const char *option, void *target, s
     return r;
 }
 
-static int read_edit_memory_max(sd_bus_message *m, const char *option, void *target, sd_bus_error *error)
+static int read_edit_limit(sd_bus_message *m, const char *option, void *target, sd_bus_error *error)
 {
-    TaskEdit *edit = target;
-
-    edit->set_memory_max = true;
-    return options_read_memory_max(m, &edit->memory_max_bytes, error);
+    return demand_request_read_limit(m, option, &((TaskEdit *) target)->limits, error);
 }
 
 static int read_edit_queue(sd_bus_message *m, const char *option, void *target, sd_bus_error *error)
@@ -235,28 +218,32 @@ static int read_edit_queue(sd_bus_message *m, const char *option, void *target, 
 }
 
 static const Option edit_options[] = {
-    { "priority", "i", .read = read_edit_priority },
-    { "argv", "aay", .read = read_edit_argv },
-    { "memory-max", "t", .read = read_edit_memory_max },
-    { "queue", "s", .read = read_edit_queue },
-    { NULL },
+    { "priority", "i", .read = read_edit_priority }, { "argv", "aay", .read = read_edit_argv },
+    { "memory-max", "t", .read = read_edit_limit },  { "cpu-quota", "t", .read = read_edit_limit },
+    { "tasks-max", "t", .read = read_edit_limit },   { "io-weight", "t", .read = read_edit_limit },
+    { "queue", "s", .read = read_edit_queue },       { NULL },
 };
 
 int task_method_edit(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
     g_autoptr(TaskFilter) filter = NULL;
     g_autoptr(TaskEdit) edit = g_new0(TaskEdit, 1);
-    int r = read_filter(m, "change", &filter, error);
+    int r = task_message_read_some(m, "change", &filter, error);
 
     if (r >= 0)
         r = options_read(m, edit_options, edit, error);
     if (r < 0)
         return r;
-    if (!edit->set_priority && !edit->argv && !edit->set_memory_max && !edit->queue)
+    if (!edit->set_priority && !edit->argv && !edit->queue && !demand_request_has_limits(&edit->limits))
         return options_invalid(error,
-                               "Nothing is to be changed; known are priority, argv, memory-max and queue.");
-    return task_action_run(userdata, m, g_steal_pointer(&filter),
-                           (TaskDeed){ .action = TASK_EDIT, .edit = g_steal_pointer(&edit) }, error);
+                               "Nothing is to be changed; known are priority, argv, queue, memory-max, "
+                               "cpu-quota, tasks-max and io-weight.");
+    r = demand_request_check_limits(&edit->limits, error);
+    if (r < 0)
+        return r;
+    return task_action_run(
+        userdata, m, g_steal_pointer(&filter),
+        (TaskDeed){ .kind = DEED_MODIFY, .action = TASK_EDIT, .edit = g_steal_pointer(&edit) }, error);
 }
 
 /* ---- Explain */

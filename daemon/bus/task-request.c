@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "bus/demand-request.h"
 #include "bus/gate-request.h"
 #include "bus/options.h"
 #include "bus/policy-request.h"
@@ -31,10 +32,20 @@ static TaskPolicy policy_share(const TaskPolicy *policy)
     return shared;
 }
 
+static TaskDemand demand_share(const TaskDemand *demand)
+{
+    TaskDemand shared = *demand;
+
+    if (shared.resources)
+        g_array_ref(shared.resources);
+    return shared;
+}
+
 void task_request_init(TaskRequest *request, const TaskPolicy *policy, const TaskRequest *defaults)
 {
     if (!defaults) {
         *request = (TaskRequest){ .memory_max_bytes = LIMIT_INFINITY, .policy = policy_share(policy) };
+        task_demand_init(&request->demand);
         return;
     }
     *request = *defaults;
@@ -46,6 +57,7 @@ void task_request_init(TaskRequest *request, const TaskPolicy *policy, const Tas
     request->credentials = bytes_ref(defaults->credentials);
     request->tags = g_strdup(defaults->tags);
     request->policy = policy_share(&defaults->policy);
+    request->demand = demand_share(&defaults->demand);
 }
 
 void task_request_done(TaskRequest *request)
@@ -59,6 +71,7 @@ void task_request_done(TaskRequest *request)
     request->fds = task_fds_free(request->fds);
     g_clear_pointer(&request->tags, g_free);
     task_policy_done(&request->policy);
+    task_demand_done(&request->demand);
     g_clear_pointer(&request->dependencies, g_array_unref);
 }
 
@@ -233,6 +246,14 @@ static const Option task_options[] = {
     { "priority", "i", FIELD(priority) },
     { "array", "(tt)", .read = read_array },
     { "memory-max", "t", .read = read_memory_max },
+    { "memory-auto", "b", FIELD(demand.memory_auto) },
+    { "retry-memory", "s", .read = demand_request_read_retry_memory },
+    { "cpu-quota", "t", FIELD(demand.cpu_quota_usec_per_sec) },
+    { "tasks-max", "t", FIELD(demand.tasks_max) },
+    { "io-weight", "t", .read = demand_request_read_io_weight },
+    { "gpus", "u", FIELD(demand.gpus) },
+    { "gpus-optional", "b", FIELD(demand.gpus_optional) },
+    { "resources", "s", .read = demand_request_read_resources },
     { "parallel", "u", .read = gate_request_read_parallel },
     { "queue", "s", .read = gate_request_read_queue },
     { "worker-class", "s", .read = read_class },
@@ -276,7 +297,9 @@ static bool has_surroundings_of(const TaskRequest *a, const TaskRequest *b)
         if (a->streams[i] != b->streams[i])
             return false;
     return a->cwd == b->cwd && a->environment == b->environment && a->credentials == b->credentials &&
-           a->memory_max_bytes == b->memory_max_bytes && task_policy_equal(&a->policy, &b->policy);
+           a->memory_max_bytes == b->memory_max_bytes && task_policy_equal(&a->policy, &b->policy) &&
+           (memcmp(&a->demand, &b->demand, sizeof a->demand) == 0 ||
+            task_demand_equal(&a->demand, &b->demand));
 }
 
 static int context_new(const TaskRequest *request, const Peer *peer, size_t number, TaskContext **ret,
@@ -284,7 +307,7 @@ static int context_new(const TaskRequest *request, const Peer *peer, size_t numb
 {
     g_autofree char *why = NULL;
 
-    if (task_policy_check(&request->policy, &why) < 0)
+    if (task_policy_check(&request->policy, &why) < 0 || task_demand_check(&request->demand, &why) < 0)
         return options_invalid(error, "Task %zu: %s.", number, why);
     TaskContext *context = task_context_new();
     context->uid = peer->uid;
@@ -300,6 +323,8 @@ static int context_new(const TaskRequest *request, const Peer *peer, size_t numb
     context->credentials = bytes_ref(request->credentials);
     task_policy_done(&context->policy);
     context->policy = policy_share(&request->policy);
+    task_demand_done(&context->demand);
+    context->demand = demand_share(&request->demand);
     *ret = context;
     return 0;
 }

@@ -21,6 +21,7 @@ typedef struct TaskRequest {
     uint64_t memory_max_bytes;
     TaskPolicy policy; /* its rules are shared, never changed */
     bool retries_given;
+    TaskDemand demand; /* its resources are shared, never changed */
 
     GArray *dependencies; /* Dependency; NULL: none */
     bool corresponding;   /* one of them is aftercorr */

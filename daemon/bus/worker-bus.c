@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* org.parexec.Worker1: one object for each worker, below /org/parexec/worker. */
 #include "bus/bus-internal.h"
+#include "bus/options.h"
+#include "bus/worker-methods.h"
 #include "util/strv-blob.h"
+
+#include <stddef.h>
+
+typedef struct FreezeOptions {
+    bool reclaim;
+} FreezeOptions;
 
 char *worker_bus_path(const Worker *worker)
 {
@@ -43,17 +51,10 @@ static int enumerate(sd_bus *connection, const char *prefix, void *userdata, cha
 
 /* ---- methods */
 
-int worker_bus_end(Bus *bus, sd_bus_message *m, Worker *worker, int (*end)(Manager *, Worker *),
-                   sd_bus_error *error)
-{
-    g_autofree char *subject = g_strdup_printf("worker %s", worker->id);
-    int r = end(bus->manager, worker);
-
-    call_done(bus->calls, m);
-    if (r < 0)
-        return bus_error_set(error, r, subject);
-    return sd_bus_reply_method_return(m, NULL);
-}
+static const Option freeze_options[] = {
+    { "reclaim", "b", offsetof(FreezeOptions, reclaim) },
+    { NULL },
+};
 
 /* The vtable's userdata is the worker: the bus is the one that the fallback slot belongs to. */
 static Bus *bus_of(sd_bus_message *m)
@@ -80,6 +81,42 @@ static int method_drain(sd_bus_message *m, void *userdata, sd_bus_error *error)
 static int method_abort(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
     return method_end(m, userdata, manager_abort, error);
+}
+
+static int method_set_limits(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    Bus *bus = bus_of(m);
+    Peer *peer;
+    int r = bus_check(bus, m, PAREXEC_ACTION_MANAGE_WORKERS, &peer, error);
+
+    if (r <= 0)
+        return r < 0 ? r : 1;
+    return worker_bus_set_limits(bus, m, userdata, error);
+}
+
+static int method_freeze(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    FreezeOptions options = { 0 };
+    Bus *bus = bus_of(m);
+    Peer *peer;
+    int r = options_read(m, freeze_options, &options, error);
+
+    if (r >= 0)
+        r = bus_check(bus, m, PAREXEC_ACTION_MANAGE_WORKERS, &peer, error);
+    if (r <= 0)
+        return r < 0 ? r : 1;
+    return worker_bus_freeze(bus, m, userdata, true, options.reclaim, error);
+}
+
+static int method_thaw(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    Bus *bus = bus_of(m);
+    Peer *peer;
+    int r = bus_check(bus, m, PAREXEC_ACTION_MANAGE_WORKERS, &peer, error);
+
+    if (r <= 0)
+        return r < 0 ? r : 1;
+    return worker_bus_freeze(bus, m, userdata, false, false, error);
 }
 
 /* ---- properties */
@@ -110,6 +147,9 @@ GETTER(engine, "s", engine_kind_to_string(worker->spec->engine))
 GETTER(user, "u", worker->spec->user)
 GETTER(memory_max, "t", worker->spec->limits.memory_max_bytes)
 GETTER(cpu_quota, "t", worker->spec->limits.cpu_quota_usec_per_sec)
+GETTER(frozen, "b", (int) worker->frozen)
+GETTER(allowed_cpus, "s", text(worker->spec->limits.allowed_cpus))
+GETTER(gpus, "s", text(worker->spec->placement.gpu_list))
 GETTER(slots, "u", worker->spec->slots)
 GETTER(worker_class, "s", text(worker->spec->class))
 
@@ -122,6 +162,15 @@ static int property_exec(sd_bus *connection, const char *path, const char *inter
     g_autofree char **argv = strv_blob_pointers(data, size);
 
     return sd_bus_message_append_strv(reply, argv);
+}
+
+static int property_resources(sd_bus *connection, const char *path, const char *interface,
+                              const char *property, sd_bus_message *reply, void *userdata,
+                              sd_bus_error *error)
+{
+    g_autofree char *resources = resources_format(((Worker *) userdata)->spec->placement.resources);
+
+    return sd_bus_message_append(reply, "s", resources);
 }
 
 static int property_not_enforced(sd_bus *connection, const char *path, const char *interface,
@@ -170,6 +219,11 @@ static const sd_bus_vtable worker_vtable[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_METHOD("Drain", NULL, NULL, method_drain, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD("Abort", NULL, NULL, method_abort, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Freeze", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, method_freeze,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Thaw", NULL, NULL, method_thaw, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("SetLimits", SD_BUS_ARGS("a{sv}", limits), SD_BUS_NO_RESULT, method_set_limits,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_PROPERTY("Id", "s", property_id, 0, CONST),
     SD_BUS_PROPERTY("Name", "s", property_name, 0, CONST),
     SD_BUS_PROPERTY("State", "s", property_state, 0, CHANGES),
@@ -180,8 +234,12 @@ static const sd_bus_vtable worker_vtable[] = {
     SD_BUS_PROPERTY("ControlGroup", "s", property_control_group, 0, CHANGES),
     SD_BUS_PROPERTY("Engine", "s", property_engine, 0, CONST),
     SD_BUS_PROPERTY("User", "u", property_user, 0, CONST),
-    SD_BUS_PROPERTY("MemoryMax", "t", property_memory_max, 0, CONST),
-    SD_BUS_PROPERTY("CPUQuota", "t", property_cpu_quota, 0, CONST),
+    SD_BUS_PROPERTY("MemoryMax", "t", property_memory_max, 0, CHANGES),
+    SD_BUS_PROPERTY("CPUQuota", "t", property_cpu_quota, 0, CHANGES),
+    SD_BUS_PROPERTY("Frozen", "b", property_frozen, 0, CHANGES),
+    SD_BUS_PROPERTY("AllowedCPUs", "s", property_allowed_cpus, 0, CONST),
+    SD_BUS_PROPERTY("GPUs", "s", property_gpus, 0, CONST),
+    SD_BUS_PROPERTY("Resources", "s", property_resources, 0, CONST),
     SD_BUS_PROPERTY("NotEnforced", "as", property_not_enforced, 0, CHANGES),
     SD_BUS_PROPERTY("MemoryCurrent", "t", property_usage, 0, 0),
     SD_BUS_PROPERTY("MemoryPeak", "t", property_usage, 0, 0),

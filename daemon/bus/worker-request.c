@@ -2,6 +2,7 @@
 /* The options of AddWorker: from a stranger's dictionary to a checked WorkerSpec. */
 #include "bus/worker-request.h"
 
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 
 typedef struct Request {
     char *name, *allowed_cpus, *engine, *user;
-    uint64_t memory_max, memory_high, cpu_quota, cpu_weight, tasks_max;
+    WorkerLimits limits; /* without lists: its texts are NULL */
     uint32_t slots;
     bool force;
     GBytes *environment;
@@ -24,6 +25,7 @@ typedef struct Request {
     uint32_t recycle;
     uint64_t recycle_memory;
     bool recycle_given;
+    Placement placement;
 } Request;
 
 static void request_done(Request *request)
@@ -35,6 +37,7 @@ static void request_done(Request *request)
     g_free(request->class);
     g_clear_pointer(&request->environment, g_bytes_unref);
     g_clear_pointer(&request->exec, g_bytes_unref);
+    placement_done(&request->placement);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Request, request_done)
 
@@ -58,14 +61,58 @@ static int read_env(sd_bus_message *m, const char *name, void *target, sd_bus_er
 }
 
 /* Our own 0 means "not set"; from a client it is a mistake. */
+static int read_weight(sd_bus_message *m, const char *name, uint64_t *ret, sd_bus_error *error)
+{
+    int r = sd_bus_message_read_basic(m, 't', ret);
+
+    if (r >= 0 && *ret == 0)
+        return options_invalid(error, "%s is 0; it must lie between 1 and 10000.", name);
+    return r;
+}
+
 static int read_cpu_weight(sd_bus_message *m, const char *name, void *target, sd_bus_error *error)
 {
-    Request *request = target;
-    int r = sd_bus_message_read_basic(m, 't', &request->cpu_weight);
+    return read_weight(m, name, &((WorkerLimits *) target)->cpu_weight, error);
+}
 
-    if (r >= 0 && request->cpu_weight == 0)
-        return options_invalid(error, "cpu-weight is 0; it must lie between 1 and 10000.");
+static int read_io_weight(sd_bus_message *m, const char *name, void *target, sd_bus_error *error)
+{
+    return read_weight(m, name, &((WorkerLimits *) target)->io_weight, error);
+}
+
+static const Option limit_options[] = {
+    { "memory-max", "t", offsetof(WorkerLimits, memory_max_bytes) },
+    { "memory-high", "t", offsetof(WorkerLimits, memory_high_bytes) },
+    { "cpu-quota", "t", offsetof(WorkerLimits, cpu_quota_usec_per_sec) },
+    { "cpu-weight", "t", .read = read_cpu_weight },
+    { "io-weight", "t", .read = read_io_weight },
+    { "tasks-max", "t", offsetof(WorkerLimits, tasks_max) },
+    { NULL },
+};
+
+static int read_numa(sd_bus_message *m, const char *name, void *target, sd_bus_error *error)
+{
+    Placement *placement = &((Request *) target)->placement;
+    uint64_t number;
+    const char *node;
+    int r = sd_bus_message_read_basic(m, 's', &node);
+
+    if (r < 0)
+        return r;
+    if (strcmp(node, "auto") == 0)
+        placement->numa = NUMA_AUTO;
+    else if (parse_uint64(node, &number) >= 0 && number <= INT_MAX)
+        placement->numa = (int) number;
+    else {
+        g_autofree char *shown = format_foreign(node);
+        return options_invalid(error, "numa is \"%s\"; it is \"auto\" or the number of a node.", shown);
+    }
     return r;
+}
+
+static int read_resources(sd_bus_message *m, const char *name, void *target, sd_bus_error *error)
+{
+    return options_read_resources(m, &((Request *) target)->placement.resources, error);
 }
 
 static int read_exec(sd_bus_message *m, const char *name, void *target, sd_bus_error *error)
@@ -105,14 +152,30 @@ static int read_recycle_memory(sd_bus_message *m, const char *name, void *target
     return r;
 }
 
+static int read_request_cpu_weight(sd_bus_message *m, const char *name, void *target, sd_bus_error *error)
+{
+    return read_cpu_weight(m, name, &((Request *) target)->limits, error);
+}
+
+static int read_request_io_weight(sd_bus_message *m, const char *name, void *target, sd_bus_error *error)
+{
+    return read_io_weight(m, name, &((Request *) target)->limits, error);
+}
+
 static const Option worker_options[] = {
     { "name", "s", offsetof(Request, name) },
-    { "memory-max", "t", offsetof(Request, memory_max) },
-    { "memory-high", "t", offsetof(Request, memory_high) },
-    { "cpu-quota", "t", offsetof(Request, cpu_quota) },
-    { "cpu-weight", "t", .read = read_cpu_weight },
+    { "memory-max", "t", offsetof(Request, limits.memory_max_bytes) },
+    { "memory-high", "t", offsetof(Request, limits.memory_high_bytes) },
+    { "cpu-quota", "t", offsetof(Request, limits.cpu_quota_usec_per_sec) },
+    { "cpu-weight", "t", .read = read_request_cpu_weight },
+    { "io-weight", "t", .read = read_request_io_weight },
     { "allowed-cpus", "s", offsetof(Request, allowed_cpus) },
-    { "tasks-max", "t", offsetof(Request, tasks_max) },
+    { "tasks-max", "t", offsetof(Request, limits.tasks_max) },
+    { "pin", "b", offsetof(Request, placement.pin) },
+    { "numa", "s", .read = read_numa },
+    { "gpus", "u", offsetof(Request, placement.gpus) },
+    { "gpus-optional", "b", offsetof(Request, placement.gpus_optional) },
+    { "resources", "s", .read = read_resources },
     { "slots", "u", offsetof(Request, slots) },
     { "engine", "s", offsetof(Request, engine) },
     { "user", "s", offsetof(Request, user) },
@@ -160,24 +223,34 @@ static int apply_user(const Request *request, WorkerSpec *spec, sd_bus_error *er
         "There is no user \"%s\" in /etc/passwd; a user of another name service can be given by uid.", shown);
 }
 
+static int check_limits(const WorkerLimits *limits, sd_bus_error *error)
+{
+    g_autofree char *why = NULL;
+
+    return worker_limits_check(limits, &why) < 0 ? options_invalid(error, "%s.", why) : 0;
+}
+
 static int apply_limits(const Request *request, const Settings *settings, WorkerSpec *spec,
                         sd_bus_error *error)
 {
-    g_autofree char *why = NULL;
+    const char *cpus = request->allowed_cpus ? request->allowed_cpus : settings->limits.allowed_cpus;
     WorkerLimits *limits = &spec->limits;
 
-    worker_limits_copy(limits, &settings->limits);
-    limits->memory_max_bytes = request->memory_max;
-    limits->memory_high_bytes = request->memory_high;
-    limits->cpu_quota_usec_per_sec = request->cpu_quota;
-    limits->cpu_weight = request->cpu_weight;
-    limits->tasks_max = request->tasks_max;
-    if (request->allowed_cpus) {
-        g_free(limits->allowed_cpus);
-        limits->allowed_cpus = g_strdup(request->allowed_cpus);
-    }
-    if (worker_limits_check(limits, &why) < 0)
-        return options_invalid(error, "%s.", why);
+    worker_limits_copy(limits, &request->limits);
+    limits->allowed_cpus = g_strdup(cpus);
+    limits->allowed_memory_nodes = g_strdup(settings->limits.allowed_memory_nodes);
+    return check_limits(limits, error);
+}
+
+/* Which of it there is, the core finds out. */
+static int apply_placement(const Request *request, WorkerSpec *spec, sd_bus_error *error)
+{
+    if (request->placement.gpus_optional && request->placement.gpus == 0)
+        return options_invalid(error, "gpus-optional is for a worker that is to have GPUs: gpus is missing.");
+    if (request->placement.gpus > WORKER_SLOTS_MAX)
+        return options_invalid(error, "gpus is %u; it may be at most %u.", request->placement.gpus,
+                               WORKER_SLOTS_MAX);
+    placement_copy(&spec->placement, &request->placement);
     return 0;
 }
 
@@ -238,25 +311,33 @@ static int apply(Request *request, const Settings *settings, const Peer *peer, W
     int r = apply_user(request, spec, error);
     if (r >= 0)
         r = apply_program(request, peer, spec, error);
+    if (r >= 0)
+        r = apply_placement(request, spec, error);
     return r < 0 ? r : apply_limits(request, settings, spec, error);
 }
 
-int worker_request_read(sd_bus_message *m, const Settings *settings, const Peer *peer, WorkerSpec **ret,
-                        sd_bus_error *error)
+int worker_request_read_limits(sd_bus_message *m, WorkerLimits *limits, sd_bus_error *error)
 {
-    const WorkerLimits *limits = &settings->limits;
+    int r = options_read(m, limit_options, limits, error);
+
+    return r < 0 ? r : check_limits(limits, error);
+}
+
+int worker_request_read(sd_bus_message *m, const Settings *settings, const Profile *profile, const Peer *peer,
+                        WorkerSpec **ret, sd_bus_error *error)
+{
     g_auto(Request) request = {
-        .memory_max = limits->memory_max_bytes,
-        .memory_high = limits->memory_high_bytes,
-        .cpu_quota = limits->cpu_quota_usec_per_sec,
-        .cpu_weight = limits->cpu_weight,
-        .tasks_max = limits->tasks_max,
+        .limits = settings->limits,
         .slots = settings->slots,
         .recycle_memory = LIMIT_INFINITY,
     };
     g_autoptr(WorkerSpec) spec = worker_spec_new();
-    int r = options_read(m, worker_options, &request, error);
 
+    request.limits.allowed_cpus = request.limits.allowed_memory_nodes = NULL;
+    if (profile)
+        request.limits.memory_max_bytes = profile->memory_max_bytes;
+    placement_init(&request.placement);
+    int r = options_read(m, worker_options, &request, error);
     if (r >= 0)
         r = apply(&request, settings, peer, spec, error);
     if (r < 0)

@@ -1,151 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The configuration: one table {section, key, parser, offset}, read with GKeyFile. Of files with the same name the one in
- * the directory of the highest priority counts; drop-ins apply in the order of their names, after the main file. */
+/* The configuration: one table {section, key, parser, offset}, read with GKeyFile; the sections whose names or keys are the
+ * administrator's own are in config-sections.c. Of files with the same name the one in the directory of the highest priority
+ * counts; drop-ins apply in the order of their names, after the main file. */
 #include "config/config.h"
 
 #include <stddef.h>
 #include <string.h>
 #include <sys/sysinfo.h>
 
+#include "config/config-parse.h"
+#include "config/config-sections.h"
 #include "parexec-config.h"
 #include "util/log.h"
-#include "util/parse-util.h"
 
 #define MAIN_FILE "parexecd.conf"
 #define DROPIN_DIRECTORY "parexecd.conf.d"
+#define PROFILE_PREFIX "Profile "
 #define USEC_PER_DAY (UINT64_C(24) * 3600 * USEC_PER_SEC)
-
-/* Writes into the field on success; -EINVAL or -ERANGE otherwise. */
-typedef int (*FieldParser)(const char *value, void *field);
-
-static int parse_between(const char *value, uint32_t least, uint32_t most, void *field)
-{
-    uint64_t number;
-    int r = parse_uint64(value, &number);
-
-    if (r < 0)
-        return r;
-    if (number < least || number > most)
-        return -ERANGE;
-    *(uint32_t *) field = (uint32_t) number;
-    return 0;
-}
-
-static int parse_count(const char *value, void *field)
-{
-    return parse_between(value, 1, WORKER_SLOTS_MAX, field);
-}
-
-static int parse_size(const char *value, void *field)
-{
-    return parse_bytes(value, field);
-}
-
-static int parse_positive_span(const char *value, void *field)
-{
-    uint64_t usec;
-    int r = parse_timespan(value, &usec);
-
-    if (r < 0)
-        return r;
-    if (usec < 100 * USEC_PER_MSEC)
-        return -ERANGE;
-    *(uint64_t *) field = usec;
-    return 0;
-}
-
-static int parse_span(const char *value, void *field)
-{
-    return parse_timespan(value, field);
-}
-
-static int parse_quota(const char *value, void *field)
-{
-    return parse_cpus(value, field);
-}
-
-static int parse_number(const char *value, void *field)
-{
-    if (strcmp(value, "infinity") == 0) {
-        *(uint64_t *) field = LIMIT_INFINITY;
-        return 0;
-    }
-    return parse_uint64(value, field);
-}
-
-static int parse_cpu_list(const char *value, void *field)
-{
-    if (!cpu_list_valid(value))
-        return -EINVAL;
-    g_free(*(char **) field);
-    *(char **) field = g_strdup(value);
-    return 0;
-}
-
-static int parse_engine(const char *value, void *field)
-{
-    int kind = engine_kind_from_string(value);
-
-    if (kind < 0)
-        return kind;
-    *(EngineKind *) field = (EngineKind) kind;
-    return 0;
-}
-
-static int parse_retries(const char *value, void *field)
-{
-    return parse_between(value, 0, RETRIES_MAX, field);
-}
-
-static int parse_factor(const char *value, void *field)
-{
-    char *end;
-    double factor = g_ascii_strtod(value, &end);
-
-    if (end == value || *end)
-        return -EINVAL;
-    if (!(factor >= 1 && factor <= BACKOFF_FACTOR_MAX)) /* not a number, too */
-        return -ERANGE;
-    *(double *) field = factor;
-    return 0;
-}
-
-static int parse_signal(const char *value, void *field)
-{
-    int number = signal_parse(value);
-
-    if (number < 0)
-        return number;
-    *(int *) field = number;
-    return 0;
-}
-
-/* "exit=75:retry oom:fail": all of it or nothing; the rules of an earlier file are forgotten. */
-static int parse_rules(const char *value, void *field)
-{
-    g_auto(GStrv) words = g_strsplit_set(value, " \t", -1);
-    TaskPolicy parsed;
-    int r = 0;
-
-    task_policy_init(&parsed);
-    for (char **word = words; r >= 0 && *word; word++) {
-        char *colon = strrchr(*word, ':');
-        if (!**word)
-            continue;
-        if (!colon) {
-            r = -EINVAL;
-            break;
-        }
-        *colon = '\0';
-        r = task_policy_add_rule(&parsed, *word, colon + 1);
-    }
-    if (r >= 0) {
-        g_clear_pointer((GArray **) field, g_array_unref);
-        *(GArray **) field = g_steal_pointer(&parsed.rules);
-    }
-    task_policy_done(&parsed);
-    return r;
-}
 
 static const struct {
     const char *section, *key;
@@ -153,6 +24,8 @@ static const struct {
     size_t offset;
 } fields[] = {
     { "Workers", "MaxWorkers", parse_count, offsetof(Settings, max_workers) },
+    { "Workers", "MaxUserWorkers", parse_most, offsetof(Settings, max_user_workers) },
+    { "Workers", "UseSMT", parse_flag, offsetof(Settings, use_smt) },
     { "Workers", "MemoryReserve", parse_size, offsetof(Settings, memory_reserve_bytes) },
     { "Workers", "WorkerStartTimeout", parse_positive_span, offsetof(Settings, worker_start_timeout_usec) },
     { "Workers", "HeartbeatInterval", parse_positive_span, offsetof(Settings, heartbeat_usec) },
@@ -163,7 +36,9 @@ static const struct {
     { "Workers", "MemoryHigh", parse_size, offsetof(Settings, limits.memory_high_bytes) },
     { "Workers", "CPUQuota", parse_quota, offsetof(Settings, limits.cpu_quota_usec_per_sec) },
     { "Workers", "CPUWeight", parse_number, offsetof(Settings, limits.cpu_weight) },
-    { "Workers", "AllowedCPUs", parse_cpu_list, offsetof(Settings, limits.allowed_cpus) },
+    { "Workers", "IOWeight", parse_number, offsetof(Settings, limits.io_weight) },
+    { "Workers", "AllowedCPUs", parse_number_list, offsetof(Settings, limits.allowed_cpus) },
+    { "Workers", "AllowedMemoryNodes", parse_number_list, offsetof(Settings, limits.allowed_memory_nodes) },
     { "Workers", "TasksMax", parse_number, offsetof(Settings, limits.tasks_max) },
     { "Workers", "Slots", parse_count, offsetof(Settings, slots) },
     { "Workers", "Engine", parse_engine, offsetof(Settings, engine) },
@@ -179,6 +54,50 @@ static const struct {
     { "Tasks", "KeepOutput", parse_span, offsetof(Settings, keep_output_usec) },
     { "Tasks", "KeepHistory", parse_span, offsetof(Settings, keep_history_usec) },
     { "Tasks", "OutputQuota", parse_size, offsetof(Settings, output_quota_bytes) },
+    { "Tasks", "MemoryDefault", parse_memory, offsetof(Settings, memory_default_bytes) },
+    { "AutoScale", "Enabled", parse_flag, offsetof(Settings, autoscale.enabled) },
+    { "AutoScale", "Min", parse_count_or_none, offsetof(Settings, autoscale.min) },
+    { "AutoScale", "Max", parse_count_or_none, offsetof(Settings, autoscale.max) },
+    { "AutoScale", "ScaleUpBelow", parse_percent, offsetof(Settings, autoscale.up_below_percent) },
+    { "AutoScale", "ScaleDownAbove", parse_percent, offsetof(Settings, autoscale.down_above_percent) },
+    { "AutoScale", "PressureBelow", parse_percent, offsetof(Settings, autoscale.pressure_percent) },
+    { "AutoScale", "IdleTimeout", parse_span, offsetof(Settings, autoscale.idle_timeout_usec) },
+    { "AutoScale", "Interval", parse_positive_span, offsetof(Settings, autoscale.interval_usec) },
+    { "Pressure", "Enabled", parse_flag, offsetof(Settings, pressure.enabled) },
+    { "Pressure", "Memory", parse_line, offsetof(Settings, pressure.memory_percent) },
+    { "Pressure", "CPU", parse_line, offsetof(Settings, pressure.cpu_percent) },
+    { "Pressure", "IO", parse_line, offsetof(Settings, pressure.io_percent) },
+    { "Pressure", "RecoverFactor", parse_fraction, offsetof(Settings, pressure.recover_factor) },
+    { "Pressure", "Step", parse_positive_span, offsetof(Settings, pressure.step_usec) },
+    { "Pressure", "Recover", parse_positive_span, offsetof(Settings, pressure.recover_usec) },
+    { "Pressure", "Actions", parse_rungs, offsetof(Settings, pressure.rungs) },
+    { "Profile", "Active", parse_profile_name, offsetof(Settings, profile) },
+};
+
+/* Where what was read so far came from, as far as it is judged only when everything is read. */
+typedef struct Loading {
+    Settings *settings;
+    char *active_path; /* of Active= in [Profile]; NULL: nothing says it */
+    unsigned active_line;
+} Loading;
+
+static const AutoScaleSettings default_autoscale = {
+    .up_below_percent = 70,
+    .down_above_percent = 85,
+    .pressure_percent = 10,
+    .idle_timeout_usec = 300 * USEC_PER_SEC,
+    .interval_usec = 5 * USEC_PER_SEC,
+};
+
+static const PressureSettings default_pressure = {
+    .enabled = true,
+    .memory_percent = 20,
+    .cpu_percent = 100,
+    .io_percent = 100,
+    .recover_factor = 0.5,
+    .step_usec = 5 * USEC_PER_SEC,
+    .recover_usec = 10 * USEC_PER_SEC,
+    .rungs = 1U << RUNG_CLOSED | 1U << RUNG_THROTTLE | 1U << RUNG_FREEZE,
 };
 
 static void settings_default(Settings *ret)
@@ -200,6 +119,11 @@ static void settings_default(Settings *ret)
         .keep_output_usec = 7 * USEC_PER_DAY,
         .keep_history_usec = 30 * USEC_PER_DAY,
         .output_quota_bytes = UINT64_C(10) << 30,
+        .max_user_workers = UINT32_MAX,
+        .memory_default_bytes = UINT64_C(256) << 20,
+        .autoscale = default_autoscale,
+        .pressure = default_pressure,
+        .profiles = profiles_new(),
     };
     worker_limits_init(&ret->limits);
     ret->limits.memory_max_bytes = UINT64_C(2) << 30;
@@ -228,24 +152,61 @@ static unsigned line_of(const char *path, const char *section, const char *key)
     return 0;
 }
 
-static void apply_key(Settings *settings, const char *path, GKeyFile *file, const char *section,
-                      const char *key)
+/* -ENOENT: there is no such key. */
+static int apply_value(Loading *loading, Profile *profile, const char *section, const char *key,
+                       const char *value)
 {
-    g_autofree char *value = g_key_file_get_string(file, section, key, NULL);
+    Settings *settings = loading->settings;
 
-    for (size_t i = 0; i < G_N_ELEMENTS(fields); i++) {
-        if (strcmp(fields[i].section, section) != 0 || strcmp(fields[i].key, key) != 0)
-            continue;
-        if (!value || fields[i].parser(g_strstrip(value), (char *) settings + fields[i].offset) < 0)
-            log_warning("%s:%u: %s= does not take \"%s\", ignoring it.", path, line_of(path, section, key),
-                        key, value ? value : "");
-        return;
-    }
-    log_warning("%s:%u: unknown key %s= in section [%s], ignoring it.", path, line_of(path, section, key),
-                key, section);
+    if (profile)
+        return config_profile_set(profile, key, value);
+    if (strcmp(section, "Resources") == 0)
+        return config_resource_set(&settings->resources, key, value);
+    for (size_t i = 0; i < G_N_ELEMENTS(fields); i++)
+        if (strcmp(fields[i].section, section) == 0 && strcmp(fields[i].key, key) == 0)
+            return fields[i].parser(value, (char *) settings + fields[i].offset);
+    return -ENOENT;
 }
 
-static void apply_file(Settings *settings, const char *path)
+static void apply_key(Loading *loading, const char *path, GKeyFile *file, Profile *profile,
+                      const char *section, const char *key)
+{
+    g_autofree char *value = g_key_file_get_string(file, section, key, NULL);
+    int r = value ? apply_value(loading, profile, section, key, g_strstrip(value)) : -EINVAL;
+
+    if (r == -ENOENT) {
+        log_warning("%s:%u: unknown key %s= in section [%s], ignoring it.", path, line_of(path, section, key),
+                    key, section);
+    } else if (r < 0) {
+        log_warning("%s:%u: %s= does not take \"%s\", ignoring it.", path, line_of(path, section, key), key,
+                    value ? value : "");
+    } else if (strcmp(section, "Profile") == 0) {
+        g_free(loading->active_path);
+        loading->active_path = g_strdup(path);
+        loading->active_line = line_of(path, section, key);
+    }
+}
+
+static void apply_section(Loading *loading, const char *path, GKeyFile *file, const char *section)
+{
+    g_auto(GStrv) keys = g_key_file_get_keys(file, section, NULL, NULL);
+    Profile *profile = NULL;
+
+    if (g_str_has_prefix(section, PROFILE_PREFIX)) {
+        profile = config_profile(loading->settings->profiles, section + strlen(PROFILE_PREFIX));
+        if (!profile) {
+            log_warning(
+                "%s:%u: [%s] names no profile (letters, digits, \"-\" and \"_\", at most 64), ignoring the "
+                "section.",
+                path, line_of(path, section, NULL), section);
+            return;
+        }
+    }
+    for (char **key = keys; key && *key; key++)
+        apply_key(loading, path, file, profile, section, *key);
+}
+
+static void apply_file(Loading *loading, const char *path)
 {
     g_autoptr(GKeyFile) file = g_key_file_new();
     g_autoptr(GError) error = NULL;
@@ -256,11 +217,8 @@ static void apply_file(Settings *settings, const char *path)
         return;
     }
     g_auto(GStrv) sections = g_key_file_get_groups(file, NULL);
-    for (char **section = sections; *section; section++) {
-        g_auto(GStrv) keys = g_key_file_get_keys(file, *section, NULL, NULL);
-        for (char **key = keys; key && *key; key++)
-            apply_key(settings, path, file, *section, *key);
-    }
+    for (char **section = sections; *section; section++)
+        apply_section(loading, path, file, *section);
 }
 
 static int compare_names(gconstpointer a, gconstpointer b, gpointer unused)
@@ -284,9 +242,9 @@ static GTree *find_dropins(const char *const *directories)
     return found;
 }
 
-static gboolean apply_dropin(gpointer name, gpointer path, gpointer settings)
+static gboolean apply_dropin(gpointer name, gpointer path, gpointer loading)
 {
-    apply_file(settings, path);
+    apply_file(loading, path);
     return FALSE;
 }
 
@@ -315,10 +273,45 @@ static void check_policy(Settings *settings)
     task_policy_init(&settings->policy);
 }
 
+static void check_autoscale(Settings *settings)
+{
+    g_autofree char *why = NULL;
+
+    if (autoscale_check(&settings->autoscale, &why) >= 0)
+        return;
+    log_warning("The section [AutoScale] of the configuration does not work (%s), using what is built in.",
+                why);
+    settings->autoscale = default_autoscale;
+}
+
+static void check_pressure(Settings *settings)
+{
+    g_autofree char *why = NULL;
+
+    if (pressure_settings_check(&settings->pressure, &why) >= 0)
+        return;
+    log_warning("The section [Pressure] of the configuration does not work (%s), using what is built in.",
+                why);
+    settings->pressure = default_pressure;
+}
+
+/* Only when everything is read is it known which profiles there are. */
+static void check_profile(Loading *loading)
+{
+    Settings *settings = loading->settings;
+
+    if (!settings->profile || profile_find(settings->profiles, settings->profile))
+        return;
+    log_warning("%s:%u: there is no profile \"%s\", using none.", loading->active_path, loading->active_line,
+                settings->profile);
+    g_clear_pointer(&settings->profile, g_free);
+}
+
 void config_load_from(Settings *ret, const char *const *directories)
 {
     g_autofree char *main_file = NULL;
     GTree *dropins = find_dropins(directories);
+    Loading loading = { .settings = ret };
 
     settings_default(ret);
     for (const char *const *d = directories; *d; d++) {
@@ -329,11 +322,15 @@ void config_load_from(Settings *ret, const char *const *directories)
         main_file = g_steal_pointer(&path);
     }
     if (main_file)
-        apply_file(ret, main_file);
-    g_tree_foreach(dropins, apply_dropin, ret);
+        apply_file(&loading, main_file);
+    g_tree_foreach(dropins, apply_dropin, &loading);
     g_tree_unref(dropins);
     check_limits(ret);
     check_policy(ret);
+    check_autoscale(ret);
+    check_pressure(ret);
+    check_profile(&loading);
+    g_free(loading.active_path);
 }
 
 void config_load(Settings *ret, bool user)

@@ -3,7 +3,9 @@
 #include "core/active-task.h"
 
 #include "core/worker.h"
+#include "policy/memory-growth.h"
 #include "policy/retry.h"
+#include "util/parse-util.h"
 
 ActiveTask *active_task_new(TaskSpec *spec, Worker *worker)
 {
@@ -63,13 +65,38 @@ static TaskState state_after_loss(const ActiveTask *task, Settlement *s)
     return task->hold ? TASK_HELD : TASK_QUEUED;
 }
 
+/* It ran out of its own memory, and is to get more: such attempts cost no retries, since each gets more than the one before. */
+static bool grows(const ActiveTask *task, const SettlementFacts *facts, Settlement *s)
+{
+    const TaskDemand *demand = &task->spec->context->demand;
+    uint64_t next;
+
+    if (s->result.outcome != OUTCOME_OOM || s->result.oom_cause > OOM_WORKER || task->spec->has_fds ||
+        (demand->memory_factor == 0 && demand->n_memory_steps == 0))
+        return false;
+    next = memory_growth_next(demand, facts->memory_had_bytes, facts->memory_most_bytes);
+    if (next > 0) {
+        s->memory_max_bytes = next;
+        return true;
+    }
+    g_autofree char *had = format_bytes(facts->memory_had_bytes), *most = format_bytes(facts->memory_most_bytes);
+    s->reason = g_strdup_printf("out of memory with %s, and no worker has more to give (the largest has %s)", had, most);
+    return false;
+}
+
 /* It is to blame itself. */
 static TaskState state_after_failure(const ActiveTask *task, const SettlementFacts *facts, Settlement *s)
 {
     const TaskPolicy *policy = &task->spec->context->policy;
-    RetryVerdict verdict = retry_judge(policy, &s->result, s->spent, facts->random);
+    RetryVerdict verdict;
+
+    if (grows(task, facts, s))
+        return task->hold ? TASK_HELD : TASK_QUEUED;
+    s->spent++;
+    verdict = retry_judge(policy, &s->result, s->spent, facts->random);
 
     if (verdict.action == RETRY_HOLD) {
+        g_free(s->reason);
         s->reason = g_strdup_printf("held after attempt %u, as its policy says", s->attempts);
         return TASK_HELD;
     }
@@ -99,11 +126,13 @@ void active_task_settlement(const ActiveTask *task, const TaskResult *result, bo
         s.next = TASK_CANCELLED;
     else if (!attempted && !through_no_fault(result)) /* given back */
         s.next = task->hold ? TASK_HELD : TASK_QUEUED;
-    else if (through_no_fault(result)) {
-        s.lost += attempted;
+    else if (task->pressed == PRESSED_OUT && result->outcome == OUTCOME_ABORTED) {
+        s.reason = g_strdup("killed, since the machine was under pressure");
+        s.next = TASK_FAILED;
+    } else if (through_no_fault(result)) {
+        s.lost += attempted && task->pressed != PRESSED_BACK;
         s.next = state_after_loss(task, &s);
     } else {
-        s.spent++;
         s.next = state_after_failure(task, facts, &s);
     }
     *ret = s;

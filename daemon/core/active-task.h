@@ -3,6 +3,13 @@
 
 #include "core/ports.h"
 
+/* What pressure on the machine has done to it. */
+typedef enum Pressed {
+    PRESSED_NOT_YET,
+    PRESSED_BACK, /* it was stopped and is queued again; that costs it nothing */
+    PRESSED_OUT,  /* it was killed for good */
+} Pressed;
+
 /* A task that a worker holds, from its assignment until what came of it is on disk. Owned by the manager's table. */
 typedef struct ActiveTask {
     TaskSpec *spec; /* fence is that of this assignment */
@@ -18,7 +25,11 @@ typedef struct ActiveTask {
     bool stale;          /* it was edited: when it comes back, the store has it better than we */
     bool awaits_inputs;  /* the worker has not been told of it yet */
     bool timed_out;      /* it was told to stop: it took too long for its batch */
-    uint64_t started_monotonic_usec;
+    bool frozen;             /* its processes stand still */
+    uint64_t frozen_usec;    /* monotonic: since then */
+    bool frozen_by_pressure; /* and it is to go on when the pressure ends */
+    Pressed pressed;
+    uint64_t started_monotonic_usec; /* later by the time that it stood still */
 } ActiveTask;
 
 ActiveTask *active_task_new(TaskSpec *spec /* taken */, Worker *worker);
@@ -34,6 +45,7 @@ void active_task_leave_worker(ActiveTask *task);
 typedef struct SettlementFacts {
     uint64_t boot_usec;
     double random;
+    uint64_t memory_had_bytes, memory_most_bytes; /* of this attempt; that another could get */
 } SettlementFacts;
 
 /* What becomes of the task after this attempt. lost: the worker went away under it. Fills next, attempts, lost, spent, due,

@@ -2,16 +2,28 @@
 /* Who gets what: gives the tasks at the head of the queue to the workers, a few ahead of need while tasks are short, and
  * takes back what was handed out too early. Runs after every event that frees a slot or fills the queue; what one round
  * hands out goes to the store in one call and to each worker in one message. */
+#include "core/fitting.h"
 #include "core/manager-internal.h"
 #include "policy/ahead.h"
 
 #define ANY_PRIORITY INT64_MAX
+
+/* A task has to wait for room: a worker takes no others that need any until that one fits, so that smaller ones that
+ * come after it do not have its room for ever. The other workers go on. */
+typedef struct Kept {
+    const TaskWindow *window;
+    const Worker *worker;
+    uint64_t task;
+    int32_t priority;
+} Kept;
 
 /* What one round hands out. */
 typedef struct Round {
     Manager *manager;
     GHashTable *by_worker; /* Worker* → GPtrArray of TaskSpec* (owned by the active tasks) */
     GArray *assignments;   /* Assignment */
+    GPtrArray *hopeless;   /* TaskSpec, taken out of the windows: tasks that fit no worker */
+    GArray *kept;          /* Kept */
 } Round;
 
 static TaskWindow *window_for(Manager *manager, const Worker *worker)
@@ -98,13 +110,115 @@ static bool claim_fds(Manager *manager, TaskSpec *spec)
     return true;
 }
 
-static TaskSpec *next_task(Manager *manager, const Worker *worker)
+static bool is_kept(const Round *round, const Worker *worker)
 {
-    TaskSpec *spec;
+    for (guint i = 0; i < round->kept->len; i++)
+        if (g_array_index(round->kept, Kept, i).worker == worker)
+            return true;
+    return false;
+}
 
-    while ((spec = task_window_take_first(window_for(manager, worker)))) {
-        for (guint i = 0; i < manager->windows->len; i++)
-            task_window_remove(manager->windows->pdata[i], spec->id);
+/* It does not fit now, and keeps this worker, unless it keeps one already, or another does that comes before it. */
+static void wait_for_room(Round *round, const Worker *worker, const TaskWindow *window, const TaskSpec *spec)
+{
+    for (guint i = 0; i < round->kept->len; i++) {
+        const Kept *kept = &g_array_index(round->kept, Kept, i);
+        bool before = kept->priority > spec->priority || (kept->priority == spec->priority && kept->task < spec->id);
+        if (kept->task == spec->id || (kept->window == window && before))
+            return;
+    }
+    if (fitting_fits_elsewhere(round->manager, worker, spec))
+        return;
+    Kept kept = { window, worker, spec->id, spec->priority };
+    g_array_append_val(round->kept, kept);
+}
+
+/* What says nothing of what it takes does not wait behind what waits for room, but leaves it a slot. */
+static bool has_spare_slot(const Worker *worker)
+{
+    return g_hash_table_size(worker->tasks) + 1 < worker->spec->slots;
+}
+
+#define KINDS_MAX 32U /* so many kinds of tasks that do not fit are looked at, for one that does */
+
+/* What has come of looking at the queue for one worker: tasks that ask for the same are judged once. */
+typedef struct Kind {
+    const TaskSpec *spec; /* the first of them */
+    FitVerdict verdict;
+    bool hopeless;
+} Kind;
+
+typedef struct Look {
+    Kind kinds[KINDS_MAX];
+    unsigned n;
+} Look;
+
+/* NULL: there have been enough. */
+static const Kind *judge(Round *round, const Worker *worker, const TaskSpec *spec, Look *look)
+{
+    for (unsigned i = look->n; i > 0; i--)
+        if (fitting_is_alike(look->kinds[i - 1].spec, spec))
+            return &look->kinds[i - 1];
+    if (look->n == KINDS_MAX)
+        return NULL;
+    Kind *kind = &look->kinds[look->n++];
+    *kind = (Kind){ spec, fitting_judge(round->manager, worker, spec, NULL), false };
+    kind->hopeless = kind->verdict == FITS_NEVER && fitting_is_hopeless(round->manager, spec, NULL);
+    return kind;
+}
+
+static void remove_from_windows(Manager *manager, uint64_t task)
+{
+    for (guint i = 0; i < manager->windows->len; i++)
+        task_window_remove(manager->windows->pdata[i], task);
+}
+
+static void give_up(Round *round, TaskWindow *window, const TaskSpec *spec)
+{
+    g_ptr_array_add(round->hopeless, task_window_take(window, spec));
+    remove_from_windows(round->manager, spec->id);
+}
+
+/* The first of the queue that this worker has room for. ahead: that needs no room of its own. */
+static const TaskSpec *choose(Round *round, const Worker *worker, TaskWindow *window, bool ahead)
+{
+    bool kept = is_kept(round, worker);
+    Look look = { .n = 0 };
+
+    for (const TaskSpec *next, *spec = task_window_first(window); spec; spec = next) {
+        next = task_window_next(window, spec);
+        if (kept && !has_spare_slot(worker))
+            return NULL;
+        if (!fitting_is_demanding(spec))
+            return spec;
+        if (ahead)
+            return NULL;
+        const Kind *kind = kept ? NULL : judge(round, worker, spec, &look);
+        if (!kind)
+            continue;
+        if (kind->verdict == FITS)
+            return spec;
+        if (kind->hopeless)
+            give_up(round, window, spec);
+        else if (kind->verdict == FITS_LATER && kind->spec == spec) {
+            wait_for_room(round, worker, window, spec);
+            kept = is_kept(round, worker);
+        }
+    }
+    return NULL;
+}
+
+static TaskSpec *next_task(Round *round, const Worker *worker, bool ahead)
+{
+    Manager *manager = round->manager;
+    TaskWindow *window = window_for(manager, worker);
+    const TaskSpec *chosen;
+
+    if (ahead && is_kept(round, worker))
+        return NULL;
+    while ((chosen = choose(round, worker, window, ahead))) {
+        TaskSpec *spec = task_window_take(window, chosen);
+        remove_from_windows(manager, spec->id);
         if (claim_fds(manager, spec))
             return spec;
         manager_fail_queued(
@@ -113,14 +227,15 @@ static TaskSpec *next_task(Manager *manager, const Worker *worker)
     return NULL;
 }
 
-static bool hand_out(Round *round, Worker *worker)
+static bool hand_out(Round *round, Worker *worker, bool ahead)
 {
-    TaskSpec *spec = next_task(round->manager, worker);
+    TaskSpec *spec = next_task(round, worker, ahead);
     GPtrArray *list = g_hash_table_lookup(round->by_worker, worker);
 
     if (!spec)
         return false;
     spec->fence++;
+    fitting_hand_out(round->manager, worker, spec);
     ActiveTask *task = active_task_new(spec, worker);
     g_hash_table_insert(round->manager->active, &spec->id, task);
     Assignment assignment = { spec->id, spec->fence, worker->number, 0 };
@@ -149,7 +264,7 @@ static void fill_slots(Round *round)
         for (guint i = 0; i < workers->len; i++) {
             Worker *worker = workers->pdata[i];
             if (worker_is_ready(worker) && g_hash_table_size(worker->tasks) < worker->spec->slots)
-                progress |= hand_out(round, worker);
+                progress |= hand_out(round, worker, false);
         }
     }
 }
@@ -166,18 +281,19 @@ static size_t n_ready(Manager *manager)
 static void fill_ahead(Round *round)
 {
     Manager *manager = round->manager;
-    size_t ready = n_ready(manager);
+    const Profile *profile = manager_active_profile(manager);
+    size_t ready = n_ready(manager), most = profile && profile->ahead > 0 ? profile->ahead : SIZE_MAX;
 
     for (guint i = 0; i < manager->workers->len; i++) {
         Worker *worker = manager->workers->pdata[i];
         if (!worker_is_ready(worker))
             continue;
         size_t queued = task_window_size(window_for(manager, worker));
-        size_t target = ahead_target(worker->spec->slots, worker->mean_usec, queued, ready);
+        size_t target = MIN(most, ahead_target(worker->spec->slots, worker->mean_usec, queued, ready));
         size_t ahead = worker_n_ahead(worker);
         if (ahead > target / 2) /* topped up in gulps, not one by one */
             continue;
-        while (ahead++ < target && hand_out(round, worker))
+        while (ahead++ < target && hand_out(round, worker, true))
             ;
     }
 }
@@ -272,20 +388,60 @@ static void recall_less_urgent(Manager *manager)
     }
 }
 
+/* ---- what fits no worker */
+
+#define TOLD_MAX 16 /* an array of a million elements is one piece of news */
+
+static void park_hopeless(Round *round)
+{
+    Manager *manager = round->manager;
+    g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+
+    if (round->hopeless->len == 0)
+        return;
+    for (guint i = 0; i < round->hopeless->len; i++) {
+        const TaskSpec *spec = round->hopeless->pdata[i];
+        g_autofree char *why = NULL;
+        g_array_append_val(ids, spec->id);
+        if (i < TOLD_MAX && fitting_is_hopeless(manager, spec, &why))
+            NOTIFY(manager, task_unplaceable, spec->id, why);
+    }
+    manager->has_parked = true;
+    manager->ports.store->park(manager->ports.store, (uint64_t *) ids->data, ids->len);
+}
+
+void dispatch_room_changed(Manager *manager)
+{
+    if (!manager->has_parked)
+        return;
+    manager->has_parked = false;
+    manager->ports.store->unpark(manager->ports.store);
+}
+
+static void spec_free(gpointer spec)
+{
+    task_spec_free(spec);
+}
+
 void dispatch(Manager *manager)
 {
     Round round = { .manager = manager };
 
-    if (!manager->enabled || manager_is_recovering(manager))
+    if (!manager->enabled || manager_is_recovering(manager) || !manager_claims(manager))
         return;
+    round.hopeless = g_ptr_array_new_with_free_func(spec_free);
     round.by_worker = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify) g_ptr_array_unref);
     round.assignments = g_array_new(FALSE, FALSE, sizeof(Assignment));
+    round.kept = g_array_new(FALSE, FALSE, sizeof(Kept));
     fill_slots(&round);
     fill_ahead(&round);
     send_round(&round);
+    park_hopeless(&round);
     rebalance(manager);
     recall_less_urgent(manager);
     g_hash_table_unref(round.by_worker);
     g_array_unref(round.assignments);
+    g_ptr_array_unref(round.hopeless);
+    g_array_unref(round.kept);
     dispatch_load_windows(manager);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Why a task does not run: what the store has found, and what it has to do with workers. */
+#include "core/fitting.h"
 #include "core/manager-internal.h"
 
 typedef struct Explaining {
@@ -12,19 +13,13 @@ typedef struct WorkerFacts {
     unsigned fitting, ready, slots, busy;
 } WorkerFacts;
 
-static bool may_run(const Worker *worker, const TaskSpec *spec)
-{
-    return (worker->spec->user == UID_ANYBODY || worker->spec->user == spec->context->uid) &&
-           g_strcmp0(worker->spec->class, spec->class) == 0;
-}
-
 static WorkerFacts count_workers(Manager *manager, const TaskSpec *spec)
 {
     WorkerFacts facts = { 0 };
 
     for (guint i = 0; i < manager->workers->len; i++) {
         const Worker *worker = manager->workers->pdata[i];
-        if (!worker_state_is_live(worker->state) || !may_run(worker, spec))
+        if (!worker_state_is_live(worker->state) || !fitting_may_run(worker, spec))
             continue;
         facts.fitting++;
         if (!worker_is_ready(worker))
@@ -62,6 +57,39 @@ static void explain_workers(Manager *manager, const TaskSpec *spec, GPtrArray *c
                                        facts.slots, facts.ready));
 }
 
+/* Put aside: as the store does not know why. */
+static void explain_hopeless(Manager *manager, const TaskSpec *spec, GPtrArray *conditions)
+{
+    g_autofree char *why = NULL;
+
+    if (fitting_is_hopeless(manager, spec, &why))
+        conditions_add(conditions, "room",
+                       g_strdup_printf("it fits no worker: %s; parctl add-worker adds a larger one, parctl set changes "
+                                       "the task or a worker",
+                                       why));
+    else
+        conditions_add(conditions, "room", g_strdup("it fitted no worker and waits for one that it fits"));
+}
+
+/* With a worker that has a free slot: what it lacks. */
+static void explain_room(Manager *manager, const TaskSpec *spec, GPtrArray *conditions)
+{
+    if (fitting_is_hopeless(manager, spec, NULL)) {
+        explain_hopeless(manager, spec, conditions);
+        return;
+    }
+    for (guint i = 0; i < manager->workers->len; i++) {
+        const Worker *worker = manager->workers->pdata[i];
+        g_autofree char *why = NULL;
+        if (!worker_is_ready(worker) || !fitting_may_run(worker, spec) ||
+            g_hash_table_size(worker->tasks) >= worker->spec->slots ||
+            fitting_judge(manager, worker, spec, &why) != FITS_LATER)
+            continue;
+        conditions_add(conditions, "room", g_strdup_printf("worker %s: %s", worker->id, why));
+        return;
+    }
+}
+
 static void explain_handed_out(Manager *manager, const TaskRow *row, GPtrArray *conditions)
 {
     const ActiveTask *task = manager_find_active(manager, row->spec->id);
@@ -89,7 +117,14 @@ static void on_explained(int r, TaskRow *row, GPtrArray *conditions, void *userd
             explain_handed_out(manager, row, conditions);
         else
             explain_workers(manager, row->spec, conditions);
+        if (!manager_claims(manager))
+            conditions_add(conditions, "pressure",
+                           g_strdup("the machine is under pressure: nothing new starts until that ends"));
+        if (!manager_find_active(manager, row->spec->id) && fitting_is_demanding(row->spec))
+            explain_room(manager, row->spec, conditions);
     }
+    if (r >= 0 && row->state == TASK_BLOCKED && conditions->len == 0)
+        explain_hopeless(manager, row->spec, conditions);
     if (r >= 0 && row->state == TASK_SKIPPED && row->reason)
         conditions_add(conditions, "dependency", g_strdup(row->reason));
     explaining->done(r, row, conditions, explaining->userdata);

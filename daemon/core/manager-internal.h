@@ -9,6 +9,27 @@
 #include "core/run-times.h"
 #include "core/task-window.h"
 
+/* learning.c */
+typedef struct Learning {
+    GHashTable *classes;
+    uint64_t uses, save_usec; /* monotonic: when what changed is written */
+} Learning;
+
+/* scaling.c */
+typedef struct Scaling {
+    uint32_t target; /* SCALE_NONE */
+    bool automatic;
+    char *profile;         /* "": none */
+    GPtrArray *built_in;   /* Profile, where the configuration has none */
+    AutoScale state;
+    unsigned failures;     /* of workers, one after the other */
+    uint64_t next_usec;    /* monotonic: not before that one more is added or drained */
+    uint64_t follow_usec;  /* monotonic: when queue and memory are looked at */
+    char *reason;          /* NULL: nothing to say */
+    bool refused;          /* that is what it says: no more worker could be added */
+    uint64_t configured_memory_bytes, configured_timeout_usec; /* where no profile says otherwise */
+} Scaling;
+
 struct Manager {
     ManagerPorts ports;
     Settings settings;
@@ -29,6 +50,12 @@ struct Manager {
     uint64_t n_relative;    /* active tasks with such timeouts */
     GRand *random;          /* for the jitter of retries */
     uint64_t prune_usec;    /* monotonic: when history is looked at next */
+    Learning learning;
+    Scaling scaling;
+    PressureLadder ladder;
+    uint64_t pressure_usec; /* monotonic: when the ladder is looked at next */
+    GPtrArray *freezings;   /* of freezing.c: what workers were asked and have not answered */
+    bool has_parked;        /* the store may have tasks that fitted no worker */
     uint64_t recovery_usec; /* monotonic: so long the workers of an earlier daemon are waited for */
 };
 
@@ -56,6 +83,50 @@ void manager_tick_worker(Manager *manager, Worker *worker, uint64_t now);
 uint64_t manager_worker_deadline(const Manager *manager, const Worker *worker);
 void manager_drain_if_empty(Manager *manager, Worker *worker); /* a draining worker that holds nothing ends */
 EnginePort *manager_engine(Manager *manager, const Worker *worker);
+void manager_save_worker(Manager *manager, const Worker *worker);
+
+/* admit.c */
+void manager_admission_facts(Manager *manager, const WorkerSpec *spec, const HostFacts *host, AdmissionFacts *ret);
+WorkerSpec *manager_usual_worker(Manager *manager); /* of the active profile, or the configuration */
+bool manager_admit(Manager *manager, WorkerSpec *spec, AddVerdict *ret); /* places it, too */
+
+/* manager-limits.c */
+void manager_worker_limits_set(uint32_t number, int r, const char *why, void *manager);
+void manager_forget_worker_limits(Worker *worker); /* it has ended: who waits is told */
+
+/* freezing.c */
+void manager_forget_freezing(Manager *manager, Worker *worker);
+void manager_freeze_list(Manager *manager, const GArray *tasks /* uint64_t */, bool frozen);
+void manager_thaw_to_end(Manager *manager, Worker *worker); /* it drains */
+void manager_keep_frozen(Manager *manager, Worker *worker); /* tasks have started on it */
+void manager_freeze_returned(Manager *manager, Worker *worker);
+
+/* learning.c */
+void learning_init(Learning *learning);
+void learning_done(Learning *learning);
+void learning_load(Learning *learning, const GPtrArray *rows /* LearnedRow */);
+void manager_learn(Manager *manager, const TaskSpec *spec, const TaskResult *result);
+uint64_t manager_learned_memory(Manager *manager, const TaskSpec *spec); /* what to ask for */
+void manager_save_learned(Manager *manager);
+void manager_tick_learning(Manager *manager, uint64_t now);
+
+/* scaling.c */
+void scaling_init(Manager *manager);
+void scaling_configure(Manager *manager); /* the settings are new */
+void scaling_apply_profile(Manager *manager);
+void scaling_load(Manager *manager, GHashTable *wishes);
+void scaling_done(Manager *manager);
+const Profile *manager_active_profile(const Manager *manager); /* NULL: none */
+void manager_rescale(Manager *manager);
+void manager_scaled_worker_ended(Manager *manager, const Worker *worker, bool failed);
+void manager_tick_scaling(Manager *manager, uint64_t now);
+uint64_t manager_scaling_deadline(Manager *manager);
+
+/* pressure.c */
+bool manager_claims(const Manager *manager); /* may anything new be handed out? */
+/* SetLimits is over. plain: it has the limits of its spec now. */
+void manager_throttle_follow(Manager *manager, Worker *worker, bool plain);
+void manager_tick_pressure(Manager *manager, uint64_t now);
 
 /* manager-tasks.c */
 void manager_adopt_task(Manager *manager, HeldTask *held);
@@ -71,6 +142,8 @@ void manager_settle_reports(Manager *manager, Worker *worker, const HeldReport *
                             void *userdata);
 
 GArray *manager_active_in_range(Manager *manager, const IdRange *range); /* uint64_t: ids; a new array */
+
+void manager_apply_modified(Manager *manager, const Modified *modified, TaskAction action);
 
 /* manager-modify.c: what the store or somebody changes about tasks */
 void manager_halt_batch(uint64_t batch, bool now, void *manager);
@@ -102,3 +175,4 @@ void dispatch_offer(Manager *manager, const TaskSpec *spec); /* newly queued */
 void dispatch_invalidate(Manager *manager); /* what is queued has changed in ways that were not told */
 void dispatch_recall_all(Manager *manager, Worker *worker);  /* everything that it has not started */
 void dispatch_load_windows(Manager *manager);
+void dispatch_room_changed(Manager *manager); /* a worker has come, or has more: what fitted none may fit now */

@@ -96,21 +96,26 @@ static void stop_overtaken(Manager *manager, const IdRange *range, TaskAction ac
         manager_stop_tasks(manager, overtaken, OUTCOME_ABORTED);
 }
 
+void manager_apply_modified(Manager *manager, const Modified *modified, TaskAction action)
+{
+    for (guint i = 0; i < modified->unready->len; i++) {
+        const IdRange *range = &g_array_index(modified->unready, IdRange, i);
+        manager_forget_range(manager, range);
+        stop_overtaken(manager, range, action);
+    }
+    for (guint i = 0; i < modified->held->len; i++) {
+        ActiveTask *task = g_hash_table_lookup(manager->active, &g_array_index(modified->held, uint64_t, i));
+        if (task && task->worker)
+            recall_one(manager, task, action);
+    }
+}
+
 static void on_modified(int r, const Modified *modified, void *userdata)
 {
     g_autofree Modifying *modifying = userdata;
-    Manager *manager = modifying->manager;
 
-    for (guint i = 0; r >= 0 && i < modified->unready->len; i++) {
-        const IdRange *range = &g_array_index(modified->unready, IdRange, i);
-        manager_forget_range(manager, range);
-        stop_overtaken(manager, range, modifying->action);
-    }
-    for (guint i = 0; r >= 0 && i < modified->held->len; i++) {
-        ActiveTask *task = g_hash_table_lookup(manager->active, &g_array_index(modified->held, uint64_t, i));
-        if (task && task->worker)
-            recall_one(manager, task, modifying->action);
-    }
+    if (r >= 0)
+        manager_apply_modified(modifying->manager, modified, modifying->action);
     modifying->done(r, r < 0 ? 0 : modified->count, modifying->userdata);
 }
 

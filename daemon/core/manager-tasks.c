@@ -3,6 +3,7 @@
  *
  * An assignment ends in one way only: a Settlement goes to the store, and when it is on disk (on_settled) the task leaves
  * "active", is announced, and is queued again if that is what it became. */
+#include "core/fitting.h"
 #include "core/manager-internal.h"
 
 /* ---- submitting */
@@ -167,13 +168,25 @@ static void on_settled(int r, void *userdata)
         dispatch(manager);
 }
 
+static SettlementFacts settlement_facts(Manager *manager, const ActiveTask *task, const TaskResult *result)
+{
+    SettlementFacts facts = { .boot_usec = manager_boot_time(manager), .random = g_rand_double(manager->random) };
+
+    if (result->outcome != OUTCOME_OOM)
+        return facts;
+    facts.memory_most_bytes = fitting_most_memory(manager, task->spec);
+    facts.memory_had_bytes = task_spec_memory(task->spec);
+    if (task->worker && (facts.memory_had_bytes == LIMIT_INFINITY || result->oom_cause == OOM_WORKER))
+        facts.memory_had_bytes = MIN(facts.memory_had_bytes, task->worker->spec->limits.memory_max_bytes);
+    return facts;
+}
+
 /* The assignment is over; takes the result's contents. The slot is free at once, the rest follows when it is on disk. */
 static void settle(Settling *settling, ActiveTask *task, const TaskResult *result, bool attempted)
 {
     Settlement settlement;
 
-    const SettlementFacts facts = { manager_boot_time(settling->manager),
-                                    g_rand_double(settling->manager->random) };
+    const SettlementFacts facts = settlement_facts(settling->manager, task, result);
 
     active_task_settlement(task, result, attempted, &facts, &settlement);
     if (settlement.next != task->state)
@@ -182,6 +195,10 @@ static void settle(Settling *settling, ActiveTask *task, const TaskResult *resul
     task->spec->attempts = settlement.attempts;
     task->spec->lost = settlement.lost;
     task->spec->spent = settlement.spent;
+    if (settlement.memory_max_bytes > 0)
+        task->spec->memory_max_bytes = settlement.memory_max_bytes;
+    if (task->worker)
+        task->worker->idle_since_usec = manager_now(settling->manager);
     active_task_leave_worker(task);
     g_array_append_val(settling->settled, task->spec->id);
     g_array_append_val(settling->results, settlement.result);
@@ -218,6 +235,7 @@ static void count_result(Manager *manager, Worker *worker, const ActiveTask *tas
     if (task->spec->context->policy.timeout_percent > 0 && task_result_is_success(result) &&
         result->end_usec >= result->start_usec)
         run_times_add(manager->run_times, task->spec->batch, result->end_usec - result->start_usec);
+    manager_learn(manager, task->spec, result);
     rate_add(&manager->finished, manager_now(manager), 1);
 }
 
@@ -333,6 +351,7 @@ void manager_tasks_started(Manager *manager, Worker *worker, const HeldReport *h
         return;
     manager->ports.store->started(manager->ports.store, (Assignment *) started->data, started->len);
     NOTIFY(manager, worker_changed, worker);
+    manager_keep_frozen(manager, worker);
     if (manager->n_relative > 0)
         manager_rearm(manager);
 }
@@ -383,8 +402,10 @@ void manager_settle_reports(Manager *manager, Worker *worker, const HeldReport *
     settle_missing(settling, worker, held, n_held);
     manager_tasks_started(manager, worker, held, n_held);
     settling_submit(settling);
+    manager_freeze_returned(manager, worker);
     manager_drain_if_empty(manager, worker);
     dispatch(manager);
+    manager_rescale(manager); /* it may be the last that was waited for */
 }
 
 /* The worker of the task is not there any more, only its results are. */
@@ -544,6 +565,16 @@ GArray *manager_active_in_range(Manager *manager, const IdRange *range)
 GArray *manager_active_tasks(Manager *manager)
 {
     return manager_active_in_range(manager, &(IdRange){ .first = 1, .last = UINT64_MAX });
+}
+
+void manager_complete_row(Manager *manager, TaskRow *row)
+{
+    const ActiveTask *task = manager_find_active(manager, row->spec->id);
+
+    if (!task || row->state != TASK_RUNNING)
+        return;
+    row->frozen = task->frozen;
+    row->spec->memory_max_bytes = task->spec->memory_max_bytes;
 }
 
 ActiveTask *manager_find_active(Manager *manager, uint64_t task)

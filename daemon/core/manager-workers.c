@@ -47,7 +47,7 @@ uint32_t manager_n_live_workers(const Manager *manager)
     return n;
 }
 
-static void save(Manager *manager, const Worker *worker)
+void manager_save_worker(Manager *manager, const Worker *worker)
 {
     WorkerRecord record = worker_record(worker);
 
@@ -77,11 +77,14 @@ void manager_worker_set_state(Manager *manager, Worker *worker, WorkerState stat
 
     if (state == WORKER_FAILED)
         worker->deadline_usec = usec_add(manager_now(manager), manager->settings.keep_failed_usec);
-    save(manager, worker);
+    manager_save_worker(manager, worker);
     NOTIFY(manager, worker_state_changed, worker, old);
-    if (state == WORKER_RUNNING)
+    if (state == WORKER_RUNNING) {
+        worker->idle_since_usec = manager_now(manager);
         answer(worker, 0);
-    else if (state == WORKER_FAILED || state == WORKER_DEAD)
+        dispatch_room_changed(manager);
+    }
+    if (state == WORKER_FAILED || state == WORKER_DEAD)
         answer(worker, -ECANCELED);
 }
 
@@ -127,6 +130,7 @@ static void on_worker_stored(int r, void *userdata)
         worker->reason = g_strdup_printf("it could not be recorded: %s", g_strerror(-r));
         answer(worker, r);
         g_ptr_array_remove(manager->workers, worker);
+        manager_rescale(manager);
         return;
     }
     NOTIFY(manager, worker_added, worker);
@@ -139,35 +143,13 @@ static void on_worker_stored(int r, void *userdata)
     manager_engine(manager, worker)->start(manager_engine(manager, worker), &start);
 }
 
-static void admission_facts(Manager *manager, const WorkerSpec *spec, AdmissionFacts *ret)
-{
-    HostFacts host;
-
-    manager->ports.host->facts(manager->ports.host, &host);
-    *ret = (AdmissionFacts){
-        .active = manager_n_live_workers(manager),
-        .max_workers = manager->max_workers,
-        .available_bytes = host.memory_available_bytes,
-        .reserve_bytes = manager->settings.memory_reserve_bytes,
-        .memory_max_bytes = spec->limits.memory_max_bytes,
-        .force = spec->forced,
-    };
-}
-
-AdmissionVerdict manager_add_worker(Manager *manager, WorkerSpec *spec, void (*done)(int, Worker *, void *),
-                                    void *userdata, char **ret_why)
+int manager_add_worker(Manager *manager, WorkerSpec *spec, void (*done)(int, Worker *, void *), void *userdata,
+                       AddVerdict *ret)
 {
     g_autoptr(WorkerSpec) taken = spec;
-    AdmissionFacts facts;
 
-    admission_facts(manager, spec, &facts);
-    AdmissionVerdict verdict = admission_decide(&facts, ret_why);
-    if (verdict != ADMITTED)
-        return verdict;
-    facts.force = false;
-    g_autofree char *ignored = NULL;
-    taken->forced = spec->forced && admission_decide(&facts, &ignored) != ADMITTED;
-
+    if (!manager_admit(manager, taken, ret))
+        return -EPERM;
     Worker *worker = worker_new(manager->next_worker++, g_steal_pointer(&taken));
     uint64_t now = manager_now(manager);
     worker->added_usec = manager_realtime(manager);
@@ -185,7 +167,7 @@ AdmissionVerdict manager_add_worker(Manager *manager, WorkerSpec *spec, void (*d
     WorkerRecord record = worker_record(worker);
     manager->ports.store->add_worker(manager->ports.store, &record, on_worker_stored, adding);
     manager_rearm(manager);
-    return ADMITTED;
+    return 0;
 }
 
 static void fail_worker(Manager *manager, Worker *worker, const char *why)
@@ -216,7 +198,7 @@ void manager_worker_started(uint32_t number, int r, const WorkerProcess *process
     g_strfreev(worker->not_enforced);
     worker->not_enforced =
         manager_engine(manager, worker)->not_enforced(manager_engine(manager, worker), number, worker->spec);
-    save(manager, worker);
+    manager_save_worker(manager, worker);
     NOTIFY(manager, worker_changed, worker);
 }
 
@@ -264,8 +246,10 @@ void manager_worker_disconnected(Manager *manager, uint32_t number)
 {
     Worker *worker = manager_find_worker(manager, number);
 
-    if (worker)
-        worker->connected = false;
+    if (!worker)
+        return;
+    worker->connected = false;
+    manager_forget_freezing(manager, worker);
 }
 
 void manager_worker_heartbeat(Manager *manager, Worker *worker)
@@ -294,8 +278,10 @@ int manager_drain(Manager *manager, Worker *worker)
     if (worker->state == WORKER_STARTING) /* it holds nothing yet */
         return manager_abort(manager, worker);
     manager_worker_set_state(manager, worker, WORKER_DRAINING);
+    manager_thaw_to_end(manager, worker);
     dispatch_recall_all(manager, worker);
     manager_drain_if_empty(manager, worker);
+    dispatch(manager); /* what fits no other is put aside */
     return 0;
 }
 
@@ -322,13 +308,16 @@ void manager_worker_gone(uint32_t number, const char *why, void *userdata)
     worker->process.pid = 0;
     manager->ports.link->drop(manager->ports.link, number);
     manager_engine(manager, worker)->release(manager_engine(manager, worker), number);
+    manager_forget_worker_limits(worker);
+    manager_forget_freezing(manager, worker);
+    manager_scaled_worker_ended(manager, worker, !wanted);
     manager_lose_tasks(manager, worker, wanted ? OUTCOME_ABORTED : OUTCOME_LOST);
     if (wanted) {
         manager_worker_set_state(manager, worker, WORKER_DEAD);
         remove_worker(manager, worker);
     } else
         fail_worker(manager, worker, worker->reason ? worker->reason : why);
-    manager_rearm(manager);
+    manager_rescale(manager);
     dispatch(manager);
 }
 
@@ -348,7 +337,7 @@ void manager_adopt_worker(Manager *manager, WorkerRecord *record)
     worker->added_usec = record->added_usec;
     worker->tasks_done = record->tasks_done;
     worker->tasks_failed = record->tasks_failed;
-    worker->expected = true;
+    worker->expected = worker->unsure = true;
     worker->heartbeat_monotonic_usec = manager_now(manager); /* it has as long as any to be heard of */
     if (worker->state == WORKER_STARTING)
         worker->deadline_usec = usec_add(manager_now(manager), manager->settings.worker_start_timeout_usec);

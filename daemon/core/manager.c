@@ -34,6 +34,9 @@ static void settings_copy(Settings *to, const Settings *from)
     *to = *from;
     to->limits = limits;
     to->policy = policy;
+    to->profiles = from->profiles ? g_ptr_array_ref(from->profiles) : NULL;
+    to->resources = from->resources ? g_array_ref(from->resources) : NULL;
+    to->profile = g_strdup(from->profile);
 }
 
 Manager *manager_new(const Settings *settings)
@@ -51,6 +54,11 @@ Manager *manager_new(const Settings *settings)
     manager->open_batches = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     manager->run_times = run_times_new();
     manager->random = g_rand_new();
+    manager->freezings = g_ptr_array_new();
+    manager->pressure_usec = UINT64_MAX;
+    manager->has_parked = true;
+    learning_init(&manager->learning);
+    scaling_init(manager);
     return manager;
 }
 
@@ -63,6 +71,9 @@ void manager_free(Manager *manager)
     g_hash_table_unref(manager->open_batches);
     run_times_free(manager->run_times);
     g_rand_free(manager->random);
+    g_ptr_array_unref(manager->freezings);
+    learning_done(&manager->learning);
+    scaling_done(manager);
     g_ptr_array_unref(manager->windows);
     g_ptr_array_unref(manager->workers);
     g_ptr_array_unref(manager->observers);
@@ -121,7 +132,7 @@ StoreEvents manager_store_events(Manager *manager)
 
 EngineEvents manager_engine_events(Manager *manager)
 {
-    return (EngineEvents){ manager_worker_started, manager_worker_gone, manager };
+    return (EngineEvents){ .started = manager_worker_started, .gone = manager_worker_gone, .limits_set = manager_worker_limits_set, .userdata = manager };
 }
 
 void manager_start(Manager *manager, const ManagerPorts *ports, StoreSnapshot *snapshot)
@@ -139,8 +150,15 @@ void manager_start(Manager *manager, const ManagerPorts *ports, StoreSnapshot *s
         manager_adopt_worker(manager, taken->workers->pdata[i]);
     for (guint i = 0; i < taken->held->len; i++)
         manager_adopt_task(manager, taken->held->pdata[i]);
+    learning_load(&manager->learning, taken->learned);
+    scaling_load(manager, taken->wishes);
     dispatch_load_windows(manager);
     manager_rearm(manager);
+}
+
+void manager_stop(Manager *manager)
+{
+    manager_save_learned(manager);
 }
 
 /* ---- time */
@@ -192,6 +210,8 @@ void manager_rearm(Manager *manager)
     if (manager->settings.keep_history_usec != UINT64_MAX)
         next = MIN(next, manager->prune_usec);
     next = MIN(next, manager_timeout_deadline(manager));
+    next = MIN(next, manager_scaling_deadline(manager));
+    next = MIN(next, MIN(manager->learning.save_usec, manager->pressure_usec));
 
     for (guint i = 0; i < manager->workers->len; i++)
         next = MIN(next, manager_worker_deadline(manager, manager->workers->pdata[i]));
@@ -205,8 +225,11 @@ void manager_tick(Manager *manager)
     manager_tick_recovery(manager, now);
     manager_tick_prune(manager, now);
     manager_tick_timeouts(manager, now);
+    manager_tick_learning(manager, now);
+    manager_tick_pressure(manager, now);
     for (guint i = manager->workers->len; i > 0; i--) /* backwards: a worker may be removed */
         manager_tick_worker(manager, manager->workers->pdata[i - 1], now);
+    manager_tick_scaling(manager, now);
     manager_rearm(manager);
 }
 
@@ -215,6 +238,7 @@ void manager_tick(Manager *manager)
 void manager_reload(Manager *manager, const Settings *settings)
 {
     settings_copy(&manager->settings, settings);
+    scaling_configure(manager);
     manager_set_max_workers(manager, settings->max_workers);
     manager_rearm(manager);
 }
@@ -272,6 +296,11 @@ const Settings *manager_settings(const Manager *manager)
     return &manager->settings;
 }
 
+const Machine *manager_machine(const Manager *manager)
+{
+    return manager->ports.host->machine(manager->ports.host);
+}
+
 StorePort *manager_store(Manager *manager)
 {
     return manager->ports.store;
@@ -289,14 +318,9 @@ void manager_status(Manager *manager, ManagerStatus *ret)
         .store_error = manager->store_error,
     };
     manager->ports.host->facts(manager->ports.host, &ret->host);
-    AdmissionFacts facts = {
-        .active = ret->active,
-        .max_workers = manager->max_workers,
-        .available_bytes = ret->host.memory_available_bytes,
-        .reserve_bytes = manager->settings.memory_reserve_bytes,
-        .memory_max_bytes = manager->settings.limits.memory_max_bytes,
-    };
-    ret->admissible = admission_admissible(&facts, &ret->binding);
+    g_autoptr(WorkerSpec) usual = manager_usual_worker(manager);
+    manager_admission_facts(manager, usual, &ret->host, &ret->admission);
+    ret->admissible = admission_admissible(&ret->admission, &ret->binding);
 }
 
 uint64_t manager_queue_length(const Manager *manager)

@@ -6,6 +6,8 @@
 #include "core/settings.h"
 #include "core/worker.h"
 #include "policy/admission.h"
+#include "policy/learned.h"
+#include "policy/placing.h"
 
 /* The domain: workers, the queue, who runs what. It owns all of them, decides, and speaks to the world through ports.
  * Single-threaded; nothing here blocks. Functions that the user may not call in the present state answer with -errno:
@@ -33,6 +35,9 @@ void manager_add_observer(Manager *manager, ObserverPort *observer);
 /* Begins: takes the workers and tasks of an earlier daemon over. The ports stay valid as long as the manager. */
 void manager_start(Manager *manager, const ManagerPorts *ports, StoreSnapshot *snapshot /* taken */);
 
+/* The service ends: what was kept in memory goes to the store. */
+void manager_stop(Manager *manager);
+
 /* The alarm that was set has rung. */
 void manager_tick(Manager *manager);
 /* The time for tasks that wait for one has come. */
@@ -45,6 +50,7 @@ void manager_set_max_workers(Manager *manager, uint32_t max_workers);
 bool manager_is_enabled(const Manager *manager);
 void manager_set_enabled(Manager *manager, bool enabled, StoreDone done, void *userdata);
 const Settings *manager_settings(const Manager *manager);
+const Machine *manager_machine(const Manager *manager); /* the host's */
 
 /* ---- workers */
 bool manager_has_engine(const Manager *manager, EngineKind kind);
@@ -52,13 +58,57 @@ Worker *manager_find_worker(Manager *manager, uint32_t number);
 const GPtrArray *manager_workers(const Manager *manager); /* Worker, oldest first */
 uint32_t manager_n_live_workers(const Manager *manager);
 
+/* Why a worker was not added; ADMITTED and PLACED: nothing is in the way. */
+typedef struct AddVerdict {
+    AdmissionVerdict admission;
+    PlacingVerdict placing;
+    char *why;    /* a sentence with the numbers; NULL: it was added */
+    char **risks; /* what forcing it would mean, a sentence each; NULL: it cannot be forced */
+} AddVerdict;
+void add_verdict_done(AddVerdict *verdict);
+
 /* done: r = 0: it runs, or is still starting after 20 s; r < 0: it failed, worker->reason says why (worker may be NULL
- * if it could not be recorded). Not called if the verdict is a refusal; ret_why is then the sentence. */
-AdmissionVerdict manager_add_worker(Manager *manager, WorkerSpec *spec /* taken */,
-                                    void (*done)(int r, Worker *worker, void *userdata), void *userdata,
-                                    char **ret_why);
+ * if it could not be recorded). 0; -EPERM: refused, *ret says why, and done is not called. */
+int manager_add_worker(Manager *manager, WorkerSpec *spec /* taken */,
+                       void (*done)(int r, Worker *worker, void *userdata), void *userdata,
+                       AddVerdict *ret) _warn_unused_;
 int manager_drain(Manager *manager, Worker *worker) _warn_unused_;
 int manager_abort(Manager *manager, Worker *worker) _warn_unused_;
+
+/* r < 0: it stays as it was, why is a sentence. */
+typedef void (*ManagerWorkerDone)(int r, const char *why, void *userdata);
+/* 0: done is called; -EALREADY: it has ended; -EPERM: the machine cannot carry it, *ret_why is a sentence. */
+int manager_set_worker_limits(Manager *manager, Worker *worker, const WorkerLimits *limits, ManagerWorkerDone done,
+                              void *userdata, char **ret_why) _warn_unused_;
+int manager_freeze_worker(Manager *manager, Worker *worker, bool frozen, bool reclaim, ManagerWorkerDone done,
+                          void *userdata) _warn_unused_;
+
+/* ---- scaling (scaling.c) */
+#define SCALE_NONE UINT32_MAX
+uint32_t manager_scale_target(const Manager *manager); /* SCALE_NONE: there is none */
+/* Remembered over restarts: done is called when it is on disk. -ERANGE: over MaxWorkers. */
+int manager_scale(Manager *manager, uint32_t target /* or SCALE_NONE */, StoreDone done, void *userdata) _warn_unused_;
+bool manager_autoscales(const Manager *manager);
+void manager_set_autoscale(Manager *manager, bool autoscale, StoreDone done, void *userdata);
+const char *manager_profile(const Manager *manager); /* "": none */
+const GPtrArray *manager_profiles(const Manager *manager); /* Profile */
+/* -ENOENT: there is none of that name; "": none. */
+int manager_set_profile(Manager *manager, const char *name, StoreDone done, void *userdata) _warn_unused_;
+const char *manager_scale_reason(const Manager *manager); /* a sentence on its latest step; "" */
+
+/* ---- pressure (pressure.c) */
+void manager_pressure(Manager *manager, PressureKind kind); /* a line was crossed */
+PressureRung manager_pressure_rung(const Manager *manager);
+
+/* ---- what tasks took before (learning.c) */
+typedef struct StatisticsRow {
+    char *class; /* the tasks' name, else their program */
+    uint32_t owner;
+    LearnedFigures figures;
+    uint64_t next_memory_bytes; /* what memory-auto would ask for */
+} StatisticsRow;
+/* Of only_uid (UID_ANYBODY: everybody's), of that class (NULL: all): StatisticsRow, which it frees. */
+GPtrArray *manager_statistics(Manager *manager, uint32_t only_uid, const char *class);
 void manager_worker_usage(Manager *manager, Worker *worker, EngineUsage *ret);
 
 /* ---- tasks */
@@ -78,12 +128,20 @@ typedef void (*ManagerModified)(int r, uint64_t count, void *userdata);
 void manager_modify(Manager *manager, TaskFilter *filter /* taken */, uint32_t only_uid, TaskAction action,
                     TaskEdit *edit /* taken; NULL but for TASK_EDIT */, ManagerModified done, void *userdata);
 
+/* Those that run get them at once, the others for their next attempt. limits->task is not looked at. */
+void manager_set_task_limits(Manager *manager, TaskFilter *filter /* taken */, uint32_t only_uid,
+                             const TaskLimits *limits, ManagerModified done, void *userdata);
+/* Of the matching tasks those that run. */
+void manager_freeze_tasks(Manager *manager, TaskFilter *filter /* taken */, uint32_t only_uid, bool frozen,
+                          bool reclaim, ManagerModified done, void *userdata);
+
 /* Why a task does not run: Conditions of the store, and what the core knows. */
 void manager_explain(Manager *manager, uint64_t task, StoreExplained done, void *userdata);
 
 StorePort *manager_store(Manager *manager); /* for questions: list, get, examine; and the queues */
 GArray *manager_active_tasks(Manager *manager); /* uint64_t: ids of those that workers hold; a new array */
 ActiveTask *manager_find_active(Manager *manager, uint64_t task);
+void manager_complete_row(Manager *manager, TaskRow *row); /* what the store does not know of it */
 
 /* ---- what is shown */
 typedef struct ManagerStatus {
@@ -92,7 +150,8 @@ typedef struct ManagerStatus {
     double throughput_per_minute;
     uint64_t started_usec;
     uint32_t admissible, active;
-    const char *binding; /* "max-workers" or "memory" */
+    const char *binding; /* "max-workers", "cores", "memory", "cgroup-memory", "cgroup-cpu" */
+    AdmissionFacts admission; /* of one more worker as the active profile or the configuration has it */
     int store_error;     /* 0, or why the disk takes no writes */
 } ManagerStatus;
 void manager_status(Manager *manager, ManagerStatus *ret);
@@ -110,6 +169,13 @@ int manager_worker_register(Manager *manager, uint32_t number, const uint8_t tok
 void manager_worker_reports(Manager *manager, Worker *worker, const HeldReport *held, size_t n_held,
                             TaskResult *results /* contents taken */, size_t n_results, StoreDone done,
                             void *userdata);
+/* What came of LinkPort.freeze. */
+typedef struct FrozenFailure {
+    uint64_t task;
+    const char *why;
+} FrozenFailure;
+void manager_tasks_frozen(Manager *manager, Worker *worker, const uint64_t *tasks, size_t n, bool frozen,
+                          const FrozenFailure *failures, size_t n_failures);
 void manager_worker_disconnected(Manager *manager, uint32_t number);
 void manager_worker_heartbeat(Manager *manager, Worker *worker);
 void manager_tasks_started(Manager *manager, Worker *worker, const HeldReport *held, size_t n);

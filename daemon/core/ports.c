@@ -27,12 +27,28 @@ HeldTask *held_task_free(HeldTask *held)
     return NULL;
 }
 
+static void learned_row_free(gpointer data)
+{
+    LearnedRow *row = data;
+
+    g_free(row->class);
+    g_clear_pointer(&row->data, g_bytes_unref);
+    g_free(row);
+}
+
+GPtrArray *learned_rows_new(void)
+{
+    return g_ptr_array_new_with_free_func(learned_row_free);
+}
+
 StoreSnapshot *store_snapshot_free(StoreSnapshot *snapshot)
 {
     if (!snapshot)
         return NULL;
     g_clear_pointer(&snapshot->workers, g_ptr_array_unref);
     g_clear_pointer(&snapshot->held, g_ptr_array_unref);
+    g_clear_pointer(&snapshot->wishes, g_hash_table_unref);
+    g_clear_pointer(&snapshot->learned, g_ptr_array_unref);
     g_free(snapshot);
     return NULL;
 }

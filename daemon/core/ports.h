@@ -7,6 +7,7 @@
  * the events that an adapter was made with. */
 
 #include "model/launch-record.h"
+#include "model/machine.h"
 #include "model/task-filter.h"
 #include "model/task-spec.h"
 #include "model/worker-spec.h"
@@ -50,10 +51,21 @@ typedef struct HeldTask {
 
 HeldTask *held_task_free(HeldTask *held);
 
+/* What tasks of one class took; see policy/learned.h. */
+typedef struct LearnedRow {
+    uint32_t uid;
+    char *class;
+    GBytes *data;
+} LearnedRow;
+GPtrArray *learned_rows_new(void); /* of LearnedRow, which it frees */
+#define LEARNED_ROWS_MAX 10000U
+
 /* What the daemon starts from. */
 typedef struct StoreSnapshot {
     GPtrArray *workers; /* WorkerRecord */
     GPtrArray *held;    /* HeldTask */
+    GHashTable *wishes; /* char* → char*: of set_wish() */
+    GPtrArray *learned; /* LearnedRow */
     StoreCounts counts;
     uint32_t next_worker;
     bool enabled;
@@ -77,6 +89,7 @@ typedef struct Settlement {
     uint32_t lost;
     uint32_t spent;
     uint32_t worker;
+    uint64_t memory_max_bytes; /* of the next attempt; 0: as before */
     uint64_t due_usec; /* CLOCK_BOOTTIME, with next waiting: when it goes on */
     char *reason;      /* NULL: the result says it all */
 } Settlement;
@@ -129,6 +142,7 @@ typedef struct TaskRow {
     char *queue;         /* NULL: none */
     char *after;         /* what it waits or waited for; NULL: nothing. Only of get() */
     uint64_t not_before_usec; /* CLOCK_REALTIME: when it goes on; 0: it does not wait for a time */
+    bool frozen; /* it stands still; filled in by manager_complete_row() */
     GPtrArray *attempts; /* AttemptRow, oldest first; NULL in a listing */
 } TaskRow;
 
@@ -148,26 +162,41 @@ typedef struct FilterFacts {
     uint64_t foreign_ended; /* of those that failed, were cancelled or skipped, which Retry is about */
 } FilterFacts;
 
+/* New limits of a task. */
+typedef struct TaskLimits {
+    uint64_t task;
+    bool set_memory, set_cpu, set_tasks, set_io;
+    uint64_t memory_max_bytes, cpu_quota_usec_per_sec, tasks_max;
+    uint32_t io_weight;
+} TaskLimits;
+
+static inline bool task_limits_say_something(const TaskLimits *limits)
+{
+    return limits->set_memory || limits->set_cpu || limits->set_tasks || limits->set_io;
+}
+
 /* What is changed of tasks that have not started. */
 typedef struct TaskEdit {
     bool set_priority;
     int32_t priority;
     GBytes *argv; /* NULL: stays */
-    bool set_memory_max;
-    uint64_t memory_max_bytes;
+    TaskLimits limits;
     char *queue; /* NULL: stays; "": none */
 } TaskEdit;
 
 TaskEdit *task_edit_free(TaskEdit *edit);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TaskEdit, task_edit_free)
 
-typedef enum TaskAction { TASK_HOLD, TASK_RELEASE, TASK_RETRY, TASK_EDIT } TaskAction;
+/* TASK_LIMIT is TASK_EDIT for those that have started, too: memory counts for their next attempt. TASK_SELECT changes
+ * nothing and names those that have started. */
+typedef enum TaskAction { TASK_HOLD, TASK_RELEASE, TASK_RETRY, TASK_EDIT, TASK_LIMIT, TASK_SELECT } TaskAction;
 
 /* What an action changed. */
 typedef struct Modified {
     uint64_t count;
     GArray *unready; /* IdRange: not to be handed out as they were: held, or edited (then they are offered anew) */
     GArray *held;    /* uint64_t: with a worker; to be given back if they have not started */
+    GArray *started; /* uint64_t: of TASK_LIMIT and TASK_SELECT: with a worker, and they have */
 } Modified;
 
 /* Why a task does not run, as far as the store knows. */
@@ -246,10 +275,15 @@ struct StorePort {
 
     /* Changes the matching tasks of only_uid (UID_ANYBODY: of anybody). Durable before it answers. */
     void (*modify)(StorePort *store, TaskFilter *filter /* taken */, uint32_t only_uid, TaskAction action,
-                   TaskEdit *edit /* taken; NULL but for TASK_EDIT */, StoreModified done, void *userdata);
+                   TaskEdit *edit /* taken; of TASK_EDIT and TASK_LIMIT */, StoreModified done, void *userdata);
     /* It is that late: tasks whose time has come go on. */
     void (*wake)(StorePort *store, uint64_t boot_usec, uint64_t realtime_usec);
     void (*explain)(StorePort *store, uint64_t task, StoreExplained done, void *userdata);
+
+    /* These fit no worker that there is: they are blocked, with the elements of arrays that come after them in one range.
+     * unpark: there may be one now; they are queued again. */
+    void (*park)(StorePort *store, const uint64_t *tasks, size_t n);
+    void (*unpark)(StorePort *store);
 
     void (*list_queues)(StorePort *store, StoreQueues done, void *userdata);
     void (*set_queue)(StorePort *store, const char *name, uint32_t parallel, StoreDone done, void *userdata);
@@ -264,6 +298,10 @@ struct StorePort {
     void (*update_worker)(StorePort *store, const WorkerRecord *record); /* state, process, counters */
     void (*forget_worker)(StorePort *store, uint32_t number);
     void (*set_enabled)(StorePort *store, bool enabled, StoreDone done, void *userdata);
+    /* Remembers what somebody wants of the service; value NULL: nothing any more. Durable before it answers. Copies. */
+    void (*set_wish)(StorePort *store, const char *key, const char *value, StoreDone done, void *userdata);
+    /* Written some time; data NULL: it is forgotten. Copies. */
+    void (*save_learned)(StorePort *store, const LearnedRow *row);
 };
 
 typedef struct StoreEvents {
@@ -310,6 +348,8 @@ struct EnginePort {
     void (*usage)(EnginePort *engine, uint32_t number, EngineUsage *ret);
     /* One sentence for each limit of the spec that the kernel does not enforce; a strv, empty if all hold. */
     char **(*not_enforced)(EnginePort *engine, uint32_t number, const WorkerSpec *spec);
+    /* The limits of the spec, which have changed; answered by events.limits_set. */
+    void (*set_limits)(EnginePort *engine, uint32_t number, const WorkerSpec *spec);
     /* Will the worker be able to make cgroups below its own? Goes into the launch record. */
     bool (*delegates)(EnginePort *engine);
 };
@@ -320,6 +360,8 @@ typedef struct EngineEvents {
     /* No process of the worker lives any more. why: "exited with status 1", "killed by signal 9", "not found", with its
      * last words if it had any. */
     void (*gone)(uint32_t number, const char *why, void *userdata);
+    /* r < 0: it stays as it was, why is a sentence. */
+    void (*limits_set)(uint32_t number, int r, const char *why, void *userdata);
     void *userdata;
 } EngineEvents;
 
@@ -328,14 +370,28 @@ typedef struct EngineEvents {
 typedef struct HostFacts {
     uint64_t memory_total_bytes, memory_available_bytes; /* /proc/meminfo */
     double memory_pressure_percent;                      /* PSI some avg10; negative: not known */
+    double cpu_pressure_percent, io_pressure_percent;
     double cpu_percent;   /* of all CPUs, since the call before; negative: not known */
     uint32_t cpus, cores; /* logical, physical */
+    uint64_t group_free_bytes; /* what is left below the memory limits of the daemon's own cgroup, or of the slice that its
+                                  workers live in, and of those above them; UINT64_MAX: no limit */
+    double group_cpus;         /* the same for CPU time; infinity: no limit */
 } HostFacts;
 
 typedef struct HostPort HostPort;
 struct HostPort {
     void (*facts)(HostPort *host, HostFacts *ret);
+    const Machine *(*machine)(HostPort *host); /* the host's own */
 };
+
+/* Pressure stall information says that a line was crossed, by a trigger of the kernel's: nothing is polled. Told again at
+ * most once a second while it lasts. */
+typedef enum PressureKind { PRESSURE_MEMORY, PRESSURE_CPU, PRESSURE_IO, _PRESSURE_MAX } PressureKind;
+DECLARE_STRING_TABLE(pressure_kind, PressureKind); /* "memory", "cpu", "io" */
+typedef struct HostEvents {
+    void (*pressure)(PressureKind kind, void *userdata);
+    void *userdata;
+} HostEvents;
 
 /* ------------------------------------------------------------------ link: talking to the workers' programs */
 
@@ -346,6 +402,10 @@ struct LinkPort {
                    size_t n); /* manager_tasks_given_back() */
     /* outcome: aborted or timeout */
     void (*stop)(LinkPort *link, uint32_t worker, const uint64_t *tasks, size_t n, Outcome outcome);
+    /* Of a task that it holds; UINT64_MAX and 0 (weight) stand for no limit, and are set, too. */
+    void (*limit)(LinkPort *link, uint32_t worker, const TaskLimits *limits);
+    /* Answered by manager_tasks_frozen() for those that are, and for each that could not be. */
+    void (*freeze)(LinkPort *link, uint32_t worker, const uint64_t *tasks, size_t n, bool frozen, bool reclaim);
     void (*exit)(LinkPort *link, uint32_t worker);
     void (*drop)(LinkPort *link, uint32_t worker); /* closes the connection, if there is one */
 };
@@ -373,7 +433,9 @@ struct ObserverPort { /* any member may be NULL */
     void (*task_changed)(ObserverPort *observer, const TaskChange *change);
     void (*batch_ended)(ObserverPort *observer, const BatchEnd *end);
     void (*queue_changed)(ObserverPort *observer);    /* counts */
-    void (*settings_changed)(ObserverPort *observer); /* enabled, max-workers */
+    void (*settings_changed)(ObserverPort *observer); /* enabled, max-workers, profile, autoscale, target */
+    void (*task_unplaceable)(ObserverPort *observer, uint64_t task, const char *why);
+    void (*pressure_changed)(ObserverPort *observer, const char *rung, const char *why);
 };
 
 /* ------------------------------------------------------------------ clock */

@@ -145,11 +145,23 @@ const TaskSpec *task_window_first(const TaskWindow *window)
     return g_sequence_get(g_sequence_get_begin_iter(window->order));
 }
 
-TaskSpec *task_window_take_first(TaskWindow *window)
+const TaskSpec *task_window_find(const TaskWindow *window, uint64_t task)
 {
-    if (task_window_size(window) == 0)
-        return NULL;
-    return take(window, g_sequence_get_begin_iter(window->order));
+    GSequenceIter *iter = g_hash_table_lookup(window->by_id, &task);
+
+    return iter ? g_sequence_get(iter) : NULL;
+}
+
+const TaskSpec *task_window_next(const TaskWindow *window, const TaskSpec *spec)
+{
+    GSequenceIter *iter = g_sequence_iter_next(g_hash_table_lookup(window->by_id, &spec->id));
+
+    return g_sequence_iter_is_end(iter) ? NULL : g_sequence_get(iter);
+}
+
+TaskSpec *task_window_take(TaskWindow *window, const TaskSpec *spec)
+{
+    return take(window, g_hash_table_lookup(window->by_id, &spec->id));
 }
 
 void task_window_remove(TaskWindow *window, uint64_t task)

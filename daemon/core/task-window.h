@@ -31,7 +31,9 @@ void task_window_invalidate(TaskWindow *window);
 bool task_window_wants_load(const TaskWindow *window);
 void task_window_set_loading(TaskWindow *window, bool loading);
 
+const TaskSpec *task_window_find(const TaskWindow *window, uint64_t task); /* NULL: it is not in it */
 const TaskSpec *task_window_first(const TaskWindow *window);
-TaskSpec *task_window_take_first(TaskWindow *window); /* the caller's */
+const TaskSpec *task_window_next(const TaskWindow *window, const TaskSpec *spec /* of the window */); /* NULL: the last */
+TaskSpec *task_window_take(TaskWindow *window, const TaskSpec *spec /* of the window */); /* the caller's */
 void task_window_remove(TaskWindow *window, uint64_t task);
 void task_window_remove_range(TaskWindow *window, uint64_t first, uint64_t last);

@@ -8,7 +8,8 @@ static uint64_t deadline_of(Manager *manager, const ActiveTask *task)
     uint32_t percent = task->spec->context->policy.timeout_percent;
     uint64_t median;
 
-    if (percent == 0 || task->state != TASK_RUNNING || task->settling || task->timed_out || task->cancelled)
+    if (percent == 0 || task->state != TASK_RUNNING || task->settling || task->timed_out || task->cancelled ||
+        task->frozen)
         return UINT64_MAX;
     median = run_times_median(manager->run_times, task->spec->batch);
     if (median == UINT64_MAX || median > UINT64_MAX / percent)

@@ -31,6 +31,7 @@ Worker *worker_free(Worker *worker)
     worker_spec_free(worker->spec);
     worker_process_done(&worker->process);
     g_strfreev(worker->not_enforced);
+    worker_limits_done(&worker->limiting.before);
     g_free(worker->reason);
     g_free(worker);
     return NULL;
@@ -48,7 +49,8 @@ WorkerState worker_set_state(Worker *worker, WorkerState state)
 
 bool worker_is_ready(const Worker *worker)
 {
-    return worker->state == WORKER_RUNNING && worker->connected && !worker->reporting && !worker->aborting;
+    return worker->state == WORKER_RUNNING && worker->connected && !worker->reporting && !worker->aborting &&
+           !worker->frozen;
 }
 
 size_t worker_n_ahead(const Worker *worker)

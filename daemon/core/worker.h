@@ -18,6 +18,9 @@ struct Worker {
     uint64_t deadline_usec; /* monotonic: of the start (starting), of removal (failed); UINT64_MAX: none */
     uint64_t answer_usec;   /* monotonic: when AddWorker is answered at the latest; UINT64_MAX: it was */
     bool stalled;           /* no heartbeat for too long */
+    bool frozen;            /* every process of it stands still */
+    bool unsure;            /* whether its tasks stand still is looked after when it is back */
+    bool throttled;         /* its memory.high was lowered because of pressure */
     bool connected;         /* its program has registered and the connection stands */
     bool expected;               /* of an earlier daemon, and its first report has not been dealt with yet */
     bool reporting;              /* its report is being dealt with: what it is given now would not be in it */
@@ -26,6 +29,12 @@ struct Worker {
     char **not_enforced;    /* limits that do not hold; never NULL */
     GHashTable *tasks; /* uint64_t* (in the ActiveTask) → ActiveTask*, owned by the manager: what it holds */
     uint64_t tasks_done, tasks_failed;
+    struct {
+        WorkerLimits before;
+        void (*done)(int r, const char *why, void *userdata); /* of SetLimits; NULL: nobody waits */
+        void *userdata;
+    } limiting;
+    uint64_t idle_since_usec;            /* monotonic: when it last had a task, or began */
     double mean_usec;                    /* running mean of its tasks' run time; 0: not known */
     uint64_t cpu_nsec, cpu_sampled_usec; /* the latest sample, for the percentage */
     double cpu_percent;

@@ -16,11 +16,11 @@
 #define BASE_NAME "parexec"
 #define LEAF_NAME "/daemon"
 
-/* Always of use: for accounting and for killing. */
+/* Always of use: for accounting, for killing, and for limits that come later. */
 #define CONTROLLERS_ALWAYS                                                                                   \
     (CGROUP_BIT(CGROUP_MEMORY) | CGROUP_BIT(CGROUP_CPU) | CGROUP_BIT(CGROUP_CPUACCT) |                       \
-     CGROUP_BIT(CGROUP_FREEZER))
-#define CONTROLLERS_ALL (CONTROLLERS_ALWAYS | CGROUP_BIT(CGROUP_CPUSET) | CGROUP_BIT(CGROUP_PIDS))
+     CGROUP_BIT(CGROUP_PIDS) | CGROUP_BIT(CGROUP_FREEZER))
+#define CONTROLLERS_ALL (CONTROLLERS_ALWAYS | CGROUP_BIT(CGROUP_CPUSET) | CGROUP_BIT(CGROUP_IO))
 
 void cgroup_base_done(CgroupBase *base)
 {
@@ -185,7 +185,7 @@ static void fill_cpusets(const CgroupHierarchy *hierarchy, const char *base, con
 /* What the kernel refuses is left to the read-back to tell. */
 static void set_limits(const CgroupHierarchy *hierarchy, const char *path, const WorkerLimits *limits)
 {
-    g_autoptr(GArray) settings = limit_settings(limits, hierarchy->controllers, hierarchy->unified);
+    g_autoptr(GArray) settings = limit_settings(limits, hierarchy->controllers, hierarchy->unified, false);
 
     for (guint i = 0; i < settings->len; i++) {
         const LimitSetting *setting = &g_array_index(settings, LimitSetting, i);

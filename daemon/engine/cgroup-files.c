@@ -35,7 +35,7 @@ static void take_v1_options(CgroupHierarchy *hierarchy, const char *options)
     g_auto(GStrv) words = g_strsplit(options, ",", -1);
 
     for (char **word = words; *word; word++) {
-        int controller = cgroup_controller_from_string(*word);
+        int controller = cgroup_controller_from_word(*word);
         if (controller >= 0)
             hierarchy->controllers |= CGROUP_BIT(controller);
         else if (g_str_has_prefix(*word, "name=") && !hierarchy->name)
@@ -108,7 +108,7 @@ static bool field_means(const char *field, const CgroupHierarchy *hierarchy)
 
     g_auto(GStrv) words = g_strsplit(field, ",", -1);
     for (char **word = words; *word; word++) {
-        int controller = cgroup_controller_from_string(*word);
+        int controller = cgroup_controller_from_word(*word);
         if (controller >= 0 && (hierarchy->controllers & CGROUP_BIT(controller)))
             return true;
     }
@@ -250,7 +250,7 @@ static void enable_in(const char *directory, uint32_t controllers)
     if (read_file(control, &enabled) < 0)
         return;
     for (unsigned c = 0; c < _CGROUP_CONTROLLER_MAX; c++) {
-        const char *word = cgroup_controller_to_string(c);
+        const char *word = cgroup_controller_word(c, true);
         if (!(controllers & CGROUP_BIT(c)) || lists_word(enabled, word))
             continue;
         /* one by one: a refused one must not take the others with it */
@@ -335,6 +335,26 @@ int cgroup_list_pids(const CgroupHierarchy *hierarchy, const char *path, GArray 
     g_autofree char *directory = cgroup_directory(hierarchy, path);
 
     return directory ? cgroup_files_list_pids(directory, pids) : -ENOENT;
+}
+
+typedef struct TreeWrite {
+    const char *file, *value;
+} TreeWrite;
+
+static int visit_write(const char *directory, void *userdata)
+{
+    const TreeWrite *tree = userdata;
+    g_autofree char *path = g_build_filename(directory, tree->file, NULL);
+
+    return write_file(path, tree->value);
+}
+
+int cgroup_write_tree(const CgroupHierarchy *hierarchy, const char *path, const char *file, const char *value)
+{
+    g_autofree char *directory = cgroup_directory(hierarchy, path);
+    TreeWrite tree = { file, value };
+
+    return directory ? walk(directory, 0, visit_write, &tree) : -ENOENT;
 }
 
 /* ---- the life of a group ---- */

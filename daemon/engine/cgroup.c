@@ -17,13 +17,26 @@
 
 static const char *const cgroup_controller_table[_CGROUP_CONTROLLER_MAX] = {
     [CGROUP_MEMORY] = "memory", [CGROUP_CPU] = "cpu",   [CGROUP_CPUACCT] = "cpuacct",
-    [CGROUP_CPUSET] = "cpuset", [CGROUP_PIDS] = "pids", [CGROUP_FREEZER] = "freezer",
+    [CGROUP_CPUSET] = "cpuset", [CGROUP_PIDS] = "pids", [CGROUP_IO] = "io",
+    [CGROUP_FREEZER] = "freezer",
 };
 DEFINE_STRING_TABLE(cgroup_controller, CgroupController)
+
+#define IO_WORD_V1 "blkio"
 
 static CgroupHierarchy hierarchies[CGROUP_HIERARCHY_MAX];
 static size_t n_hierarchies;
 static bool libcgroup_works;
+
+const char *cgroup_controller_word(CgroupController controller, bool unified)
+{
+    return controller == CGROUP_IO && !unified ? IO_WORD_V1 : cgroup_controller_to_string(controller);
+}
+
+int cgroup_controller_from_word(const char *word)
+{
+    return g_strcmp0(word, IO_WORD_V1) == 0 ? CGROUP_IO : cgroup_controller_from_string(word);
+}
 
 static int from_libcgroup(int r)
 {
@@ -54,7 +67,7 @@ static void take_controllers(void)
 
     int r = cgroup_get_controller_begin(&handle, &point);
     for (; r == 0; r = cgroup_get_controller_next(&handle, &point)) {
-        int controller = cgroup_controller_from_string(point.name);
+        int controller = cgroup_controller_from_word(point.name);
         for (size_t i = 0; controller >= 0 && i < n_hierarchies; i++)
             if (strcmp(hierarchies[i].mount, point.path) == 0)
                 hierarchies[i].controllers |= CGROUP_BIT(controller);
@@ -123,19 +136,19 @@ static const char *libcgroup_name(const CgroupHierarchy *hierarchy, const char *
     return libcgroup_works && directory && directory[n] == '/' && directory[n + 1] ? directory + n + 1 : NULL;
 }
 
-static struct cgroup *libcgroup_group(const char *name, uint32_t controllers)
+static struct cgroup *libcgroup_group(const char *name, uint32_t controllers, bool unified)
 {
     struct cgroup *group = cgroup_new_cgroup(name);
 
     for (unsigned c = 0; group && c < _CGROUP_CONTROLLER_MAX; c++)
-        if ((controllers & CGROUP_BIT(c)) && !cgroup_add_controller(group, cgroup_controller_to_string(c)))
+        if ((controllers & CGROUP_BIT(c)) && !cgroup_add_controller(group, cgroup_controller_word(c, unified)))
             cgroup_free(&group);
     return group;
 }
 
-static void libcgroup_create(const char *name, uint32_t controllers)
+static void libcgroup_create(const char *name, uint32_t controllers, bool unified)
 {
-    struct cgroup *group = libcgroup_group(name, controllers);
+    struct cgroup *group = libcgroup_group(name, controllers, unified);
 
     if (!group)
         return;
@@ -152,7 +165,7 @@ int cgroup_create(const CgroupHierarchy *hierarchy, const char *path, uint32_t c
         return -ENOENT;
     controllers &= hierarchy->controllers;
     if (name && controllers && geteuid() == 0)
-        libcgroup_create(name, controllers);
+        libcgroup_create(name, controllers, hierarchy->unified);
     int r = cgroup_files_make(directory, strlen(hierarchy->mount));
     if (r < 0)
         return r;
@@ -169,7 +182,7 @@ int cgroup_remove(const CgroupHierarchy *hierarchy, const char *path)
     if (!directory)
         return -ENOENT;
     if (name && hierarchy->controllers && geteuid() == 0) {
-        struct cgroup *group = libcgroup_group(name, hierarchy->controllers);
+        struct cgroup *group = libcgroup_group(name, hierarchy->controllers, hierarchy->unified);
         if (group) {
             (void) cgroup_delete_cgroup_ext(group, CGFLAG_DELETE_RECURSIVE);
             cgroup_free(&group);
@@ -185,7 +198,7 @@ int cgroup_attach(const CgroupHierarchy *hierarchy, const char *path, int32_t pi
     char number[16];
 
     if (name && !hierarchy->unified && hierarchy->controllers) {
-        struct cgroup *group = libcgroup_group(name, hierarchy->controllers);
+        struct cgroup *group = libcgroup_group(name, hierarchy->controllers, hierarchy->unified);
         if (group) {
             int r = from_libcgroup(cgroup_attach_task_pid(group, pid));
             cgroup_free(&group);
@@ -196,14 +209,14 @@ int cgroup_attach(const CgroupHierarchy *hierarchy, const char *path, int32_t pi
     return cgroup_write_core(hierarchy, path, "cgroup.procs", number);
 }
 
-static int libcgroup_read(const char *name, CgroupController controller, const char *file, char **ret_value)
+static int libcgroup_read(const char *name, const char *controller, const char *file, char **ret_value)
 {
     g_autoptr(GString) value = g_string_new(NULL);
     g_autofree char *own_file = g_strdup(file); /* the library's parameter is not const */
     char buffer[1024];
     void *handle = NULL;
 
-    int r = cgroup_read_value_begin(cgroup_controller_to_string(controller), name, own_file, &handle, buffer,
+    int r = cgroup_read_value_begin(controller, name, own_file, &handle, buffer,
                                     sizeof buffer);
     if (r != 0 && r != ECGEOF)
         return from_libcgroup(r);
@@ -221,7 +234,7 @@ int cgroup_read(const CgroupHierarchy *hierarchy, const char *path, CgroupContro
     const char *name = libcgroup_name(hierarchy, directory);
 
     if (name && (hierarchy->controllers & CGROUP_BIT(controller)))
-        return libcgroup_read(name, controller, file, ret_value);
+        return libcgroup_read(name, cgroup_controller_word(controller, hierarchy->unified), file, ret_value);
     return cgroup_read_core(hierarchy, path, file, ret_value);
 }
 
@@ -232,7 +245,7 @@ int cgroup_write(const CgroupHierarchy *hierarchy, const char *path, CgroupContr
     const char *name = libcgroup_name(hierarchy, directory);
     struct cgroup *group = name ? cgroup_new_cgroup(name) : NULL;
     struct cgroup_controller *settings =
-        group ? cgroup_add_controller(group, cgroup_controller_to_string(controller)) : NULL;
+        group ? cgroup_add_controller(group, cgroup_controller_word(controller, hierarchy->unified)) : NULL;
     int r;
 
     if (settings && cgroup_add_value_string(settings, file, value) == 0)

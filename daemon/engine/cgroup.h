@@ -14,10 +14,15 @@ typedef enum CgroupController {
     CGROUP_CPUACCT, /* v1 only: v2 accounts in every group */
     CGROUP_CPUSET,
     CGROUP_PIDS,
+    CGROUP_IO,      /* "blkio" on v1 */
     CGROUP_FREEZER, /* v1 only */
     _CGROUP_CONTROLLER_MAX,
 } CgroupController;
 DECLARE_STRING_TABLE(cgroup_controller, CgroupController);
+
+/* The same as the kernel says it, which has two names for one of them. */
+const char *cgroup_controller_word(CgroupController controller, bool unified);
+int cgroup_controller_from_word(const char *word); /* -EINVAL: none that matters here */
 
 #define CGROUP_BIT(controller) (1U << (controller))
 #define CGROUP_HIERARCHY_MAX 16U
@@ -72,6 +77,9 @@ int cgroup_write(const CgroupHierarchy *hierarchy, const char *path, CgroupContr
 int cgroup_read_core(const CgroupHierarchy *hierarchy, const char *path, const char *file, char **ret_value)
     _warn_unused_;
 int cgroup_write_core(const CgroupHierarchy *hierarchy, const char *path, const char *file, const char *value)
+    _warn_unused_;
+/* The same of the group and of all below it. */
+int cgroup_write_tree(const CgroupHierarchy *hierarchy, const char *path, const char *file, const char *value)
     _warn_unused_;
 
 /* The processes of the group and of all below it, appended to pids (of int32_t). -ENOENT: no such group. */

@@ -11,8 +11,10 @@
  * it. */
 #include "engine/engine-cgroup.h"
 #include "engine/cgroup-base.h"
+#include "engine/gpu-hiding.h"
 #include "engine/limit-check.h"
 #include "engine/proc-file.h"
+#include "engine/worker-control.h"
 #include "model/ids.h"
 
 #include <string.h>
@@ -25,12 +27,14 @@ typedef struct CgroupEngine {
     GHashTable *workers; /* number → CgroupWorker */
     char *runtime_directory;
     CgroupBase base;
+    const Machine *machine;
     bool prepared;
 } CgroupEngine;
 
 typedef struct CgroupWorker {
     CgroupEngine *engine;
     EngineWorker *base;
+    WorkerControl *control;
     bool announced; /* started was called, or it was adopted */
     bool killed;
     bool missing; /* was not found when it was to be adopted */
@@ -52,6 +56,7 @@ static void cgroup_worker_free(void *data)
 {
     CgroupWorker *worker = data;
 
+    worker_control_free(worker->control);
     engine_worker_free(worker->base);
     g_free(worker->why);
     g_free(worker);
@@ -139,6 +144,7 @@ static CgroupWorker *cgroup_worker_new(CgroupEngine *engine, uint32_t number)
     worker->base =
         engine_worker_new(engine->event, number, engine->runtime_directory, on_worker_ended, worker);
     worker->base->find_orphans = find_orphans;
+    worker->control = worker_control_new(engine->event, number, &engine->events);
     g_hash_table_insert(engine->workers, GUINT_TO_POINTER(number), worker);
     return worker;
 }
@@ -167,6 +173,7 @@ static void engine_start(EnginePort *port, const EngineStart *request)
     int r = engine_worker_launch(worker->base, request->record);
     if (r >= 0) {
         place(worker, &request->spec->limits);
+        gpu_hiding_apply(&worker->base->group, engine->machine, &request->spec->placement);
         r = launch_release(&worker->base->launched);
     }
     if (r >= 0 || worker->base->launched.pid == 0)
@@ -256,10 +263,23 @@ static char **engine_not_enforced(EnginePort *port, uint32_t number, const Worke
 
     if (!worker || worker->base->dead)
         return g_new0(char *, 1);
-    if (worker->base->only_process)
-        return limit_check_none(&spec->limits,
-                                engine->base.reason ? engine->base.reason : "no cgroup takes the process");
-    return worker_group_not_enforced(&worker->base->group, worker->base->process.pid, &spec->limits);
+    EngineWorker *base = worker->base;
+    const char *reason = engine->base.reason ? engine->base.reason : "no cgroup takes the process";
+    char **sentences = base->only_process
+                           ? limit_check_none(&spec->limits, reason)
+                           : worker_group_not_enforced(&base->group, base->process.pid, &spec->limits);
+    return gpu_hiding_add_check(sentences, &base->group, engine->machine, &spec->placement);
+}
+
+static void engine_set_limits(EnginePort *port, uint32_t number, const WorkerSpec *spec)
+{
+    CgroupWorker *worker = find_worker(engine_of(port), number);
+    char *why = NULL;
+
+    if (!worker)
+        return;
+    int r = worker_group_set_limits(&worker->base->group, &spec->limits, &why);
+    worker_control_answer_limits(worker->control, r, why);
 }
 
 static bool engine_delegates(EnginePort *port)
@@ -283,12 +303,14 @@ int engine_cgroup_new(sd_event *event, const EngineOptions *options, const Engin
         .owns = engine_owns,
         .usage = engine_usage,
         .not_enforced = engine_not_enforced,
+        .set_limits = engine_set_limits,
         .delegates = engine_delegates,
     };
     engine->event = sd_event_ref(event);
     engine->events = *events;
     engine->workers = g_hash_table_new_full(NULL, NULL, NULL, cgroup_worker_free);
     engine->runtime_directory = g_strdup(options->runtime_directory);
+    engine->machine = options->machine;
     if (options->processes_only)
         engine->base.reason = g_strdup("cgroups are not used");
     else if (cgroups_init() < 0)

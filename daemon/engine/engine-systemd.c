@@ -9,9 +9,11 @@
  * Nothing is announced from inside a call of the port, and a failed start or a gone only when nothing
  * lives any more. */
 #include "engine/engine-systemd.h"
+#include "engine/gpu-hiding.h"
 #include "engine/proc-file.h"
 #include "engine/scope-start.h"
 #include "engine/systemd1.h"
+#include "engine/worker-control.h"
 #include "model/ids.h"
 #include "util/sd-bus-util.h"
 
@@ -27,6 +29,8 @@ typedef struct SystemdEngine {
     ScopeStarts *starts;
     GHashTable *workers; /* number → ScopeWorker */
     char *runtime_directory;
+    char *slice;
+    const Machine *machine;
     bool user_mode;
 } SystemdEngine;
 
@@ -41,6 +45,12 @@ typedef struct ScopeWorker {
     int failure;  /* the start failed: announced when nothing lives */
     char *why;
     sd_bus_slot *lookup; /* of its control group */
+    WorkerControl *control;
+    WorkerLimits limits;  /* that its scope has, */
+    bool knows_limits;    /* unless it was taken over */
+    WorkerLimits setting; /* that systemd is to set */
+    Placement placement;
+    sd_bus_slot *set_call;
 } ScopeWorker;
 
 static SystemdEngine *engine_of(EnginePort *port)
@@ -58,6 +68,11 @@ static void scope_worker_free(void *data)
     ScopeWorker *worker = data;
 
     sd_bus_slot_unref(worker->lookup);
+    sd_bus_slot_unref(worker->set_call);
+    worker_control_free(worker->control);
+    worker_limits_done(&worker->limits);
+    worker_limits_done(&worker->setting);
+    placement_done(&worker->placement);
     engine_worker_free(worker->base);
     g_free(worker->unit);
     g_free(worker->why);
@@ -138,6 +153,8 @@ static void scope_worker_go(ScopeWorker *worker)
 
     int r = check_scope(worker, &why);
     if (r >= 0)
+        gpu_hiding_apply(&base->group, engine->machine, &worker->placement);
+    if (r >= 0)
         r = launch_release(&base->launched);
     if (r < 0 && why)
         scope_worker_fail(worker, r, why);
@@ -192,6 +209,10 @@ static ScopeWorker *scope_worker_new(SystemdEngine *engine, uint32_t number)
     worker->unit = g_strdup_printf("parexec-%s.scope", id);
     worker->base =
         engine_worker_new(engine->event, number, engine->runtime_directory, on_worker_ended, worker);
+    worker->control = worker_control_new(engine->event, number, &engine->events);
+    worker_limits_init(&worker->limits);
+    worker_limits_init(&worker->setting);
+    placement_init(&worker->placement);
     g_hash_table_insert(engine->workers, GUINT_TO_POINTER(number), worker);
     return worker;
 }
@@ -199,6 +220,17 @@ static ScopeWorker *scope_worker_new(SystemdEngine *engine, uint32_t number)
 static void on_launch_failed(EngineWorker *base, void *userdata)
 {
     announce_failure(userdata);
+}
+
+/* One for each user's private workers and one for the shared ones, so that an administrator can weigh and limit them as a
+ * whole; systemd makes them by their names, below "parexec.slice". */
+static char *slice_of(const SystemdEngine *engine, const WorkerSpec *spec)
+{
+    g_autofree char *stem = g_strndup(engine->slice, strlen(engine->slice) - strlen(".slice"));
+
+    if (spec->user == UID_ANYBODY)
+        return g_strconcat(stem, "-shared.slice", NULL);
+    return g_strdup_printf("%s-u%u.slice", stem, spec->user);
 }
 
 static void engine_start(EnginePort *port, const EngineStart *request)
@@ -214,7 +246,11 @@ static void engine_start(EnginePort *port, const EngineStart *request)
         engine_worker_defer(worker->base, on_launch_failed);
         return;
     }
-    scope_starts_add(engine->starts, request->number, worker->unit, &worker->base->launched,
+    g_autofree char *slice = slice_of(engine, request->spec);
+    worker_limits_copy(&worker->limits, &request->spec->limits);
+    worker->knows_limits = true;
+    placement_copy(&worker->placement, &request->spec->placement);
+    scope_starts_add(engine->starts, request->number, worker->unit, slice, &worker->base->launched,
                      &request->spec->limits);
 }
 
@@ -265,6 +301,55 @@ static void engine_adopt(EnginePort *port, uint32_t number, const WorkerProcess 
     else if (systemd1_get_control_group(engine->systemd, worker->unit, on_control_group, worker,
                                         &worker->lookup) < 0)
         kill_remains(worker, NULL);
+}
+
+/* ---- limits of what runs ---- */
+
+/* systemd says it has done it, but logs only what the kernel refuses: then the scope gets its old limits again. */
+static int check_limits_set(ScopeWorker *worker, char **ret_why)
+{
+    int r = worker_group_check_memory(&worker->base->group, &worker->setting, ret_why);
+
+    if (r < 0 && worker->knows_limits)
+        (void) !systemd1_set_limits(worker->engine->systemd, worker->unit, &worker->limits, &worker->setting, NULL, NULL, NULL);
+    return r;
+}
+
+static void on_limits_set(const Systemd1Reply *reply, void *userdata)
+{
+    ScopeWorker *worker = userdata;
+    char *why = NULL;
+    int r = reply->r;
+
+    worker->set_call = sd_bus_slot_unref(worker->set_call);
+    if (r < 0)
+        why = g_strdup_printf("systemd refused to set the limits of %s: %s", worker->unit, reply->why);
+    else
+        r = check_limits_set(worker, &why);
+    if (r >= 0) {
+        worker_limits_copy(&worker->limits, &worker->setting);
+        worker->knows_limits = true;
+    }
+    worker_control_answer_limits(worker->control, r, why);
+}
+
+static void engine_set_limits(EnginePort *port, uint32_t number, const WorkerSpec *spec)
+{
+    SystemdEngine *engine = engine_of(port);
+    ScopeWorker *worker = find_worker(engine, number);
+
+    if (!worker)
+        return;
+    /* what is under way may be done or not */
+    bool knows = worker->knows_limits && !worker->set_call;
+    worker->set_call = sd_bus_slot_unref(worker->set_call);
+    worker_limits_copy(&worker->setting, &spec->limits);
+    int r = systemd1_set_limits(engine->systemd, worker->unit, &spec->limits, knows ? &worker->limits : NULL,
+                                on_limits_set, worker, &worker->set_call);
+    if (r < 0)
+        worker_control_answer_limits(worker->control, r,
+                                     g_strdup_printf("cannot ask systemd to set the limits of %s: %s", worker->unit,
+                                                     g_strerror(-r)));
 }
 
 /* ---- the rest of the port ---- */
@@ -322,7 +407,9 @@ static char **engine_not_enforced(EnginePort *port, uint32_t number, const Worke
 
     if (!worker || !worker->up || worker->base->dead)
         return g_new0(char *, 1);
-    return worker_group_not_enforced(&worker->base->group, worker->base->process.pid, &spec->limits);
+    EngineWorker *base = worker->base;
+    char **sentences = worker_group_not_enforced(&base->group, base->process.pid, &spec->limits);
+    return gpu_hiding_add_check(sentences, &base->group, worker->engine->machine, &spec->placement);
 }
 
 /* A user's own systemd can delegate on v2 only. */
@@ -364,8 +451,7 @@ static int engine_connect(SystemdEngine *engine, sd_bus *bus, const EngineOption
     if (r >= 0)
         r = systemd1_new(bus, timeout_usec, &systemd_events, &engine->systemd);
     if (r >= 0)
-        engine->starts =
-            scope_starts_new(engine->event, engine->systemd, options->slice, timeout_usec, &starts_events);
+        engine->starts = scope_starts_new(engine->event, engine->systemd, timeout_usec, &starts_events);
     return r;
 }
 
@@ -382,12 +468,15 @@ int engine_systemd_new(sd_bus *bus, sd_event *event, const EngineOptions *option
         .owns = engine_owns,
         .usage = engine_usage,
         .not_enforced = engine_not_enforced,
+        .set_limits = engine_set_limits,
         .delegates = engine_delegates,
     };
     engine->event = sd_event_ref(event);
     engine->events = *events;
     engine->workers = g_hash_table_new_full(NULL, NULL, NULL, scope_worker_free);
     engine->runtime_directory = g_strdup(options->runtime_directory);
+    engine->slice = g_strdup(options->slice);
+    engine->machine = options->machine;
     engine->user_mode = options->user_mode;
     int r = engine_connect(engine, bus, options);
     if (r < 0) {
@@ -409,6 +498,7 @@ EnginePort *engine_systemd_free(EnginePort *port)
     systemd1_free(engine->systemd);
     sd_event_unref(engine->event);
     g_free(engine->runtime_directory);
+    g_free(engine->slice);
     g_free(engine);
     return NULL;
 }

@@ -13,10 +13,11 @@
 /* How an engine is made. Strings are copied. */
 typedef struct EngineOptions {
     const char *runtime_directory; /* "/run/parexec": the workers' logs go to worker/ below it */
-    const char *slice;             /* "parexec.slice"; systemd only */
+    const char *slice;             /* "parexec.slice"; systemd only. Workers are in slices below it, one for each user */
     bool user_mode;                /* the user's own systemd */
     uint64_t timeout_usec;         /* so long systemd may take to answer, and again for the job; 0: 10 s */
     bool processes_only;           /* cgroup only: make no cgroups, even where that is possible */
+    const Machine *machine;        /* whose GPUs are given out; it outlives the engine. NULL: not known */
 } EngineOptions;
 
 typedef struct EngineWorker EngineWorker;

@@ -17,6 +17,8 @@ struct LimitKind {
     const char *label;
     CgroupController controller;
     const char *files[2]; /* v1, v2; NULL: this version has none */
+    const char *none[2];  /* what lifts it */
+    const char *other;    /* the v2 file of another mechanism that does the same; may_fail both */
     bool (*wanted)(const WorkerLimits *limits);
     char *(*format)(const WorkerLimits *limits, bool unified); /* what is to be written */
     char *(*deviation)(const WorkerLimits *limits, const char *value, bool unified); /* NULL: it holds */
@@ -182,49 +184,120 @@ GByteArray *limit_cpu_mask(const char *list)
     return mask->len > 0 ? g_steal_pointer(&mask) : NULL;
 }
 
-static char *deviation_cpus(const WorkerLimits *limits, const char *value, bool unified)
+static char *deviation_list(const char *list, const char *value)
 {
-    g_autoptr(GByteArray) has = limit_cpu_mask(value), wanted = limit_cpu_mask(limits->allowed_cpus);
+    g_autoptr(GByteArray) has = limit_cpu_mask(value), wanted = limit_cpu_mask(list);
     bool holds = has && wanted;
 
     for (guint i = 0; holds && i < has->len; i++)
         holds = (has->data[i] & ~(i < wanted->len ? wanted->data[i] : 0)) == 0;
     if (holds)
         return NULL;
-    return g_strdup_printf("the kernel allows %s, not %s", *value ? value : "all", limits->allowed_cpus);
+    return g_strdup_printf("the kernel allows %s, not %s", *value ? value : "all", list);
+}
+
+static char *deviation_cpus(const WorkerLimits *limits, const char *value, bool unified)
+{
+    return deviation_list(limits->allowed_cpus, value);
+}
+
+static bool wants_nodes(const WorkerLimits *limits)
+{
+    return limits->allowed_memory_nodes != NULL;
+}
+
+static char *format_nodes(const WorkerLimits *limits, bool unified)
+{
+    return g_strdup(limits->allowed_memory_nodes);
+}
+
+static char *deviation_nodes(const WorkerLimits *limits, const char *value, bool unified)
+{
+    return deviation_list(limits->allowed_memory_nodes, value);
+}
+
+/* ---- I/O ---- */
+
+static bool wants_io_weight(const WorkerLimits *limits)
+{
+    return limits->io_weight != 0;
+}
+
+/* The BFQ scheduler has 1…1000 for our 1…10000, both with 100 in the middle; systemd scales so, too. */
+static uint64_t weight_to_bfq(uint64_t weight)
+{
+    return weight <= 100 ? weight : 100 + (weight - 100) * 900 / 9900;
+}
+
+static char *format_io_weight(const WorkerLimits *limits, bool unified)
+{
+    return g_strdup_printf("%" PRIu64, unified ? limits->io_weight : weight_to_bfq(limits->io_weight));
+}
+
+/* "100", or "default 100" and then lines for single devices. */
+static char *deviation_io_weight(const WorkerLimits *limits, const char *value, bool unified)
+{
+    g_autofree char *line = g_strndup(value, strcspn(value, "\n"));
+    const char *number = g_str_has_prefix(line, "default ") ? line + strlen("default ") : line;
+    uint64_t has;
+
+    if (parse_uint64(number, &has) == 0 && (has == limits->io_weight || has == weight_to_bfq(limits->io_weight)))
+        return NULL;
+    return g_strdup_printf("the kernel has %s, not %" PRIu64, number, limits->io_weight);
 }
 
 /* ---- the table ---- */
 
 static const LimitKind kinds[] = {
-    { "memory limit", CGROUP_MEMORY, { "memory.limit_in_bytes", "memory.max" },
+    { "memory limit", CGROUP_MEMORY, { "memory.limit_in_bytes", "memory.max" }, { "-1", "max" }, NULL,
       wants_memory_max, format_memory_max, deviation_memory_max },
-    { "MemoryHigh", CGROUP_MEMORY, { NULL, "memory.high" },
+    { "MemoryHigh", CGROUP_MEMORY, { NULL, "memory.high" }, { NULL, "max" }, NULL,
       wants_memory_high, format_memory_high, deviation_memory_high },
-    { "CPU quota", CGROUP_CPU, { "cpu.cfs_quota_us", "cpu.max" },
+    { "CPU quota", CGROUP_CPU, { "cpu.cfs_quota_us", "cpu.max" }, { "-1", "max 100000" }, NULL,
       wants_cpu_quota, format_cpu_quota, deviation_cpu_quota },
-    { "CPU weight", CGROUP_CPU, { "cpu.shares", "cpu.weight" },
+    { "CPU weight", CGROUP_CPU, { "cpu.shares", "cpu.weight" }, { "1024", "100" }, NULL,
       wants_cpu_weight, format_cpu_weight, deviation_cpu_weight },
-    { "allowed CPUs", CGROUP_CPUSET, { "cpuset.effective_cpus", "cpuset.cpus.effective" },
+    { "allowed CPUs", CGROUP_CPUSET, { "cpuset.effective_cpus", "cpuset.cpus.effective" }, { "", "" }, NULL,
       wants_cpus, format_cpus, deviation_cpus },
-    { "task limit", CGROUP_PIDS, { "pids.max", "pids.max" },
+    { "memory nodes", CGROUP_CPUSET, { "cpuset.effective_mems", "cpuset.mems.effective" }, { "", "" }, NULL,
+      wants_nodes, format_nodes, deviation_nodes },
+    { "task limit", CGROUP_PIDS, { "pids.max", "pids.max" }, { "max", "max" }, NULL,
       wants_tasks_max, format_tasks_max, deviation_tasks_max },
+    { "IO weight", CGROUP_IO, { "blkio.bfq.weight", "io.weight" }, { "100", "100" }, "io.bfq.weight",
+      wants_io_weight, format_io_weight, deviation_io_weight },
 };
+
+static char *no_controller(const LimitKind *kind, int version)
+{
+    const char *word = cgroup_controller_word(kind->controller, version != 1);
+
+    if (kind->other && version != 0)
+        return g_strdup_printf("the %s controller of this kernel has no weights", word);
+    return g_strdup_printf("no %s controller in this worker's cgroup", word);
+}
+
+static int kind_read(const LimitKind *kind, int version, const LimitSource *source, char **ret_value)
+{
+    int r = source->read(kind->controller, kind->files[version - 1], ret_value, source->userdata);
+
+    if (r == -ENOENT && version == 2 && kind->other)
+        r = source->read(kind->controller, kind->other, ret_value, source->userdata);
+    return r;
+}
 
 static char *kind_check(const LimitKind *kind, const WorkerLimits *limits, const LimitSource *source)
 {
-    const char *controller = cgroup_controller_to_string(kind->controller);
     int version = source->version(kind->controller, source->userdata);
     g_autofree char *value = NULL;
 
     if (version == 0)
-        return g_strdup_printf("no %s controller in this worker's cgroup", controller);
+        return no_controller(kind, version);
     const char *file = kind->files[version - 1];
     if (!file)
         return g_strdup_printf("cgroup v%d has no %s", version, kind->files[2 - version]);
-    int r = source->read(kind->controller, file, &value, source->userdata);
+    int r = kind_read(kind, version, source, &value);
     if (r == -ENOENT)
-        return g_strdup_printf("no %s controller in this worker's cgroup", controller);
+        return no_controller(kind, version);
     if (r < 0)
         return g_strdup_printf("%s cannot be read: %s", file, g_strerror(-r));
     return kind->deviation(limits, value, version == 2);
@@ -300,9 +373,9 @@ static void setting_clear(void *data)
     g_free(((LimitSetting *) data)->value);
 }
 
-static void settings_add(GArray *settings, CgroupController controller, const char *file, char *value)
+static void settings_add(GArray *settings, CgroupController controller, const char *file, char *value, bool may_fail)
 {
-    LimitSetting setting = { .controller = controller, .file = file, .value = value };
+    LimitSetting setting = { .controller = controller, .file = file, .value = value, .may_fail = may_fail };
 
     g_array_append_val(settings, setting);
 }
@@ -311,28 +384,48 @@ static void settings_add(GArray *settings, CgroupController controller, const ch
 static const char *written_file(const LimitKind *kind, bool unified)
 {
     if (kind->controller == CGROUP_CPUSET)
-        return "cpuset.cpus";
+        return kind->wanted == wants_cpus ? "cpuset.cpus" : "cpuset.mems";
     return kind->files[unified];
 }
 
-GArray *limit_settings(const WorkerLimits *limits, uint32_t controllers, bool unified)
+static void settings_add_kind(GArray *settings, const LimitKind *kind, const WorkerLimits *limits, bool unified)
+{
+    bool wanted = kind->wanted(limits);
+    char *value = wanted ? kind->format(limits, unified) : g_strdup(kind->none[unified]);
+
+    if (kind->other && unified)
+        settings_add(settings, kind->controller, kind->other, g_strdup(value), true);
+    settings_add(settings, kind->controller, written_file(kind, unified), value, kind->other != NULL);
+}
+
+/* Else reaching the limit would only mean swapping. On v1 the sum of both must never be below memory alone, so that it has to be
+ * written first when more is allowed, and last when less is. */
+static void settings_add_swap(GArray *settings, const WorkerLimits *limits, bool unified)
+{
+    bool wanted = wants_memory_max(limits);
+
+    if (unified)
+        settings_add(settings, CGROUP_MEMORY, "memory.swap.max", g_strdup(wanted ? "0" : "max"), true);
+    else
+        settings_add(settings, CGROUP_MEMORY, "memory.memsw.limit_in_bytes",
+                     wanted ? format_memory_max(limits, false) : g_strdup("-1"), true);
+}
+
+GArray *limit_settings(const WorkerLimits *limits, uint32_t controllers, bool unified, bool lift)
 {
     GArray *settings = g_array_new(FALSE, FALSE, sizeof(LimitSetting));
+    bool swap = (controllers & CGROUP_BIT(CGROUP_MEMORY)) && (lift || wants_memory_max(limits));
 
     g_array_set_clear_func(settings, setting_clear);
+    if (swap && lift && !unified)
+        settings_add_swap(settings, limits, unified);
     for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
         const LimitKind *kind = &kinds[i];
-        if ((controllers & CGROUP_BIT(kind->controller)) && kind->wanted(limits) && kind->files[unified])
-            settings_add(settings, kind->controller, written_file(kind, unified),
-                         kind->format(limits, unified));
+        bool asked = lift || kind->wanted(limits);
+        if (asked && (controllers & CGROUP_BIT(kind->controller)) && kind->files[unified])
+            settings_add_kind(settings, kind, limits, unified);
     }
-    /* Else reaching the limit would only mean swapping. */
-    if ((controllers & CGROUP_BIT(CGROUP_MEMORY)) && wants_memory_max(limits)) {
-        if (unified)
-            settings_add(settings, CGROUP_MEMORY, "memory.swap.max", g_strdup("0"));
-        else
-            settings_add(settings, CGROUP_MEMORY, "memory.memsw.limit_in_bytes",
-                         format_memory_max(limits, false));
-    }
+    if (swap)
+        settings_add_swap(settings, limits, unified);
     return settings;
 }

@@ -26,11 +26,13 @@ char **limit_check_none(const WorkerLimits *limits, const char *reason);
 typedef struct LimitSetting {
     CgroupController controller;
     const char *file;
-    char *value;
+    char *value;   /* "" of a cpuset: as the group above */
+    bool may_fail; /* not every kernel has it, or only one order of writing works */
 } LimitSetting;
 
-/* An array of LimitSetting, for the controllers (bits) of one hierarchy. */
-GArray *limit_settings(const WorkerLimits *limits, uint32_t controllers, bool unified);
+/* An array of LimitSetting, for the controllers (bits) of one hierarchy. lift: also what is not limited, for a group that has
+ * limits already. */
+GArray *limit_settings(const WorkerLimits *limits, uint32_t controllers, bool unified, bool lift);
 
 /* The controllers (bits) that the limits need. */
 uint32_t limit_controllers(const WorkerLimits *limits);

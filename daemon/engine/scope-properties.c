@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The properties of a worker's scope, as StartTransientUnit takes them. What is unlimited is not said, so
- * that the slice's and systemd's own defaults hold. */
+/* The properties of a worker's scope, as StartTransientUnit and SetUnitProperties take them. What is unlimited is not said, so
+ * that the slice's and systemd's own defaults hold; but where it was limited, it has to be. */
 #include "engine/limit-check.h"
 #include "engine/systemd1.h"
 
@@ -38,15 +38,16 @@ static int append_identity(sd_bus_message *message, const ScopeSpec *spec)
     return r;
 }
 
-static int append_cpus(sd_bus_message *message, const char *list)
+/* NULL: an empty one, which lifts the limit. */
+static int append_mask(sd_bus_message *message, const char *name, const char *list)
 {
-    g_autoptr(GByteArray) mask = limit_cpu_mask(list);
+    g_autoptr(GByteArray) mask = list ? limit_cpu_mask(list) : g_byte_array_new();
 
     if (!mask)
         return -EINVAL;
     int r = sd_bus_message_open_container(message, 'r', "sv");
     if (r >= 0)
-        r = sd_bus_message_append(message, "s", "AllowedCPUs");
+        r = sd_bus_message_append(message, "s", name);
     if (r >= 0)
         r = sd_bus_message_open_container(message, 'v', "ay");
     if (r >= 0)
@@ -56,35 +57,70 @@ static int append_cpus(sd_bus_message *message, const char *list)
     return r < 0 ? r : sd_bus_message_close_container(message);
 }
 
-static int append_limits(sd_bus_message *message, const WorkerLimits *limits)
+/* A limit that is said: it is there, or it was and is not any more. */
+static bool says(uint64_t value, uint64_t before, uint64_t unset)
+{
+    return value != unset || before != unset;
+}
+
+/* Else reaching the limit would only mean swapping. */
+static uint64_t swap_max(const WorkerLimits *limits)
+{
+    return limits->memory_max_bytes == LIMIT_INFINITY ? LIMIT_INFINITY : 0;
+}
+
+/* systemd takes the same number, 2^64-1, for no limit and for the default weight. */
+static uint64_t weight(uint64_t value)
+{
+    return value == 0 ? LIMIT_INFINITY : value;
+}
+
+static int append_limits(sd_bus_message *message, const WorkerLimits *limits, const WorkerLimits *before)
 {
     const struct {
         const char *name;
-        uint64_t value, unset;
+        uint64_t value, before;
     } numbers[] = {
-        { "MemoryMax", limits->memory_max_bytes, LIMIT_INFINITY },
-        /* Else reaching the limit would only mean swapping. */
-        { "MemorySwapMax", limits->memory_max_bytes == LIMIT_INFINITY ? LIMIT_INFINITY : 0, LIMIT_INFINITY },
-        { "MemoryHigh", limits->memory_high_bytes, LIMIT_INFINITY },
-        { "CPUQuotaPerSecUSec", limits->cpu_quota_usec_per_sec, LIMIT_INFINITY },
-        { "CPUWeight", limits->cpu_weight, 0 },
-        { "TasksMax", limits->tasks_max, LIMIT_INFINITY },
+        { "MemoryMax", limits->memory_max_bytes, before->memory_max_bytes },
+        { "MemorySwapMax", swap_max(limits), swap_max(before) },
+        { "MemoryHigh", limits->memory_high_bytes, before->memory_high_bytes },
+        { "CPUQuotaPerSecUSec", limits->cpu_quota_usec_per_sec, before->cpu_quota_usec_per_sec },
+        { "CPUWeight", weight(limits->cpu_weight), weight(before->cpu_weight) },
+        { "IOWeight", weight(limits->io_weight), weight(before->io_weight) },
+        { "TasksMax", limits->tasks_max, before->tasks_max },
     };
     int r = 0;
 
     for (size_t i = 0; r >= 0 && i < G_N_ELEMENTS(numbers); i++)
-        if (numbers[i].value != numbers[i].unset)
+        if (says(numbers[i].value, numbers[i].before, LIMIT_INFINITY))
             r = append_number(message, numbers[i].name, numbers[i].value);
-    return r < 0 || !limits->allowed_cpus ? r : append_cpus(message, limits->allowed_cpus);
+    if (r >= 0 && (limits->allowed_cpus || before->allowed_cpus))
+        r = append_mask(message, "AllowedCPUs", limits->allowed_cpus);
+    if (r >= 0 && (limits->allowed_memory_nodes || before->allowed_memory_nodes))
+        r = append_mask(message, "AllowedMemoryNodes", limits->allowed_memory_nodes);
+    return r;
 }
 
 int scope_append_properties(sd_bus_message *message, const ScopeSpec *spec)
 {
-    int r = sd_bus_message_open_container(message, 'a', "(sv)");
+    WorkerLimits none;
 
+    worker_limits_init(&none);
+    int r = sd_bus_message_open_container(message, 'a', "(sv)");
     if (r >= 0)
         r = append_identity(message, spec);
     if (r >= 0)
-        r = append_limits(message, spec->limits);
+        r = append_limits(message, spec->limits, &none);
+    return r < 0 ? r : sd_bus_message_close_container(message);
+}
+
+int scope_append_changes(sd_bus_message *message, const WorkerLimits *limits, const WorkerLimits *before)
+{
+    /* of one that was taken over it is not known what it had: everything is said */
+    const WorkerLimits anything = { .cpu_weight = 1, .io_weight = 1 };
+
+    int r = sd_bus_message_open_container(message, 'a', "(sv)");
+    if (r >= 0)
+        r = append_limits(message, limits, before ? before : &anything);
     return r < 0 ? r : sd_bus_message_close_container(message);
 }

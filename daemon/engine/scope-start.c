@@ -23,7 +23,6 @@
 struct ScopeStarts {
     sd_event *event;
     Systemd1 *systemd;
-    char *slice;
     uint64_t timeout_usec;
     ScopeStartsEvents events;
     GPtrArray *list;
@@ -33,7 +32,7 @@ struct ScopeStarts {
 typedef struct ScopeStart {
     ScopeStarts *starts;
     uint32_t number;  /* 0: the worker does not wait for it any more */
-    char *unit, *job; /* job is NULL before the reply */
+    char *unit, *slice, *job; /* job is NULL before the reply */
     unsigned names;   /* that were taken */
     WorkerLimits limits;
     Launched process; /* with a descriptor of its own */
@@ -54,6 +53,7 @@ static void start_free(void *data)
     worker_limits_done(&start->limits);
     launched_done(&start->process);
     g_free(start->unit);
+    g_free(start->slice);
     g_free(start->job);
     g_free(start);
 }
@@ -200,7 +200,7 @@ static void start_call(ScopeStart *start)
     ScopeSpec spec = {
         .unit = start->unit,
         .description = description,
-        .slice = starts->slice,
+        .slice = start->slice,
         .pid = start->process.pid,
         .limits = &start->limits,
         .oom_policy = start->oom_policy,
@@ -213,7 +213,7 @@ static void start_call(ScopeStart *start)
 
 /* ---- what the engine uses ---- */
 
-void scope_starts_add(ScopeStarts *starts, uint32_t number, const char *unit, const Launched *process,
+void scope_starts_add(ScopeStarts *starts, uint32_t number, const char *unit, const char *slice, const Launched *process,
                       const WorkerLimits *limits)
 {
     ScopeStart *start = g_new0(ScopeStart, 1);
@@ -221,6 +221,7 @@ void scope_starts_add(ScopeStarts *starts, uint32_t number, const char *unit, co
     start->starts = starts;
     start->number = number;
     start->unit = g_strdup(unit);
+    start->slice = g_strdup(slice);
     start->oom_policy = starts->oom_policy;
     start->process = (Launched) {
         .pid = process->pid,
@@ -271,14 +272,12 @@ void scope_starts_systemd_restarted(ScopeStarts *starts)
     }
 }
 
-ScopeStarts *scope_starts_new(sd_event *event, Systemd1 *systemd, const char *slice, uint64_t timeout_usec,
-                              const ScopeStartsEvents *events)
+ScopeStarts *scope_starts_new(sd_event *event, Systemd1 *systemd, uint64_t timeout_usec, const ScopeStartsEvents *events)
 {
     ScopeStarts *starts = g_new0(ScopeStarts, 1);
 
     starts->event = sd_event_ref(event);
     starts->systemd = systemd;
-    starts->slice = g_strdup(slice);
     starts->events = *events;
     starts->list = g_ptr_array_new_with_free_func(start_free);
     starts->timeout_usec = timeout_usec;
@@ -292,7 +291,6 @@ ScopeStarts *scope_starts_free(ScopeStarts *starts)
         return NULL;
     g_ptr_array_unref(starts->list);
     sd_event_unref(starts->event);
-    g_free(starts->slice);
     g_free(starts);
     return NULL;
 }

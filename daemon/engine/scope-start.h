@@ -20,13 +20,12 @@ typedef struct ScopeStartsEvents {
     void *userdata;
 } ScopeStartsEvents;
 
-ScopeStarts *scope_starts_new(sd_event *event, Systemd1 *systemd, const char *slice, uint64_t timeout_usec,
-                              const ScopeStartsEvents *events);
+ScopeStarts *scope_starts_new(sd_event *event, Systemd1 *systemd, uint64_t timeout_usec, const ScopeStartsEvents *events);
 ScopeStarts *scope_starts_free(ScopeStarts *starts);
 
 /* Asks for the scope of a held process. Answered by the events; by failed at once if systemd cannot even
  * be asked. */
-void scope_starts_add(ScopeStarts *starts, uint32_t number, const char *unit, const Launched *process,
+void scope_starts_add(ScopeStarts *starts, uint32_t number, const char *unit, const char *slice, const Launched *process,
                       const WorkerLimits *limits);
 
 /* No event comes for this worker any more. True: systemd is still at it, and what comes of it is cleaned

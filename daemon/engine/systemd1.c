@@ -161,6 +161,20 @@ int systemd1_reset_failed(Systemd1 *systemd, const char *unit, Systemd1Done done
     return r < 0 ? r : call_send(message, &call, ret_slot);
 }
 
+int systemd1_set_limits(Systemd1 *systemd, const char *unit, const WorkerLimits *limits, const WorkerLimits *before,
+                        Systemd1Done done, void *userdata, sd_bus_slot **ret_slot)
+{
+    g_autoptr(sd_bus_message) message = NULL;
+    Call call = { .systemd = systemd, .done = done, .userdata = userdata, .what = "SetUnitProperties" };
+
+    int r = manager_call_new(systemd, "SetUnitProperties", &message);
+    if (r >= 0)
+        r = sd_bus_message_append(message, "sb", unit, true);
+    if (r >= 0)
+        r = scope_append_changes(message, limits, before);
+    return r < 0 ? r : call_send(message, &call, ret_slot);
+}
+
 void systemd1_kill_unit(Systemd1 *systemd, const char *unit)
 {
     g_autoptr(sd_bus_message) message = NULL;

@@ -50,9 +50,16 @@ int systemd1_get_control_group(Systemd1 *systemd, const char *unit, Systemd1Done
 int systemd1_reset_failed(Systemd1 *systemd, const char *unit, Systemd1Done done, void *userdata,
                           sd_bus_slot **ret_slot) _warn_unused_;
 
+/* The limits of a scope that runs, until it ends. before: those that it has; NULL: not known. Without done and ret_slot nobody
+ * waits for the answer. */
+int systemd1_set_limits(Systemd1 *systemd, const char *unit, const WorkerLimits *limits, const WorkerLimits *before,
+                        Systemd1Done done, void *userdata, sd_bus_slot **ret_slot) _warn_unused_;
+
 /* Asked without waiting for an answer; that there is no such unit (any more) is no failure. */
 void systemd1_kill_unit(Systemd1 *systemd, const char *unit);
 void systemd1_stop_unit(Systemd1 *systemd, const char *unit);
 
 /* The properties of the transient scope, a(sv). */
 int scope_append_properties(sd_bus_message *message, const ScopeSpec *spec) _warn_unused_;
+int scope_append_changes(sd_bus_message *message, const WorkerLimits *limits,
+                         const WorkerLimits *before /* NULL: not known */) _warn_unused_;

@@ -93,13 +93,22 @@ bool worker_group_contains(const WorkerGroup *group, int32_t pid)
 }
 
 /* v1 cannot kill at once: frozen, nothing can fork away from the list. */
-static void set_frozen(const WorkerGroup *group, const char *state)
+static void stop_all(const WorkerGroup *group)
 {
     int i = cgroup_hierarchy_of(CGROUP_FREEZER);
 
     if (i >= 0 && group->paths[i])
         (void) !cgroup_write(cgroup_hierarchy((size_t) i), group->paths[i], CGROUP_FREEZER, "freezer.state",
-                             state);
+                             "FROZEN");
+}
+
+/* On v1 what is frozen dies only when it goes on: also the tasks that stood still, in groups of their own. */
+static void let_all_go(const WorkerGroup *group)
+{
+    int i = cgroup_hierarchy_of(CGROUP_FREEZER);
+
+    if (i >= 0 && group->paths[i])
+        (void) !cgroup_write_tree(cgroup_hierarchy((size_t) i), group->paths[i], "freezer.state", "THAWED");
 }
 
 int worker_group_kill(const WorkerGroup *group)
@@ -108,9 +117,9 @@ int worker_group_kill(const WorkerGroup *group)
 
     if (i < 0)
         return 0;
-    set_frozen(group, "FROZEN");
+    stop_all(group);
     int r = cgroup_kill(cgroup_hierarchy((size_t) i), group->paths[i]);
-    set_frozen(group, "THAWED");
+    let_all_go(group);
     return r == -ENOENT || r == -ENODEV ? 0 : r;
 }
 
@@ -184,7 +193,98 @@ void worker_group_usage(const WorkerGroup *group, EngineUsage *ret)
     };
 }
 
-/* ---- limits ---- */
+/* ---- setting limits ---- */
+
+/* What was in a file that was written. */
+typedef struct Written {
+    const CgroupHierarchy *hierarchy;
+    const char *path, *file; /* not owned */
+    char *before;
+} Written;
+
+static void written_clear(void *data)
+{
+    g_free(((Written *) data)->before);
+}
+
+static void take_back(const GArray *written)
+{
+    for (guint i = written->len; i-- > 0;) {
+        const Written *one = &g_array_index(written, Written, i);
+        (void) !cgroup_write_core(one->hierarchy, one->path, one->file, *one->before ? one->before : "\n");
+    }
+}
+
+/* A set of CPUs or nodes cannot be emptied while there are processes, not even on v2, where an empty one would do: it gets that of
+ * the group above. */
+static char *value_to_write(const CgroupHierarchy *hierarchy, const char *path, const LimitSetting *setting)
+{
+    g_autofree char *above = g_path_get_dirname(path), *effective = g_strconcat(setting->file, ".effective", NULL);
+    g_autofree char *has = NULL;
+    char *value = NULL;
+
+    if (*setting->value)
+        return g_strdup(setting->value);
+    if (cgroup_read_core(hierarchy, path, setting->file, &has) < 0 || !*has ||
+        cgroup_read_core(hierarchy, above, hierarchy->unified ? effective : setting->file, &value) < 0)
+        return g_strdup("\n");
+    return value;
+}
+
+/* In plain files: libcgroup does not hand on what the kernel says. */
+static int write_setting(const CgroupHierarchy *hierarchy, const char *path, const LimitSetting *setting,
+                         GArray *written, char **ret_why)
+{
+    g_autofree char *value = value_to_write(hierarchy, path, setting);
+    Written one = { .hierarchy = hierarchy, .path = path, .file = setting->file };
+
+    int r = cgroup_read_core(hierarchy, path, setting->file, &one.before);
+    if (r == -ENOENT)
+        return 0; /* then nothing is enforced, either */
+    if (r >= 0)
+        r = cgroup_write_core(hierarchy, path, setting->file, value);
+    if (r < 0 && !setting->may_fail) {
+        *ret_why = g_strdup_printf("the kernel does not take \"%s\" for %s: %s", g_strchomp(value), setting->file,
+                                   r == -EBUSY ? "more is in use" : g_strerror(-r));
+        g_free(one.before);
+        return r;
+    }
+    if (r < 0 || setting->controller == CGROUP_IO) /* reads as more than can be written */
+        written_clear(&one);
+    else
+        g_array_append_val(written, one);
+    return 0;
+}
+
+int worker_group_set_limits(const WorkerGroup *group, const WorkerLimits *limits, char **ret_why)
+{
+    g_autoptr(GArray) written = g_array_new(FALSE, FALSE, sizeof(Written));
+    int r = 0;
+
+    g_array_set_clear_func(written, written_clear);
+    for (size_t h = 0; r >= 0 && h < cgroup_hierarchy_count(); h++) {
+        const CgroupHierarchy *hierarchy = cgroup_hierarchy(h);
+        g_autoptr(GArray) settings = limit_settings(limits, hierarchy->controllers, hierarchy->unified, true);
+        for (guint i = 0; r >= 0 && group->paths[h] && i < settings->len; i++)
+            r = write_setting(hierarchy, group->paths[h], &g_array_index(settings, LimitSetting, i), written, ret_why);
+    }
+    if (r < 0)
+        take_back(written);
+    return r;
+}
+
+int worker_group_check_memory(const WorkerGroup *group, const WorkerLimits *limits, char **ret_why)
+{
+    uint64_t has = read_number(group, CGROUP_MEMORY, "memory.max", "memory.limit_in_bytes");
+
+    if (limits->memory_max_bytes == LIMIT_INFINITY || has == UINT64_MAX || has <= limits->memory_max_bytes)
+        return 0;
+    g_autofree char *has_text = format_bytes(has), *wanted = format_bytes(limits->memory_max_bytes);
+    *ret_why = g_strdup_printf("the kernel keeps a memory limit of %s instead of %s: more is in use", has_text, wanted);
+    return -EBUSY;
+}
+
+/* ---- checking limits ---- */
 
 typedef struct CheckedGroup {
     const WorkerGroup *group;

@@ -33,5 +33,13 @@ bool worker_group_is_empty(const WorkerGroup *group);
 void worker_group_remove(const WorkerGroup *group);
 
 void worker_group_usage(const WorkerGroup *group, EngineUsage *ret);
+
+/* Writes the limits, also what they lift. Where the kernel refuses one, everything is as before, with a sentence; what it does
+ * not have at all is left to worker_group_not_enforced(). A memory limit below what is in use is taken by v2, which then kills, and
+ * refused by v1. */
+int worker_group_set_limits(const WorkerGroup *group, const WorkerLimits *limits, char **ret_why) _warn_unused_;
+/* Did systemd's writing come through? -EBUSY with a sentence: more memory than that is in use (v1). */
+int worker_group_check_memory(const WorkerGroup *group, const WorkerLimits *limits, char **ret_why) _warn_unused_;
+
 /* pid: a process of the worker; a hierarchy where it is not in the group enforces nothing. */
 char **worker_group_not_enforced(const WorkerGroup *group, int32_t pid, const WorkerLimits *limits);

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* HostPort: what the machine has, from /proc and hwloc. Owned by main. The topology is read once, when it
- * is made; all else at each call, since files of /proc do not block. */
+/* HostPort: what the machine has, from /proc, the cgroups and hwloc. Owned by main. The topology is read once, when it
+ * is made; all else at each call, since such files do not block. */
 #include "host/host.h"
 #include "host/cpu-time.h"
+#include "host/group-limits.h"
 #include "host/meminfo.h"
-#include "host/pressure.h"
+#include "host/psi.h"
 #include "host/topology.h"
 
 #define READ_INTERVAL_USEC 200000
+#define WORKERS_SLICE "parexec.slice"
 
 typedef struct Host {
     HostPort port; /* first: the port is the host */
-    Topology topology;
+    Machine machine;
     CpuTime cpu_time;  /* at the reading before */
     int64_t read_usec; /* when that was, CLOCK_MONOTONIC; 0: never */
     double cpu_percent;
@@ -36,17 +38,28 @@ static void host_facts(HostPort *port, HostFacts *ret)
 {
     Host *host = (Host *) port;
     Meminfo memory = { 0 };
+    GroupLimits group;
 
+    group_limits_read("", WORKERS_SLICE, &group);
     if (meminfo_read(&memory) < 0)
         memory = (Meminfo) { 0 }; /* nothing is known to be free: admission refuses */
     *ret = (HostFacts) {
         .memory_total_bytes = memory.total_bytes,
         .memory_available_bytes = memory.available_bytes,
-        .memory_pressure_percent = pressure_read("/proc/pressure/memory"),
+        .memory_pressure_percent = psi_read("/proc/pressure/memory"),
+        .cpu_pressure_percent = psi_read("/proc/pressure/cpu"),
+        .io_pressure_percent = psi_read("/proc/pressure/io"),
         .cpu_percent = cpu_percent_since(host),
-        .cpus = host->topology.cpus,
-        .cores = host->topology.cores,
+        .cpus = machine_n_cpus(&host->machine),
+        .cores = (uint32_t) host->machine.n_cores,
+        .group_free_bytes = group.free_bytes,
+        .group_cpus = group.cpus,
     };
+}
+
+static const Machine *host_machine(HostPort *port)
+{
+    return &((Host *) port)->machine;
 }
 
 HostPort *host_new(void)
@@ -54,7 +67,8 @@ HostPort *host_new(void)
     Host *host = g_new0(Host, 1);
 
     host->port.facts = host_facts;
-    topology_read(&host->topology);
+    host->port.machine = host_machine;
+    topology_read(&host->machine);
     host->cpu_percent = -1.0;
     (void) cpu_percent_since(host);
     return &host->port;
@@ -62,6 +76,8 @@ HostPort *host_new(void)
 
 HostPort *host_free(HostPort *port)
 {
+    if (port)
+        machine_done(&((Host *) port)->machine);
     g_free(port);
     return NULL;
 }

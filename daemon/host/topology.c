@@ -1,59 +1,184 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The processors, through hwloc, restricted to those that this process may run on. */
+/* The machine's parts, through hwloc: cores with the hardware threads that this process may run on, memory nodes, GPUs. Memory
+ * totals are /proc/meminfo's where hwloc describes this machine and there is one node: in virtual machines and containers the
+ * node's own figure is not to be trusted. */
 #include "host/topology.h"
+#include "host/gpus.h"
+#include "host/meminfo.h"
+#include "util/log.h"
 
 #include <hwloc.h>
 #include <sched.h>
+#include <string.h>
 
-static uint32_t count(hwloc_topology_t topology, hwloc_const_cpuset_t allowed, hwloc_obj_type_t type)
+/* What asks drivers instead of files: slow, and in a daemon as root out of place. */
+static const char *const unwanted_components[] = { "opencl", "cuda", "nvml", "rsmi", "levelzero", "gl" };
+
+/* ---- cores ---- */
+
+static uint32_t *cpus_of(hwloc_const_bitmap_t set, uint32_t *ret_n)
 {
-    int n = hwloc_get_nbobjs_inside_cpuset_by_type(topology, allowed, type);
+    GArray *cpus = g_array_new(FALSE, FALSE, sizeof(uint32_t));
 
-    return n > 0 ? (uint32_t) n : 0;
+    for (int cpu = hwloc_bitmap_first(set); cpu >= 0; cpu = hwloc_bitmap_next(set, cpu)) {
+        uint32_t number = (uint32_t) cpu;
+        g_array_append_val(cpus, number);
+    }
+    *ret_n = cpus->len;
+    return (uint32_t *) (void *) g_array_free(cpus, FALSE);
 }
 
-/* Cores that are allowed in part count too: one of their threads is enough to work. */
-static uint32_t count_cores(hwloc_topology_t topology, hwloc_const_cpuset_t allowed)
+static bool node_has_memory(const Machine *machine, int32_t number)
 {
-    hwloc_obj_t core = NULL;
-    uint32_t n = 0;
-
-    while ((core = hwloc_get_next_obj_by_type(topology, HWLOC_OBJ_CORE, core)))
-        n += hwloc_bitmap_intersects(core->cpuset, allowed) != 0;
-    return n;
+    for (size_t i = 0; i < machine->n_nodes; i++)
+        if (machine->nodes[i].number == number)
+            return machine->nodes[i].memory_bytes > 0;
+    return false;
 }
 
-static bool read_hwloc(hwloc_topology_t topology, hwloc_bitmap_t mine, Topology *ret)
+/* Of the nodes that are near, the first that has memory. */
+static int32_t node_of(hwloc_const_nodeset_t nodes, const Machine *machine)
 {
-    if (hwloc_topology_load(topology) < 0)
+    if (machine->n_nodes == 0 || !nodes)
+        return -1;
+    for (int node = hwloc_bitmap_first(nodes); node >= 0; node = hwloc_bitmap_next(nodes, node))
+        if (node_has_memory(machine, node))
+            return node;
+    return hwloc_bitmap_first(nodes);
+}
+
+static uint32_t package_of(hwloc_topology_t topology, hwloc_obj_t obj)
+{
+    hwloc_obj_t package = hwloc_get_ancestor_obj_by_type(topology, HWLOC_OBJ_PACKAGE, obj);
+
+    return package ? package->logical_index : 0;
+}
+
+/* A core that is allowed in part counts too: one of its threads is enough to work. */
+static void read_cores(hwloc_topology_t topology, hwloc_const_cpuset_t mine, Machine *machine)
+{
+    GArray *cores = g_array_new(FALSE, FALSE, sizeof(MachineCore));
+    hwloc_bitmap_t usable = hwloc_bitmap_alloc();
+    bool has_cores = hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_CORE) > 0;
+    hwloc_obj_t obj = NULL;
+
+    while ((obj = hwloc_get_next_obj_by_type(topology, has_cores ? HWLOC_OBJ_CORE : HWLOC_OBJ_PU, obj))) {
+        MachineCore core = { .package = package_of(topology, obj), .node = node_of(obj->nodeset, machine) };
+        (void) hwloc_bitmap_and(usable, obj->cpuset, mine);
+        if (hwloc_bitmap_iszero(usable))
+            continue;
+        core.cpus = cpus_of(usable, &core.n_cpus);
+        g_array_append_val(cores, core);
+    }
+    hwloc_bitmap_free(usable);
+    machine->n_cores = cores->len;
+    machine->cores = (MachineCore *) (void *) g_array_free(cores, cores->len == 0);
+}
+
+/* ---- memory ---- */
+
+static gint compare_nodes(gconstpointer a, gconstpointer b)
+{
+    const MachineNode *x = a, *y = b;
+
+    return (x->number > y->number) - (x->number < y->number);
+}
+
+/* hwloc makes one up where the machine tells none. */
+static bool tells_nodes(hwloc_topology_t topology, const GArray *nodes)
+{
+    if (!hwloc_topology_get_support(topology)->discovery->numa)
         return false;
-    if (hwloc_get_cpubind(topology, mine, HWLOC_CPUBIND_PROCESS) < 0)
-        hwloc_bitmap_copy(mine, hwloc_topology_get_allowed_cpuset(topology));
-    hwloc_bitmap_and(mine, mine, hwloc_topology_get_allowed_cpuset(topology));
-    *ret = (Topology) { .cpus = count(topology, mine, HWLOC_OBJ_PU), .cores = count_cores(topology, mine) };
-    return ret->cpus > 0;
+    return nodes->len > 1 || (nodes->len == 1 && g_array_index(nodes, MachineNode, 0).memory_bytes > 0);
 }
 
-/* Where hwloc finds nothing (no /sys), the scheduler still knows. */
-static uint32_t count_affinity(void)
+static void read_nodes(hwloc_topology_t topology, Machine *machine)
+{
+    GArray *nodes = g_array_new(FALSE, FALSE, sizeof(MachineNode));
+    hwloc_obj_t obj = NULL;
+    Meminfo memory;
+
+    while ((obj = hwloc_get_next_obj_by_type(topology, HWLOC_OBJ_NUMANODE, obj))) {
+        MachineNode node = { .number = (int32_t) obj->os_index, .memory_bytes = obj->attr->numanode.local_memory };
+        g_array_append_val(nodes, node);
+    }
+    if (!tells_nodes(topology, nodes))
+        g_array_set_size(nodes, 0);
+    if (nodes->len == 1 && hwloc_topology_is_thissystem(topology) && meminfo_read(&memory) >= 0)
+        g_array_index(nodes, MachineNode, 0).memory_bytes = memory.total_bytes;
+    g_array_sort(nodes, compare_nodes);
+    machine->n_nodes = nodes->len;
+    machine->nodes = (MachineNode *) (void *) g_array_free(nodes, nodes->len == 0);
+}
+
+/* ---- all ---- */
+
+static bool load(hwloc_topology_t topology)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(unwanted_components); i++)
+        (void) hwloc_topology_set_components(topology, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, unwanted_components[i]);
+    (void) hwloc_topology_set_io_types_filter(topology, HWLOC_TYPE_FILTER_KEEP_IMPORTANT);
+    return hwloc_topology_load(topology) == 0;
+}
+
+/* What this process may run on; of another machine, all of it. */
+static void usable_cpus(hwloc_topology_t topology, hwloc_bitmap_t ret)
+{
+    hwloc_const_cpuset_t allowed = hwloc_topology_get_allowed_cpuset(topology);
+
+    if (!hwloc_topology_is_thissystem(topology) || hwloc_get_cpubind(topology, ret, HWLOC_CPUBIND_PROCESS) < 0)
+        (void) hwloc_bitmap_copy(ret, allowed);
+    (void) hwloc_bitmap_and(ret, ret, allowed);
+}
+
+static bool read_hwloc(Machine *machine)
+{
+    hwloc_topology_t topology;
+
+    if (hwloc_topology_init(&topology) < 0)
+        return false;
+    bool loaded = load(topology);
+    if (loaded) {
+        hwloc_bitmap_t mine = hwloc_bitmap_alloc();
+        usable_cpus(topology, mine);
+        read_nodes(topology, machine);
+        read_cores(topology, mine, machine);
+        gpus_read(topology, hwloc_topology_is_thissystem(topology) ? "" : NULL, machine);
+        machine->n_packages = (uint32_t) MAX(1, hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_PACKAGE));
+        hwloc_bitmap_free(mine);
+    }
+    hwloc_topology_destroy(topology);
+    return loaded && machine->n_cores > 0;
+}
+
+/* The scheduler still knows the CPUs, though not which of them share a core. */
+static void read_affinity(Machine *machine)
 {
     cpu_set_t set;
 
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? (uint32_t) CPU_COUNT(&set) : 1;
+    if (sched_getaffinity(0, sizeof set, &set) < 0 || CPU_COUNT(&set) == 0) {
+        CPU_ZERO(&set);
+        CPU_SET(0, &set);
+    }
+    machine->n_packages = 1;
+    machine->cores = g_new0(MachineCore, CPU_COUNT(&set));
+    for (uint32_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (!CPU_ISSET(cpu, &set))
+            continue;
+        MachineCore *core = &machine->cores[machine->n_cores++];
+        *core = (MachineCore){ .node = -1, .cpus = g_new(uint32_t, 1), .n_cpus = 1 };
+        core->cpus[0] = cpu;
+    }
 }
 
-void topology_read(Topology *ret)
+void topology_read(Machine *ret)
 {
-    hwloc_topology_t topology;
-    Topology found = { 0 };
+    Machine machine = { 0 };
 
-    if (hwloc_topology_init(&topology) == 0) {
-        hwloc_bitmap_t mine = hwloc_bitmap_alloc();
-        if (!mine || !read_hwloc(topology, mine, &found))
-            found = (Topology) { 0 };
-        hwloc_bitmap_free(mine);
-        hwloc_topology_destroy(topology);
+    if (!read_hwloc(&machine)) {
+        machine_done(&machine);
+        read_affinity(&machine);
+        log_warning("hwloc does not tell what this machine has: each of its %zu CPUs counts as a core.", machine.n_cores);
     }
-    ret->cpus = found.cpus > 0 ? found.cpus : MAX(1U, count_affinity());
-    ret->cores = found.cores > 0 ? found.cores : ret->cpus;
+    *ret = machine;
 }

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "util/macro.h"
+#include "model/machine.h"
 
-typedef struct Topology {
-    uint32_t cpus;  /* logical, that this process may run on */
-    uint32_t cores; /* physical ones among them */
-} Topology;
-
-/* Takes milliseconds: once. At least one of each; where hwloc finds nothing the scheduler is asked. */
-void topology_read(Topology *ret);
+/* The machine, as far as this process may use it: through hwloc, which HWLOC_SYNTHETIC and HWLOC_XMLFILE make see another one.
+ * Takes milliseconds: once. Always has a core: where hwloc finds nothing, each CPU of the scheduler's is one. */
+void topology_read(Machine *ret);

@@ -73,6 +73,16 @@ static void task_changed(ObserverPort *observer, const TaskChange *change)
                            change->worker, "PAREXEC_OUTCOME=%s", outcome, NULL);
 }
 
+static void task_unplaceable(ObserverPort *observer, uint64_t task, const char *why)
+{
+    log_info("Task %" PRIu64 " fits no worker: %s", task, why);
+}
+
+static void pressure_changed(ObserverPort *observer, const char *rung, const char *why)
+{
+    log_notice("Pressure: %s; %s", rung, why);
+}
+
 WorkerJournal *worker_journal_new(void)
 {
     WorkerJournal *journal = g_new0(WorkerJournal, 1);
@@ -82,6 +92,8 @@ WorkerJournal *worker_journal_new(void)
         .worker_changed = changed,
         .worker_removed = removed,
         .task_changed = task_changed,
+        .task_unplaceable = task_unplaceable,
+        .pressure_changed = pressure_changed,
     };
     journal->structured = access("/run/systemd/journal/socket", W_OK) == 0;
     journal->stalled = g_hash_table_new(NULL, NULL);

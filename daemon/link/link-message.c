@@ -20,7 +20,7 @@ static int append_bytes(sd_bus_message *m, GBytes *bytes)
 
 static int append_context(sd_bus_message *m, const TaskContext *context)
 {
-    g_autofree char *policy = task_policy_to_text(&context->policy);
+    g_autofree char *terms = task_context_terms(context);
     int r = sd_bus_message_open_container(m, 'r', "tuuauayayayayaytays");
 
     if (r >= 0)
@@ -38,7 +38,7 @@ static int append_context(sd_bus_message *m, const TaskContext *context)
     if (r >= 0)
         r = append_bytes(m, context->credentials);
     if (r >= 0)
-        r = sd_bus_message_append(m, "s", policy);
+        r = sd_bus_message_append(m, "s", terms);
     return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -74,9 +74,21 @@ static int append_inputs(sd_bus_message *m, const GPtrArray *inputs)
     return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
+/* What is only said when it is not as usual. */
+static int append_extras(sd_bus_message *m, const TaskSpec *spec)
+{
+    int r = sd_bus_message_open_container(m, 'a', "{sv}");
+
+    if (r >= 0 && spec->memory_max_bytes > 0)
+        r = sd_bus_message_append(m, "{sv}", "memory-max", "t", spec->memory_max_bytes);
+    if (r >= 0 && spec->gpus)
+        r = sd_bus_message_append(m, "{sv}", "gpus", "s", spec->gpus);
+    return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
 static int append_task(sd_bus_message *m, const TaskSpec *spec)
 {
-    int r = sd_bus_message_open_container(m, 'r', "ttutttaya(say)");
+    int r = sd_bus_message_open_container(m, 'r', "ttutttaya(say)a{sv}");
 
     if (r >= 0)
         r = sd_bus_message_append(m, "ttuttt", spec->id, spec->fence, spec->attempts + 1, spec->batch,
@@ -85,6 +97,8 @@ static int append_task(sd_bus_message *m, const TaskSpec *spec)
         r = append_bytes(m, spec->argv);
     if (r >= 0)
         r = append_inputs(m, spec->inputs);
+    if (r >= 0)
+        r = append_extras(m, spec);
     return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -116,6 +130,47 @@ int link_append_run(sd_bus_message *m, TaskSpec *const *tasks, size_t n)
     if (r >= 0)
         r = append_tasks(m, tasks, n);
     return r < 0 ? r : append_fds(m, tasks, n);
+}
+
+int link_append_limits(sd_bus_message *m, const TaskLimits *limits)
+{
+    const struct {
+        bool set;
+        const char *key;
+        uint64_t value;
+    } numbers[] = {
+        { limits->set_memory, "memory-max", limits->memory_max_bytes },
+        { limits->set_cpu, "cpu-quota", limits->cpu_quota_usec_per_sec },
+        { limits->set_tasks, "tasks-max", limits->tasks_max },
+        { limits->set_io, "io-weight", limits->io_weight },
+    };
+    int r = sd_bus_message_append(m, "t", limits->task);
+
+    if (r >= 0)
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+    for (size_t i = 0; r >= 0 && i < G_N_ELEMENTS(numbers); i++)
+        if (numbers[i].set)
+            r = sd_bus_message_append(m, "{sv}", numbers[i].key, "t", numbers[i].value);
+    return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int link_read_failures(sd_bus_message *m, GArray **ret)
+{
+    g_autoptr(GArray) array = g_array_new(FALSE, FALSE, sizeof(FrozenFailure));
+    FrozenFailure failure;
+    int r = sd_bus_message_enter_container(m, 'a', "(ts)");
+
+    if (r < 0)
+        return r;
+    while ((r = sd_bus_message_read(m, "(ts)", &failure.task, &failure.why)) > 0) {
+        if (!result_note_valid(failure.why))
+            return -EBADMSG;
+        g_array_append_val(array, failure);
+    }
+    if (r < 0)
+        return r;
+    *ret = g_steal_pointer(&array);
+    return 0;
 }
 
 /* About as many bytes as it takes in a message, with its context, which others may share. */
@@ -228,12 +283,27 @@ static int read_stderr_place(sd_bus_message *m, TaskResult *result)
     return read_place(m, &result->places[STREAM_STDERR]);
 }
 
+static int read_oom(sd_bus_message *m, TaskResult *result)
+{
+    const char *word;
+    int r = sd_bus_message_read(m, "s", &word), cause;
+
+    if (r < 0)
+        return r;
+    cause = oom_cause_from_string(word);
+    if (cause < 0)
+        return -EBADMSG;
+    result->oom_cause = (OomCause) cause;
+    return 0;
+}
+
 static const struct {
     const char *key, *signature;
     int (*read)(sd_bus_message *m, TaskResult *result);
 } further[] = {
     { "data", "ay", read_data },
     { "note", "s", read_note },
+    { "oom", "s", read_oom },
     { "dropped", "(tt)", read_dropped },
     { "stdout", "(tt)", read_stdout_place },
     { "stderr", "(tt)", read_stderr_place },

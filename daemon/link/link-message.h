@@ -10,6 +10,12 @@
 /* Fills the body of Run. */
 int link_append_run(sd_bus_message *m, TaskSpec *const *tasks, size_t n) _warn_unused_;
 
+/* Fills the body of Limit. */
+int link_append_limits(sd_bus_message *m, const TaskLimits *limits) _warn_unused_;
+
+/* Reads the reply of Freeze, a(ts); the elements of ret are FrozenFailure, whose sentences are the message's. */
+int link_read_failures(sd_bus_message *m, GArray **ret) _warn_unused_;
+
 /* How many of these, at least one, one message of Run should carry. */
 size_t link_run_portion(TaskSpec *const *tasks, size_t n);
 

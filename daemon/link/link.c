@@ -405,6 +405,116 @@ static void link_stop(LinkPort *port, uint32_t worker, const uint64_t *tasks, si
     (void) send_call(connection, m, r, "Stop");
 }
 
+static void link_limit(LinkPort *port, uint32_t worker, const TaskLimits *limits)
+{
+    g_autoptr(sd_bus_message) m = NULL;
+    Connection *connection = NULL;
+    int r = call_new((Link *) port, worker, "Limit", &connection, &m);
+
+    if (r >= 0)
+        r = link_append_limits(m, limits);
+    (void) send_call(connection, m, r, "Limit");
+}
+
+/* What was asked with Freeze, until it is answered. */
+typedef struct Freeze {
+    Connection *connection;
+    GArray *tasks; /* uint64_t */
+    bool frozen;
+} Freeze;
+
+static void freeze_free(void *data)
+{
+    Freeze *freeze = data;
+
+    g_array_unref(freeze->tasks);
+    g_free(freeze);
+}
+
+/* Those of the tasks that are not among the failures. */
+static GArray *without_failures(const GArray *tasks, const GArray *failures)
+{
+    GArray *rest = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+
+    for (guint i = 0; i < tasks->len; i++) {
+        uint64_t id = g_array_index(tasks, uint64_t, i);
+        bool failed = false;
+
+        for (guint j = 0; j < failures->len && !failed; j++)
+            failed = g_array_index(failures, FrozenFailure, j).task == id;
+        if (!failed)
+            g_array_append_val(rest, id);
+    }
+    return rest;
+}
+
+/* A worker of an earlier version does not know the method, one whose connection ends does not answer. */
+static GArray *all_failed(const GArray *tasks, const char *why)
+{
+    GArray *failures = g_array_new(FALSE, FALSE, sizeof(FrozenFailure));
+
+    for (guint i = 0; i < tasks->len; i++) {
+        FrozenFailure failure = { g_array_index(tasks, uint64_t, i), why };
+        g_array_append_val(failures, failure);
+    }
+    return failures;
+}
+
+static int on_frozen(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    Freeze *freeze = userdata;
+    Connection *connection = freeze->connection;
+    g_autoptr(GArray) failures = NULL, done = NULL;
+    Worker *worker =
+        connection->worker > 0 ? manager_find_worker(connection->link->manager, connection->worker) : NULL;
+
+    if (!worker)
+        return 0;
+    if (sd_bus_message_is_method_error(m, NULL))
+        failures = all_failed(freeze->tasks, "its worker does not answer, or is of an earlier version");
+    else if (link_read_failures(m, &failures) < 0)
+        failures = all_failed(freeze->tasks, "its worker has given an answer that makes no sense");
+    done = without_failures(freeze->tasks, failures);
+    manager_tasks_frozen(connection->link->manager, worker, (uint64_t *) (void *) done->data, done->len, freeze->frozen,
+                         (FrozenFailure *) (void *) failures->data, failures->len);
+    return 0;
+}
+
+static int call_freeze(Connection *connection, sd_bus_message *m, const uint64_t *tasks, size_t n, bool frozen)
+{
+    Freeze *freeze = g_new(Freeze, 1);
+    sd_bus_slot *slot = NULL;
+    int r;
+
+    *freeze = (Freeze){ connection, g_array_new(FALSE, FALSE, sizeof(uint64_t)), frozen };
+    g_array_append_vals(freeze->tasks, tasks, (guint) n);
+    r = sd_bus_call_async(connection->bus, &slot, m, on_frozen, freeze, UINT64_MAX);
+    if (r < 0) {
+        freeze_free(freeze);
+        return r;
+    }
+    (void) sd_bus_slot_set_destroy_callback(slot, freeze_free);
+    r = sd_bus_slot_set_floating(slot, 1);
+    sd_bus_slot_unref(slot);
+    return r;
+}
+
+static void link_freeze(LinkPort *port, uint32_t worker, const uint64_t *tasks, size_t n, bool frozen, bool reclaim)
+{
+    g_autoptr(sd_bus_message) m = NULL;
+    Connection *connection = NULL;
+    int r = call_new((Link *) port, worker, "Freeze", &connection, &m);
+
+    if (r >= 0)
+        r = sd_bus_message_append_array(m, 't', tasks, n * sizeof *tasks);
+    if (r >= 0)
+        r = sd_bus_message_append(m, "bb", frozen, reclaim);
+    if (r >= 0)
+        r = call_freeze(connection, m, tasks, n, frozen);
+    if (connection)
+        sent(connection, r, "Freeze");
+}
+
 static void link_exit(LinkPort *port, uint32_t worker)
 {
     g_autoptr(sd_bus_message) m = NULL;
@@ -428,7 +538,8 @@ int link_new(sd_event *event, Manager *manager, int listen_fd, Link **ret)
 {
     Link *link = g_new0(Link, 1);
 
-    link->port = (LinkPort){ link_run, link_recall, link_stop, link_exit, link_drop };
+    link->port = (LinkPort){ .run = link_run, .recall = link_recall, .stop = link_stop, .limit = link_limit,
+                             .freeze = link_freeze, .exit = link_exit, .drop = link_drop };
     link->event = event;
     link->manager = manager;
     link->connections = g_hash_table_new_full(NULL, NULL, connection_free, NULL);

@@ -21,15 +21,17 @@ void worker_limits_init(WorkerLimits *limits)
 void worker_limits_done(WorkerLimits *limits)
 {
     g_clear_pointer(&limits->allowed_cpus, g_free);
+    g_clear_pointer(&limits->allowed_memory_nodes, g_free);
 }
 
 void worker_limits_copy(WorkerLimits *to, const WorkerLimits *from)
 {
-    char *cpus = g_strdup(from->allowed_cpus);
+    char *cpus = g_strdup(from->allowed_cpus), *nodes = g_strdup(from->allowed_memory_nodes);
 
     worker_limits_done(to);
     *to = *from;
     to->allowed_cpus = cpus;
+    to->allowed_memory_nodes = nodes;
 }
 
 static int memory_check(const char *option, uint64_t bytes, char **ret_why)
@@ -65,9 +67,16 @@ int worker_limits_check(const WorkerLimits *limits, char **ret_why)
         r = range_check("cpu-weight", limits->cpu_weight, 1, 10000, ret_why);
     if (r >= 0 && limits->tasks_max != LIMIT_INFINITY)
         r = range_check("tasks-max", limits->tasks_max, LIMIT_TASKS_MIN, UINT64_C(4194304), ret_why);
+    if (r >= 0 && limits->io_weight != 0)
+        r = range_check("io-weight", limits->io_weight, 1, 10000, ret_why);
     if (r >= 0 && limits->allowed_cpus && !cpu_list_valid(limits->allowed_cpus)) {
         g_autofree char *shown = format_foreign(limits->allowed_cpus);
         *ret_why = g_strdup_printf("allowed-cpus is \"%s\"; expected a list such as \"0-3,8\"", shown);
+        r = -EINVAL;
+    }
+    if (r >= 0 && limits->allowed_memory_nodes && !cpu_list_valid(limits->allowed_memory_nodes)) {
+        g_autofree char *shown = format_foreign(limits->allowed_memory_nodes);
+        *ret_why = g_strdup_printf("the memory nodes are \"%s\"; expected a list such as \"0-1\"", shown);
         r = -EINVAL;
     }
     return r;

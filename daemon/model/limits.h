@@ -13,6 +13,8 @@ typedef struct WorkerLimits {
     uint64_t cpu_weight;             /* 1…10000; 0: the kernel's default (100) */
     uint64_t tasks_max;              /* processes and threads; LIMIT_INFINITY: none */
     char *allowed_cpus;              /* "0-3,8"; NULL: all */
+    char *allowed_memory_nodes;      /* "0-1"; NULL: all */
+    uint64_t io_weight;              /* 1…10000; 0: the kernel's default (100) */
 } WorkerLimits;
 
 /* The smallest limits that a worker can live with. */

@@ -17,6 +17,28 @@ bool result_note_valid(const char *note)
     return true;
 }
 
+char *result_note_clean(const char *text)
+{
+    g_autofree char *note = g_utf8_make_valid(text, -1);
+
+    for (char *at = note; *at; at = g_utf8_next_char(at))
+        if (g_ascii_iscntrl(*at))
+            *at = ' ';
+        else if (g_unichar_iscntrl(g_utf8_get_char(at)))
+            at[0] = at[1] = '?'; /* the C1 controls, of two bytes */
+    if (strlen(note) > NOTE_BYTES_MAX)
+        *g_utf8_find_prev_char(note, note + NOTE_BYTES_MAX + 1) = '\0';
+    return g_steal_pointer(&note);
+}
+
+void result_add_note(TaskResult *result, const char *text)
+{
+    g_autofree char *both = result->note ? g_strconcat(result->note, "; ", text, NULL) : g_strdup(text);
+
+    g_free(result->note);
+    result->note = result_note_clean(both);
+}
+
 bool output_place_valid(uint64_t offset, uint64_t size)
 {
     return offset <= INT64_MAX && size <= (uint64_t) INT64_MAX - offset;
@@ -46,8 +68,12 @@ static void append_further(GString *text, const TaskResult *result)
 
     append_bytes(text, "data", result->data);
     append_bytes(text, "tail", result->stderr_tail);
-    if (result->note)
-        append_base64(text, "note", result->note, strlen(result->note));
+    if (result->note && *result->note) {
+        g_autofree char *note = result_note_clean(result->note);
+        append_base64(text, "note", note, strlen(note));
+    }
+    if (result->outcome == OUTCOME_OOM)
+        g_string_append_printf(text, " oom=%s", oom_cause_to_string(result->oom_cause));
     if (dropped[STREAM_STDOUT] > 0 || dropped[STREAM_STDERR] > 0)
         append_pair(text, "dropped", dropped[STREAM_STDOUT], dropped[STREAM_STDERR]);
     for (StdStream i = STREAM_STDOUT; i <= STREAM_STDERR; i++)
@@ -140,6 +166,16 @@ static int parse_place(const char *word, OutputPlace *ret)
     return 0;
 }
 
+static int parse_oom(const char *word, OomCause *ret)
+{
+    int cause = oom_cause_from_string(word);
+
+    if (cause < 0)
+        return -EINVAL;
+    *ret = (OomCause) cause;
+    return 0;
+}
+
 static int parse_further(const char *word, TaskResult *result)
 {
     g_auto(GStrv) pair = g_strsplit(word, "=", 2);
@@ -160,6 +196,8 @@ static int parse_further(const char *word, TaskResult *result)
         return parse_place(value, &result->places[STREAM_STDOUT]);
     if (strcmp(key, "stderr") == 0)
         return parse_place(value, &result->places[STREAM_STDERR]);
+    if (strcmp(key, "oom") == 0)
+        return parse_oom(value, &result->oom_cause);
     return 0;
 }
 

@@ -14,6 +14,14 @@ static const char *const std_stream_table[_STREAM_MAX] = {
 };
 DEFINE_STRING_TABLE(std_stream, StdStream)
 
+static const char *const oom_cause_table[_OOM_CAUSE_MAX] = {
+    [OOM_TASK] = "task",
+    [OOM_WORKER] = "worker",
+    [OOM_HOST] = "host",
+    [OOM_OOMD] = "oomd",
+};
+DEFINE_STRING_TABLE(oom_cause, OomCause)
+
 TaskContext *task_context_new(void)
 {
     TaskContext *context = g_new0(TaskContext, 1);
@@ -21,6 +29,7 @@ TaskContext *task_context_new(void)
     g_atomic_ref_count_init(&context->refs);
     context->memory_max_bytes = LIMIT_INFINITY;
     task_policy_init(&context->policy);
+    task_demand_init(&context->demand);
     return context;
 }
 
@@ -44,6 +53,7 @@ TaskContext *task_context_copy(const TaskContext *context)
     copy->memory_max_bytes = context->memory_max_bytes;
     copy->credentials = bytes_ref(context->credentials);
     task_policy_copy(&copy->policy, &context->policy);
+    task_demand_copy(&copy->demand, &context->demand);
     return copy;
 }
 
@@ -64,6 +74,7 @@ void task_context_unref(TaskContext *context)
         g_clear_pointer(&context->streams[i], g_bytes_unref);
     g_clear_pointer(&context->credentials, g_bytes_unref);
     task_policy_done(&context->policy);
+    task_demand_done(&context->demand);
     g_free(context);
 }
 
@@ -85,7 +96,22 @@ bool task_context_equal(const TaskContext *a, const TaskContext *b)
         if (!bytes_equal(a->streams[i], b->streams[i]))
             return false;
     return bytes_equal(a->cwd, b->cwd) && bytes_equal(a->environment, b->environment) &&
-           bytes_equal(a->credentials, b->credentials) && task_policy_equal(&a->policy, &b->policy);
+           bytes_equal(a->credentials, b->credentials) && task_policy_equal(&a->policy, &b->policy) &&
+           task_demand_equal(&a->demand, &b->demand);
+}
+
+char *task_context_terms(const TaskContext *context)
+{
+    g_autofree char *policy = task_policy_to_text(&context->policy), *demand = task_demand_to_text(&context->demand);
+
+    return g_strconcat(policy, *policy && *demand ? " " : "", demand, NULL);
+}
+
+int task_context_read_terms(TaskContext *context, const char *terms)
+{
+    int r = task_policy_from_text(terms, &context->policy);
+
+    return r < 0 ? r : task_demand_from_text(terms, &context->demand);
 }
 
 /* Each field with its length before it, so that no two contexts run into the same bytes. */
@@ -110,7 +136,7 @@ static void digest_gbytes(GChecksum *sum, GBytes *bytes)
 char *task_context_digest(const TaskContext *context)
 {
     g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-    g_autofree char *policy = task_policy_to_text(&context->policy);
+    g_autofree char *terms = task_context_terms(context);
 
     digest_bytes(sum, &context->uid, sizeof context->uid);
     digest_bytes(sum, &context->gid, sizeof context->gid);
@@ -121,7 +147,7 @@ char *task_context_digest(const TaskContext *context)
     for (size_t i = 0; i < _STREAM_MAX; i++)
         digest_gbytes(sum, context->streams[i]);
     digest_gbytes(sum, context->credentials);
-    digest_bytes(sum, policy, strlen(policy));
+    digest_bytes(sum, terms, strlen(terms));
     return g_strdup(g_checksum_get_string(sum));
 }
 
@@ -135,6 +161,11 @@ TaskSpec *task_spec_new(void)
     return spec;
 }
 
+uint64_t task_spec_memory(const TaskSpec *spec)
+{
+    return spec->memory_max_bytes > 0 ? spec->memory_max_bytes : spec->context->memory_max_bytes;
+}
+
 TaskSpec *task_spec_copy(const TaskSpec *spec)
 {
     TaskSpec *copy = g_new(TaskSpec, 1);
@@ -145,6 +176,7 @@ TaskSpec *task_spec_copy(const TaskSpec *spec)
     copy->argv = g_bytes_ref(spec->argv);
     copy->context = task_context_ref(spec->context);
     copy->class = g_strdup(spec->class);
+    copy->gpus = g_strdup(spec->gpus);
     copy->fds = NULL;
     copy->gate = NULL;
     copy->inputs = NULL;
@@ -163,6 +195,7 @@ TaskSpec *task_spec_free(TaskSpec *spec)
     task_gate_free(spec->gate);
     g_clear_pointer(&spec->inputs, g_ptr_array_unref);
     g_free(spec->class);
+    g_free(spec->gpus);
     g_free(spec);
     return NULL;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/dependency.h"
+#include "model/task-demand.h"
 #include "model/task-policy.h"
 #include "model/task-state.h"
 #include "util/macro.h"
@@ -27,6 +28,7 @@ typedef struct TaskContext {
     uint64_t memory_max_bytes;    /* of the task's own cgroup; LIMIT_INFINITY: none */
     GBytes *credentials; /* strv-blob of NAME=/path, read as the submitter when it starts; NULL: none */
     TaskPolicy policy;
+    TaskDemand demand;
 } TaskContext;
 
 TaskContext *task_context_new(void); /* everything empty, memory unlimited, cwd NULL */
@@ -36,6 +38,10 @@ void task_context_unref(TaskContext *context); /* thread-safe: the store has ref
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TaskContext, task_context_unref)
 bool task_context_equal(const TaskContext *a, const TaskContext *b); /* ids are not compared */
 char *task_context_digest(const TaskContext *context); /* SHA-256 in hex over every field but the id */
+
+/* Policy and demand as one line of words, for the store and the worker. */
+char *task_context_terms(const TaskContext *context);
+int task_context_read_terms(TaskContext *context, const char *terms) _warn_unused_;
 
 /* The descriptors a submitter handed over for a task; kept in memory only. */
 typedef struct TaskFds {
@@ -78,6 +84,8 @@ typedef struct TaskSpec {
     uint32_t
         spent; /* of them, since it was submitted or retried by hand, those that count against its retries */
     uint64_t fence;        /* of the latest assignment; 0: none yet */
+    uint64_t memory_max_bytes; /* of the next attempt's cgroup, where it is not as the context says; 0: it is */
+    char *gpus;                /* on its way to a worker: those that it may use, "0,2"; NULL: says nothing */
     bool has_fds;          /* was given descriptors: cannot run twice */
     bool has_dependencies;
     bool has_inputs; /* one of those that it waited for has a result */
@@ -92,11 +100,22 @@ typedef struct TaskSpec {
 } TaskSpec;
 
 TaskSpec *task_spec_new(void);
+uint64_t task_spec_memory(const TaskSpec *spec); /* the limit of the next attempt; LIMIT_INFINITY: none */
 TaskSpec *task_spec_copy(const TaskSpec *spec); /* without descriptors, gate and inputs */
 TaskSpec *task_spec_free(TaskSpec *spec);       /* closes the descriptors; takes NULL, returns NULL */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TaskSpec, task_spec_free)
 TaskFds *task_fds_new(void);
 TaskFds *task_fds_free(TaskFds *fds);
+
+/* Whose memory ran out. */
+typedef enum OomCause {
+    OOM_TASK,   /* the task's own limit was reached */
+    OOM_WORKER, /* its worker's limit */
+    OOM_HOST,   /* the machine's, or that of a cgroup above the worker's: the kernel chose it */
+    OOM_OOMD,   /* systemd-oomd(8) killed the worker's cgroup, or the task's */
+    _OOM_CAUSE_MAX,
+} OomCause;
+DECLARE_STRING_TABLE(oom_cause, OomCause); /* "task", "worker", "host", "oomd" */
 
 /* Where an attempt's output lies: in a file of its own, or packed with others. */
 typedef struct OutputPlace {
@@ -117,6 +136,7 @@ typedef struct TaskResult {
     char *note;   /* a sentence on what went wrong beside the outcome; NULL: nothing */
     uint64_t dropped_bytes[_STREAM_MAX]; /* of its output, over output-max */
     OutputPlace places[_STREAM_MAX];     /* of stdout and stderr */
+    OomCause oom_cause;                  /* with outcome oom */
 } TaskResult;
 
 void task_result_done(TaskResult *result);

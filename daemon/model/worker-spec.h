@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/limits.h"
+#include "model/placement.h"
 #include "util/string-table.h"
 
 #define UID_ANYBODY UINT32_MAX
@@ -15,7 +16,8 @@ typedef enum EngineKind {
 } EngineKind;
 DECLARE_STRING_TABLE(engine_kind, EngineKind);
 
-/* What AddWorker asked for, the configuration's defaults filled in. Immutable once the worker exists. */
+/* What AddWorker asked for, the configuration's defaults filled in. Immutable once the worker exists, but for
+ * limits that SetLimits changes. */
 typedef struct WorkerSpec {
     char *name; /* never NULL, may be empty */
     WorkerLimits limits;
@@ -28,7 +30,13 @@ typedef struct WorkerSpec {
     char *class;         /* with exec only; else NULL */
     uint32_t recycle;    /* a program is replaced after so many tasks; 0: never */
     uint64_t recycle_memory_bytes; /* or when it takes more; LIMIT_INFINITY: never */
+    Placement placement;
+    bool scaled; /* made to reach the target of scaling, not by AddWorker */
 } WorkerSpec;
+
+/* Placement and what else is rarely said, as one line of words, for the store. */
+char *worker_spec_terms(const WorkerSpec *spec);
+int worker_spec_read_terms(WorkerSpec *spec, const char *terms) _warn_unused_;
 
 WorkerSpec *worker_spec_new(void);
 WorkerSpec *worker_spec_copy(const WorkerSpec *spec);

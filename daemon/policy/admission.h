@@ -7,19 +7,39 @@
 
 typedef enum AdmissionVerdict {
     ADMITTED,
-    REFUSED_TOO_MANY_WORKERS,
+    REFUSED_TOO_MANY_WORKERS, /* never overridden */
+    REFUSED_USER_SHARE,       /* of this user's private workers; never overridden */
+    REFUSED_CORES,
     REFUSED_MEMORY,
 } AdmissionVerdict;
 
 typedef struct AdmissionFacts {
     uint32_t active, max_workers;
+    uint32_t user_active, user_max; /* private workers of the one that the new one is for; UINT32_MAX: any number */
+    double cores;         /* that count: physical, or hardware threads with UseSMT=; 0: not known */
+    bool use_smt;         /* they are hardware threads; for the sentence only, as is the next */
+    uint32_t threads;     /* hardware threads there are; 0: not known */
+    double cores_taken;   /* by the live workers, see admission_cores() */
+    double group_cpus;    /* CPU time that the cgroups above the workers allow; INFINITY: no limit */
     uint64_t available_bytes, reserve_bytes; /* of the machine; UINT64_MAX available: not known */
-    uint64_t memory_max_bytes; /* of the new worker; UINT64_MAX: unlimited, counted as nothing */
-    bool force;                /* overrides memory, never the number */
+    uint64_t committed_bytes; /* what live workers may still take: the sum of limit less use; those without a limit count nothing */
+    uint64_t group_free_bytes; /* left below the memory limits of the cgroups above the workers; UINT64_MAX: no limit */
+    /* of the new worker */
+    double worker_cores;
+    uint64_t memory_max_bytes; /* UINT64_MAX: unlimited, counted as nothing */
+    bool force;                /* overrides cores and memory */
 } AdmissionFacts;
+
+/* How much of the cores a worker counts as: its CPU quota, or one core without. (A machine, or a cgroup, with less than a core
+ * carries one worker without a quota all the same.) */
+double admission_cores(uint64_t cpu_quota_usec_per_sec);
 
 /* ret_why: a sentence with the numbers, for a refusal; NULL when admitted. */
 AdmissionVerdict admission_decide(const AdmissionFacts *facts, char **ret_why);
 
-/* How many workers like this one the machine could have in all, and which fact binds: "max-workers" or "memory". */
+/* How many workers like this one the machine could have in all, and which fact binds: "max-workers", "cores", "memory",
+ * "cgroup-memory", "cgroup-cpu", "user-share". */
 uint32_t admission_admissible(const AdmissionFacts *facts, const char **ret_binding);
+
+/* What forcing it means for people at this machine: a strv of sentences with numbers, empty if cores and memory are enough. */
+char **admission_risks(const AdmissionFacts *facts);

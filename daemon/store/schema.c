@@ -258,9 +258,30 @@ static const char schema_2[] =
     "ALTER TABLE workers ADD COLUMN recycle INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE workers ADD COLUMN recycle_memory INTEGER;";
 
+/* Capacity: what attempts take and get, where workers are, what is wanted of all of them. */
+G_STATIC_ASSERT(STATE_PARKED == 11);
+
+static const char schema_3[] =
+    /* memory: the limit of the next attempt, where it is not that of the context. State 11 is a queued task that fits no
+     * worker. */
+    "ALTER TABLE tasks ADD COLUMN memory INTEGER;"
+    "CREATE INDEX ranges_parked ON ranges (last) WHERE state = 11;"
+    "ALTER TABLE workers ADD COLUMN terms TEXT NOT NULL DEFAULT '';" /* of worker_spec_terms() */
+    "CREATE TABLE wishes (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;"
+    /* data: of learned_serialize(). used: when it last changed; the oldest are forgotten. */
+    "CREATE TABLE learned ("
+    "  uid INTEGER NOT NULL,"
+    "  class TEXT NOT NULL,"
+    "  used INTEGER NOT NULL,"
+    "  data BLOB NOT NULL,"
+    "  PRIMARY KEY (uid, class)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX learned_used ON learned (used);";
+
 static const Migration migrations[] = {
     { 1, schema_1 },
     { 2, schema_2 },
+    { 3, schema_3 },
 };
 
 static int pragma_number(Sql *sql, const char *literal, int64_t *ret)

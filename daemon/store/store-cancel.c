@@ -92,7 +92,7 @@ static int run_count_started(Database *database, const Run *run, IdRange ids)
         r = sql_number(&database->sql,
                        "SELECT count(*) FROM tasks WHERE id BETWEEN ?1 AND ?2 AND state = 7 AND attempts = 0",
                        SQL_VALUES(sql_int((int64_t) ids.first), sql_int((int64_t) ids.last)), &n);
-    database_count_started(database, run->batch, (uint64_t) n);
+    database_count_started(database, run->batch, n);
     return MIN(r, 0);
 }
 

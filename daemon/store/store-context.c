@@ -102,7 +102,7 @@ static void cache_use(ContextCache *cache, CacheEntry *entry)
 
 static int context_insert(Database *database, const TaskContext *context, const char *digest, uint64_t *ret)
 {
-    g_autofree char *policy = task_policy_to_text(&context->policy);
+    g_autofree char *terms = task_context_terms(context);
     int r;
 
     r = sql_run(
@@ -113,7 +113,7 @@ static int context_insert(Database *database, const TaskContext *context, const 
                    sql_blob(context->groups, context->n_groups * sizeof(uint32_t)), sql_bytes(context->cwd),
                    sql_bytes(context->environment), sql_bytes(context->streams[STREAM_STDIN]),
                    sql_bytes(context->streams[STREAM_STDOUT]), sql_bytes(context->streams[STREAM_STDERR]),
-                   sql_limit(context->memory_max_bytes), sql_bytes(context->credentials), sql_text(policy)));
+                   sql_limit(context->memory_max_bytes), sql_bytes(context->credentials), sql_text(terms)));
     if (r >= 0)
         *ret = (uint64_t) sqlite3_last_insert_rowid(database->sql.handle);
     return r;
@@ -170,7 +170,7 @@ static TaskContext *context_read(sqlite3_stmt *statement)
         context->streams[i] = sql_column_bytes(statement, 6 + i);
     context->memory_max_bytes = sql_column_limit(statement, 9);
     context->credentials = sql_column_bytes(statement, 10);
-    if (task_policy_from_text((const char *) sqlite3_column_text(statement, 11), &context->policy) < 0)
+    if (task_context_read_terms(context, (const char *) sqlite3_column_text(statement, 11)) < 0)
         log_warning("A task's policy in the database makes no sense, ignoring a part of it.");
     return context;
 }

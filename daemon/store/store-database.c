@@ -418,11 +418,11 @@ void database_count(Database *database, uint64_t batch, int from, int to, uint64
         g_array_append_val(database->consequences.batches, batch);
 }
 
-void database_count_started(Database *database, uint64_t batch, uint64_t n)
+void database_count_started(Database *database, uint64_t batch, int64_t n)
 {
     if (n == 0 || !g_hash_table_contains(database->watched, &batch))
         return;
-    delta_get(database, batch)->started += (int64_t) n;
+    delta_get(database, batch)->started += n;
     delta_get(database, batch)->op = database->op;
     g_array_append_val(database->consequences.batches, batch);
 }

@@ -16,9 +16,12 @@ typedef struct ContextCache ContextCache;
 /* tasks.state and ranges.state of a queued task that has to wait for room in its queue or lane. */
 #define STATE_GATED 10
 
+/* Of one that fits no worker that there is. */
+#define STATE_PARKED 11
+
 static inline TaskState state_shown(int state)
 {
-    return state == STATE_GATED ? TASK_QUEUED : (TaskState) state;
+    return state == STATE_GATED ? TASK_QUEUED : state == STATE_PARKED ? TASK_BLOCKED : (TaskState) state;
 }
 
 typedef enum BatchPhase { BATCH_OPEN = 0, BATCH_COMMITTED = 1, BATCH_DISCARDED = 2 } BatchPhase;
@@ -43,11 +46,13 @@ typedef struct BatchDelta {
 
 /* What an operation brought about that others have to be looked at for; dealt with by flow_settle() at its end. */
 typedef struct Consequences {
-    GArray *ended;    /* IdRange: for those that wait for them */
+    GArray *ended;    /* IdRange: for those that wait for them; batch is the epoch then */
     GArray *started;  /* uint64_t */
     GArray *reopened; /* IdRange: ended, and live again */
     GArray *batches;  /* uint64_t: watched ones whose sums have changed */
     GArray *lanes;    /* LaneKey: something has left them */
+    GHashTable *recounted; /* uint64_t: spec of a gate → epoch at which it was counted anew, as a pointer */
+    uint64_t epoch;        /* so many were */
 } Consequences;
 
 typedef struct Database {
@@ -86,8 +91,8 @@ bool database_hides_batch(const Database *database, uint64_t batch);
 
 /* n tasks of this batch went from one state, as in the table, to another; _TASK_STATE_MAX: they come from nowhere. */
 void database_count(Database *database, uint64_t batch, int from, int to, uint64_t n);
-/* n of them have started for the first time, or ended without. */
-void database_count_started(Database *database, uint64_t batch, uint64_t n);
+/* n of them have started for the first time, or ended without; < 0: they live again. */
+void database_count_started(Database *database, uint64_t batch, int64_t n);
 /* Its sums as the tables and this transaction have them. */
 typedef struct BatchSums {
     uint64_t uid, count, succeeded, failed, cancelled, skipped, started;

@@ -17,6 +17,7 @@ void flow_init(Database *database)
     c->reopened = g_array_new(FALSE, FALSE, sizeof(IdRange));
     c->batches = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     c->lanes = g_array_new(FALSE, FALSE, sizeof(LaneKey));
+    c->recounted = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     database->watched = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 }
 
@@ -29,6 +30,7 @@ void flow_done(Database *database)
     g_array_unref(c->reopened);
     g_array_unref(c->batches);
     g_array_unref(c->lanes);
+    g_hash_table_unref(c->recounted);
     g_hash_table_unref(database->watched);
 }
 
@@ -76,12 +78,12 @@ int flow_load(Database *database)
 
 /* ------------------------------------------------------------------ notes */
 
-static void note_range(GArray *ranges, uint64_t first, uint64_t last)
+static void note_range(GArray *ranges, uint64_t first, uint64_t last, uint64_t epoch)
 {
     IdRange *latest = ranges->len > 0 ? &g_array_index(ranges, IdRange, ranges->len - 1) : NULL;
-    IdRange range = { .first = first, .last = last };
+    IdRange range = { .first = first, .last = last, .batch = epoch };
 
-    if (latest && latest->last + 1 == first)
+    if (latest && latest->last + 1 == first && latest->batch == epoch)
         latest->last = last;
     else
         g_array_append_val(ranges, range);
@@ -90,7 +92,7 @@ static void note_range(GArray *ranges, uint64_t first, uint64_t last)
 void flow_note_ended(Database *database, uint64_t first, uint64_t last)
 {
     if (database->n_gates > 0)
-        note_range(database->consequences.ended, first, last);
+        note_range(database->consequences.ended, first, last, database->consequences.epoch);
 }
 
 void flow_note_started(Database *database, uint64_t task)
@@ -102,7 +104,20 @@ void flow_note_started(Database *database, uint64_t task)
 void flow_note_reopened(Database *database, uint64_t first, uint64_t last)
 {
     if (database->n_gates > 0)
-        note_range(database->consequences.reopened, first, last);
+        note_range(database->consequences.reopened, first, last, 0);
+}
+
+void flow_note_recounted(Database *database, uint64_t spec)
+{
+    Consequences *c = &database->consequences;
+
+    c->epoch++;
+    g_hash_table_replace(c->recounted, g_memdup2(&spec, sizeof spec), GSIZE_TO_POINTER(c->epoch));
+}
+
+bool flow_was_recounted(Database *database, uint64_t spec, uint64_t epoch)
+{
+    return GPOINTER_TO_SIZE(g_hash_table_lookup(database->consequences.recounted, &spec)) > epoch;
 }
 
 void flow_note_left(Database *database, int64_t queue, int64_t lane)
@@ -145,6 +160,25 @@ static void note_skipped(Database *database, const StoredTask *task)
     IdRange range = { task->id, task->last, task->batch };
 
     g_array_append_val(op_effects(database->op)->skipped, range);
+}
+
+/* In one operation something may be skipped, and live again by what follows. */
+static void forget_skipped(Database *database, const StoredTask *task)
+{
+    GArray *skipped = op_effects(database->op)->skipped;
+
+    for (guint i = skipped->len; i > 0; i--) {
+        IdRange *range = &g_array_index(skipped, IdRange, i - 1);
+        IdRange rest = { task->last + 1, range->last, range->batch };
+        if (range->first > task->last || range->last < task->id)
+            continue;
+        if (rest.first <= rest.last)
+            g_array_append_val(skipped, rest);
+        range = &g_array_index(skipped, IdRange, i - 1);
+        range->last = task->id - 1;
+        if (range->first > range->last)
+            g_array_remove_index(skipped, i - 1);
+    }
 }
 
 /* ------------------------------------------------------------------ moving */
@@ -232,14 +266,17 @@ int flow_move(Database *database, const StoredTask *task, int state)
         database_count(database, task->batch, task->state, state, task->last - task->id + 1);
     if (is_under_way(task->state) && !is_under_way(state))
         flow_note_left(database, task->queue, task->lane);
-    if (task_state_is_end(new))
-        flow_note_ended(database, task->id, task->last);
-    else if (task_state_is_end(old))
+    if (task_state_is_end(old)) /* also from one end to another: who counted it counts anew */
         flow_note_reopened(database, task->id, task->last);
-    if (state == TASK_SKIPPED && !hidden) {
-        database_count_started(database, task->batch, task->attempts == 0 ? task->last - task->id + 1 : 0);
+    else if (task_state_is_end(new))
+        flow_note_ended(database, task->id, task->last);
+    if (!hidden && task->attempts == 0) /* who never started counts as started once it has ended */
+        database_count_started(database, task->batch,
+                               (task_state_is_end(new) - task_state_is_end(old)) * (int64_t) (task->last - task->id + 1));
+    if (old == TASK_SKIPPED)
+        forget_skipped(database, task);
+    if (state == TASK_SKIPPED && !hidden)
         note_skipped(database, task);
-    }
     return state == TASK_QUEUED && !hidden ? flow_note_ready(database, task) : 0;
 }
 
@@ -351,7 +388,7 @@ static int settle_lanes(Database *database)
     return r < 0 ? r : 1;
 }
 
-int flow_settle(Database *database)
+static int settle_all(Database *database)
 {
     Consequences *c = &database->consequences;
     int r, again;
@@ -375,4 +412,15 @@ int flow_settle(Database *database)
         again |= r;
     } while (again);
     return 0;
+}
+
+int flow_settle(Database *database)
+{
+    int r = settle_all(database);
+
+    if (database->consequences.epoch > 0) {
+        g_hash_table_remove_all(database->consequences.recounted);
+        database->consequences.epoch = 0;
+    }
+    return r;
 }

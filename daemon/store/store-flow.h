@@ -41,6 +41,10 @@ void flow_note_reopened(Database *database, uint64_t first, uint64_t last);
 int flow_note_ready(Database *database, const StoredTask *task) _warn_unused_; /* may be handed out */
 void flow_note_left(Database *database, int64_t queue, int64_t lane); /* of what was queued or handed out */
 
+/* A gate was counted anew; and was it, after that epoch? Then what had ended by then is in the count already. */
+void flow_note_recounted(Database *database, uint64_t spec);
+bool flow_was_recounted(Database *database, uint64_t spec, uint64_t epoch);
+
 /* Deals with all consequences, and theirs. */
 int flow_settle(Database *database) _warn_unused_;
 

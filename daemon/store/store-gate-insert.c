@@ -181,7 +181,9 @@ static int watch_batch(Inserting *inserting, const Dependency *condition)
         &database->sql,
         "UPDATE batches SET started = (SELECT count(*) FROM segments s CROSS JOIN tasks t ON t.id BETWEEN s.first AND s.last"
         " LEFT JOIN assignments a ON a.task = t.id WHERE s.batch = ?1"
-        " AND (t.attempts > 0 OR t.state IN (5, 6, 7, 8) OR a.start > 0)) WHERE id = ?1",
+        " AND (t.attempts > 0 OR t.state IN (5, 6, 7, 8) OR a.start > 0))"
+        " + (SELECT ifnull(sum(r.last - r.first + 1), 0) FROM segments s CROSS JOIN ranges r"
+        " ON r.last BETWEEN s.first AND s.last WHERE s.batch = ?1 AND r.state IN (7, 8)) WHERE id = ?1",
         SQL_VALUES(sql_int((int64_t) batch)));
     if (r >= 0)
         r = database_batch_sums(database, batch, &sums);

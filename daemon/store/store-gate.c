@@ -24,6 +24,7 @@ typedef struct Gate {
     uint64_t spec, last;
     int64_t pending;
     bool keep, by_element;
+    bool closed; /* it can never open, as things stand: it has a reason */
 } Gate;
 
 /* ------------------------------------------------------------------ rows */
@@ -36,6 +37,7 @@ static void gate_read(sqlite3_stmt *statement, uint64_t spec, Gate *ret)
         .pending = sql_column_int(statement, 1),
         .keep = sql_column_int(statement, 2) != 0,
         .by_element = sql_column_int(statement, 3) != 0,
+        .closed = sql_column_int(statement, 4) != 0,
     };
 }
 
@@ -44,7 +46,7 @@ static int gate_find(Database *database, uint64_t spec, Gate *ret)
     _cleanup_statement_ sqlite3_stmt *statement = NULL;
     int r;
 
-    r = sql_query(&database->sql, "SELECT last, pending, keep, by_element FROM gates WHERE spec = ?1",
+    r = sql_query(&database->sql, "SELECT last, pending, keep, by_element, reason IS NOT NULL FROM gates WHERE spec = ?1",
                   SQL_VALUES(sql_int((int64_t) spec)), &statement);
     if (r >= 0)
         r = sql_step(&database->sql, statement);
@@ -62,7 +64,8 @@ static int gate_count_down(Database *database, uint64_t spec, Gate *ret)
 
     r = sql_query(
         &database->sql,
-        "UPDATE gates SET pending = pending - 1 WHERE spec = ?1 RETURNING last, pending, keep, by_element",
+        "UPDATE gates SET pending = pending - 1 WHERE spec = ?1 RETURNING last, pending, keep, by_element,"
+        " reason IS NOT NULL",
         SQL_VALUES(sql_int((int64_t) spec)), &statement);
     if (r >= 0)
         r = sql_step(&database->sql, statement);
@@ -247,10 +250,14 @@ static int gate_recount(Database *database, Gate *gate, bool reopen)
     Dependency condition;
     int64_t pending;
     bool impossible;
-    int r = gate_load_conditions(database, gate->spec, &conditions);
+    int r;
 
+    if (!reopen && gate->pending == 0) /* it has opened; what it looked at may be forgotten since */
+        return 0;
+    r = gate_load_conditions(database, gate->spec, &conditions);
     if (r < 0 || !conditions)
         return r;
+    flow_note_recounted(database, gate->spec);
     r = count_open(database, conditions, &pending, &condition, &impossible);
     if (r >= 0)
         r = gate_set_pending(database, gate, pending);
@@ -271,10 +278,9 @@ int gate_judge(Database *database, uint64_t spec, TaskState *ret)
     Gate gate;
     int r = gate_find(database, spec, &gate);
 
-    if (r > 0)
-        *ret = gate.pending > 0 ? TASK_BLOCKED : TASK_QUEUED;
-    else
-        *ret = TASK_QUEUED;
+    *ret = TASK_QUEUED;
+    if (r > 0 && gate.pending > 0)
+        *ret = gate.closed && !gate.keep ? TASK_SKIPPED : TASK_BLOCKED;
     return r > 0 && gate.pending == 0 && gate.by_element ? GATE_BY_ELEMENT : MIN(r, 0);
 }
 
@@ -336,14 +342,14 @@ static int edges_read(Database *database, int target, uint64_t first, uint64_t l
     return r;
 }
 
-/* A condition is decided now. once: it is so for the first time. */
-static int edge_follow(Database *database, const Edge *edge, Truth truth, bool once)
+/* A condition is decided now. once: it is so for the first time. epoch: of the end that decided it. */
+static int edge_follow(Database *database, const Edge *edge, Truth truth, bool once, uint64_t epoch)
 {
     bool simple = edge->alone && once;
     Gate gate;
     int r;
 
-    if (truth == TRUTH_OPEN)
+    if (truth == TRUTH_OPEN || (simple && flow_was_recounted(database, edge->spec, epoch)))
         return 0;
     if (simple && truth == TRUTH_YES)
         r = gate_count_down(database, edge->spec, &gate);
@@ -366,6 +372,7 @@ static int gate_set_inputs(Database *database, uint64_t spec)
 typedef struct Parent {
     StoredTask task;
     bool known, has_result;
+    uint64_t epoch; /* when it ended: see flow_was_recounted() */
 } Parent;
 
 static int parent_read(Database *database, uint64_t id, Parent *ret)
@@ -395,7 +402,7 @@ static int follow_task(Database *database, const Edge *edge, const Parent *paren
     if (r >= 0 && parent->has_result)
         r = gate_set_inputs(database, edge->spec);
     /* "after" was, perhaps, told of the start already */
-    return r < 0 ? r : edge_follow(database, edge, truth, edge->condition.kind != DEPENDENCY_AFTER);
+    return r < 0 ? r : edge_follow(database, edge, truth, edge->condition.kind != DEPENDENCY_AFTER, parent->epoch);
 }
 
 /* The element of each array that goes by the elements of the ended one's. */
@@ -425,7 +432,7 @@ static int follow_element(Database *database, uint64_t id)
 int gates_on_ended(Database *database, IdRange ids)
 {
     g_autoptr(GArray) edges = g_array_new(FALSE, FALSE, sizeof(Edge));
-    Parent parent = { 0 };
+    Parent parent = { .epoch = ids.batch };
     int r = edges_read(database, TARGET_TASK, ids.first, ids.last, edges);
 
     for (guint i = 0; r >= 0 && i < edges->len; i++) { /* those of one parent follow one another */
@@ -447,7 +454,7 @@ int gates_on_started(Database *database, uint64_t task)
 
     for (guint i = 0; r >= 0 && i < edges->len; i++)
         if (g_array_index(edges, Edge, i).condition.kind == DEPENDENCY_AFTER)
-            r = edge_follow(database, &g_array_index(edges, Edge, i), TRUTH_YES, false);
+            r = edge_follow(database, &g_array_index(edges, Edge, i), TRUTH_YES, false, 0);
     return r;
 }
 

@@ -74,12 +74,18 @@ static uint64_t room_of(const LaneFacts *facts)
     return facts->active < facts->parallel ? (uint64_t) (facts->parallel - facts->active) : 0;
 }
 
-static int queue_room(Database *database, int64_t queue, uint64_t *ret)
+/* Who is under way is not counted where any number may be. */
+static int room_read(Database *database, const char *literal, int64_t id,
+                     int (*facts_of)(Database *database, int64_t id, LaneFacts *ret), uint64_t *ret)
 {
+    int64_t parallel = 0;
     LaneFacts facts;
-    int r = queue > 0 ? queue_facts(database, queue, &facts) : 0;
+    int r = id > 0 ? sql_number(&database->sql, literal, SQL_VALUES(sql_int(id)), &parallel) : 0;
 
     *ret = UINT64_MAX;
+    if (r <= 0 || parallel == 0)
+        return MIN(r, 0);
+    r = facts_of(database, id, &facts);
     if (r <= 0)
         return r;
     *ret = room_of(&facts);
@@ -87,17 +93,14 @@ static int queue_room(Database *database, int64_t queue, uint64_t *ret)
     return 0;
 }
 
+static int queue_room(Database *database, int64_t queue, uint64_t *ret)
+{
+    return room_read(database, "SELECT parallel FROM queues WHERE id = ?1", queue, queue_facts, ret);
+}
+
 static int lane_room(Database *database, int64_t lane, uint64_t *ret)
 {
-    LaneFacts facts;
-    int r = lane > 0 ? lane_facts(database, lane, &facts) : 0;
-
-    *ret = UINT64_MAX;
-    if (r <= 0)
-        return r;
-    *ret = room_of(&facts);
-    g_free(facts.key);
-    return 0;
+    return room_read(database, "SELECT parallel FROM lanes WHERE id = ?1", lane, lane_facts, ret);
 }
 
 /* ------------------------------------------------------------------ who is next */
@@ -107,6 +110,8 @@ typedef struct Head {
     bool found, virtual;
     int64_t priority;
     uint64_t id;
+    LaneKey key;
+    uint64_t most; /* of a range: so many at once */
 } Head;
 
 static int head_read(Database *database, const char *literal, const LaneKey *key, bool virtual, Head *head)
@@ -123,7 +128,7 @@ static int head_read(Database *database, const char *literal, const LaneKey *key
         if (database_find_hidden(database, id))
             continue;
         if (!head->found || priority > head->priority || (priority == head->priority && id < head->id))
-            *head = (Head){ true, virtual, priority, id };
+            *head = (Head){ .found = true, .virtual = virtual, .priority = priority, .id = id };
         return 0;
     }
     return r;
@@ -148,144 +153,182 @@ static int head_find(Database *database, const LaneKey *key, Head *ret)
                      key, true, ret);
 }
 
-static int let_in(Database *database, const Head *head, uint64_t most, uint64_t *ret_n)
+static int let_in(Database *database, const Head *head, uint64_t *ret_n)
 {
     StoredTask task;
     int r = row_find_task(database, head->id, &task);
 
     if (r <= 0)
         return r < 0 ? r : -EIO;
-    if (task.virtual && task.last - task.id >= most)
-        task.last = task.id + most - 1;
+    if (task.virtual && task.last - task.id >= head->most)
+        task.last = task.id + head->most - 1;
     *ret_n = task.last - task.id + 1;
     return flow_move(database, &task, TASK_QUEUED);
 }
 
 /* ------------------------------------------------------------------ refilling */
 
-static int next_lane(Database *database, int64_t queue, int64_t after, int64_t *ret)
+/* 1: the lower of what the two statements yield, of the tasks and of the ranges that are gated. */
+static int next_gated(Database *database, const char *of_tasks, const char *of_ranges, const SqlValue *values,
+                      size_t n, int64_t *ret)
 {
-    int64_t of_tasks = INT64_MAX, of_ranges = INT64_MAX;
-    int r;
+    int64_t task = INT64_MAX, range = INT64_MAX;
+    int r = sql_number(&database->sql, of_tasks, values, n, &task);
 
-    r = sql_number(
-        &database->sql,
-        "SELECT lane FROM tasks INDEXED BY tasks_gated WHERE state = 10 AND queue = ?1 AND lane > ?2"
-        " ORDER BY lane LIMIT 1",
-        SQL_VALUES(sql_int(queue), sql_int(after)), &of_tasks);
     if (r >= 0)
-        r = sql_number(
-            &database->sql,
-            "SELECT lane FROM ranges INDEXED BY ranges_gated WHERE state = 10 AND queue = ?1 AND lane > ?2"
-            " ORDER BY lane LIMIT 1",
-            SQL_VALUES(sql_int(queue), sql_int(after)), &of_ranges);
+        r = sql_number(&database->sql, of_ranges, values, n, &range);
     if (r < 0)
         return r;
-    *ret = MIN(of_tasks, of_ranges);
+    *ret = MIN(task, range);
     return *ret < INT64_MAX;
 }
 
-/* The best of all lanes of the queue that have room. *ret_room: that of its lane. */
-static int best_head(Database *database, int64_t queue, Head *ret, uint64_t *ret_room)
+static int next_lane(Database *database, int64_t queue, int64_t after, int64_t *ret)
 {
-    LaneKey key = { queue, -1 };
+    return next_gated(
+        database,
+        "SELECT lane FROM tasks INDEXED BY tasks_gated WHERE state = 10 AND queue = ?1 AND lane > ?2"
+        " ORDER BY lane LIMIT 1",
+        "SELECT lane FROM ranges INDEXED BY ranges_gated WHERE state = 10 AND queue = ?1 AND lane > ?2"
+        " ORDER BY lane LIMIT 1",
+        SQL_VALUES(sql_int(queue), sql_int(after)), ret);
+}
+
+/* Also one that was removed, whose tasks are tried again. */
+static int next_queue(Database *database, int64_t after, int64_t *ret)
+{
+    return next_gated(
+        database,
+        "SELECT queue FROM tasks INDEXED BY tasks_gated WHERE state = 10 AND queue > ?1 ORDER BY queue LIMIT 1",
+        "SELECT queue FROM ranges INDEXED BY ranges_gated WHERE state = 10 AND queue > ?1 ORDER BY queue LIMIT 1",
+        SQL_VALUES(sql_int(after)), ret);
+}
+
+static bool head_is_before(const Head *head, const Head *best)
+{
+    return head->found && (!best->found || head->priority > best->priority ||
+                           (head->priority == best->priority && head->id < best->id));
+}
+
+/* What something has left, and what room there is now: counted once, since many may come in. */
+typedef struct Refill {
+    LaneKey key;
+    uint64_t in_queue, in_lane;
+} Refill;
+
+/* The best of a lane in one of its queues, if both have room. */
+static int head_improve(Database *database, const Refill *refill, const LaneKey *key, Head *best)
+{
+    uint64_t in_queue = refill->in_queue, in_lane = refill->in_lane;
+    Head head = { 0 };
+    int r = key->queue != refill->key.queue ? queue_room(database, key->queue, &in_queue) : 0;
+
+    if (r >= 0 && in_queue > 0 && key->lane != refill->key.lane)
+        r = lane_room(database, key->lane, &in_lane);
+    if (r >= 0 && in_queue > 0 && in_lane > 0)
+        r = head_find(database, key, &head);
+    if (r < 0 || !head_is_before(&head, best))
+        return r;
+    *best = head;
+    best->key = *key;
+    /* of a queue that takes only so many one at a time: the next may be of another lane */
+    best->most = in_queue == UINT64_MAX ? in_lane : 1;
+    return 0;
+}
+
+/* Of all lanes of the queue. */
+static int best_of_queue(Database *database, const Refill *refill, Head *best)
+{
+    LaneKey key = { refill->key.queue, -1 };
     int r;
 
-    *ret = (Head){ 0 };
-    while ((r = next_lane(database, queue, key.lane, &key.lane)) > 0) {
-        uint64_t room;
-        Head head;
-        r = lane_room(database, key.lane, &room);
-        if (r >= 0 && room > 0)
-            r = head_find(database, &key, &head);
+    while ((r = next_lane(database, key.queue, key.lane, &key.lane)) > 0) {
+        r = head_improve(database, refill, &key, best);
         if (r < 0)
             return r;
-        if (room == 0 || !head.found)
-            continue;
-        if (!ret->found || head.priority > ret->priority ||
-            (head.priority == ret->priority && head.id < ret->id)) {
-            *ret = head;
-            *ret_room = room;
-        }
     }
-    return r;
-}
-
-static int refill_queue(Database *database, int64_t queue, uint64_t room)
-{
-    uint64_t lane = 0, n;
-    int r = 0;
-
-    while (r >= 0 && room > 0) {
-        Head head;
-        r = best_head(database, queue, &head, &lane);
-        if (r < 0 || !head.found)
-            return r;
-        /* one at a time: the next may be of another lane */
-        r = let_in(database, &head, room == UINT64_MAX ? lane : 1, &n);
-        if (room != UINT64_MAX)
-            room -= MIN(room, n);
-    }
-    return r;
-}
-
-/* The best of a lane in one of its queues, if that has room. */
-static int lane_head(Database *database, const LaneKey *key, Head *best)
-{
-    uint64_t room;
-    Head head = { 0 };
-    int r = queue_room(database, key->queue, &room);
-
-    if (r >= 0 && room > 0)
-        r = head_find(database, key, &head);
-    if (r >= 0 && head.found &&
-        (!best->found || head.priority > best->priority ||
-         (head.priority == best->priority && head.id < best->id)))
-        *best = head;
     return r;
 }
 
 /* A lane may go through several queues: a name of which one task at a time may run. */
-static int best_of_lane(Database *database, int64_t lane, Head *ret)
+static int best_of_lane(Database *database, const Refill *refill, Head *best)
 {
-    LaneKey key = { 0, lane };
+    LaneKey key = { -1, refill->key.lane };
     int r;
 
-    *ret = (Head){ 0 };
-    do
-        r = lane_head(database, &key, ret);
-    while (r >= 0 &&
-           (r = sql_number(&database->sql, "SELECT id FROM queues WHERE id > ?1 ORDER BY id LIMIT 1",
-                           SQL_VALUES(sql_int(key.queue)), &key.queue)) > 0);
-    return r;
-}
-
-static int refill_lane(Database *database, int64_t lane)
-{
-    uint64_t room, n;
-    int r = lane_room(database, lane, &room);
-
-    while (r >= 0 && room > 0) {
-        Head head;
-        r = best_of_lane(database, lane, &head);
-        if (r < 0 || !head.found)
+    while ((r = next_queue(database, key.queue, &key.queue)) > 0) {
+        r = head_improve(database, refill, &key, best);
+        if (r < 0)
             return r;
-        r = let_in(database, &head, 1, &n);
-        room -= room == UINT64_MAX ? 0 : n;
     }
     return r;
 }
 
+/* The most urgent of all that may come in: those of the queue, and those of the lane. */
+static int best_of_both(Database *database, const Refill *refill, Head *ret)
+{
+    bool has_lane = refill->key.lane > 0;
+    int r = 0;
+
+    *ret = (Head){ 0 };
+    /* where any number may run nobody but those of the lane has waited for this */
+    if (refill->in_queue > 0 && (!has_lane || refill->in_queue < UINT64_MAX))
+        r = best_of_queue(database, refill, ret);
+    return r >= 0 && has_lane && refill->in_lane > 0 ? best_of_lane(database, refill, ret) : r;
+}
+
+static void take_room(uint64_t *room, uint64_t n)
+{
+    if (*room != UINT64_MAX)
+        *room -= MIN(*room, n);
+}
+
+static int refill_init(Database *database, const LaneKey *key, Refill *ret)
+{
+    int r;
+
+    *ret = (Refill){ .key = *key };
+    r = queue_room(database, key->queue, &ret->in_queue);
+    return r < 0 ? r : lane_room(database, key->lane, &ret->in_lane);
+}
+
+/* It comes from another queue or lane, which something may have left, too: is there somebody more urgent? */
+static int head_yield(Database *database, const Refill *refill, Head *head)
+{
+    LaneKey from = refill->key;
+    Refill there;
+    Head best;
+    int r;
+
+    while (head->key.queue != from.queue || (head->key.lane != from.lane && head->key.lane > 0)) {
+        from = head->key;
+        r = refill_init(database, &from, &there);
+        if (r >= 0)
+            r = best_of_both(database, &there, &best);
+        if (r < 0 || !head_is_before(&best, head))
+            return r;
+        *head = best;
+    }
+    return 0;
+}
+
 int lanes_refill(Database *database, const LaneKey *key)
 {
-    uint64_t room;
-    int r = key->lane > 0 ? refill_lane(database, key->lane) : 0;
+    Refill refill;
+    uint64_t n = 0;
+    Head head;
+    int r = refill_init(database, key, &refill);
 
-    if (r >= 0)
-        r = queue_room(database, key->queue, &room);
-    if (r < 0 || room == 0 || (key->lane > 0 && room == UINT64_MAX))
-        return r;
-    return refill_queue(database, key->queue, room); /* others of its queue may come in */
+    while (r >= 0 && (r = best_of_both(database, &refill, &head)) >= 0 && head.found) {
+        r = head_yield(database, &refill, &head);
+        if (r >= 0)
+            r = let_in(database, &head, &n);
+        if (head.key.queue == key->queue)
+            take_room(&refill.in_queue, n);
+        if (head.key.lane == key->lane)
+            take_room(&refill.in_lane, n);
+    }
+    return r;
 }
 
 /* ------------------------------------------------------------------ names */

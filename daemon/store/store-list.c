@@ -144,6 +144,8 @@ static int chunk_read(Listing *listing, Chunk *chunk)
                 r = stream_read(listing, &stream_by_state, (int) state, chunk, first, last);
         if (r >= 0 && states & 1U << TASK_QUEUED)
             r = stream_read(listing, &stream_by_state, STATE_GATED, chunk, first, last);
+        if (r >= 0 && states & 1U << TASK_BLOCKED)
+            r = stream_read(listing, &stream_by_state, STATE_PARKED, chunk, first, last);
         if (r >= 0 && states & held)
             r = stream_read(listing, &stream_held, TASK_RUNNING, chunk, first, last);
     }

@@ -149,7 +149,7 @@ static int read_ranges(const Matching *matching, const char *literal, const SqlV
 }
 
 /* As they are in the table. */
-static const int waiting_states[] = { TASK_HELD, TASK_BLOCKED, TASK_WAITING, STATE_GATED, TASK_QUEUED };
+static const int waiting_states[] = { TASK_HELD, TASK_BLOCKED, TASK_WAITING, STATE_GATED, TASK_QUEUED, STATE_PARKED };
 static const int ended_states[] = { TASK_FAILED, TASK_CANCELLED, TASK_SKIPPED };
 
 /* In which states of the table to look. */

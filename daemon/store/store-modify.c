@@ -68,7 +68,8 @@ static int is_retryable(Database *database, const StoredTask *task)
 
     if (r >= 0 && task->state == (int) TASK_SKIPPED)
         r = gate_judge(database, task->spec, &state);
-    return r < 0 ? r : has_fds == 0 && state == TASK_QUEUED;
+    /* an element that was skipped lives again with the one that it goes by */
+    return r < 0 ? r : has_fds == 0 && state == TASK_QUEUED && r != GATE_BY_ELEMENT;
 }
 
 static int retry(Database *database, ModifyOp *modify, StoredTask *task)
@@ -101,21 +102,23 @@ static int edit_queue(Database *database, const ModifyOp *modify, StoredTask *ta
 static int edit(Database *database, ModifyOp *modify, StoredTask *task)
 {
     const TaskEdit *changes = modify->edit;
-    int r = changes->argv || changes->set_memory_max ? spec_may_change(database, task) : 1;
+    bool other = changes->argv || task_limits_say_something(&changes->limits);
+    int r = other ? spec_may_change(database, task) : 1;
 
     if (r <= 0)
         return r;
     count(modify, task);
     note_unready(modify, task);
-    if (changes->argv || changes->set_memory_max)
-        r = spec_change(database, task, changes->argv,
-                        changes->set_memory_max ? &changes->memory_max_bytes : NULL);
+    if (other)
+        r = spec_change(database, task, changes->argv, &changes->limits);
     if (r >= 0 && changes->set_priority) {
         task->priority = changes->priority;
         r = spec_set_priority(database, task);
     }
     if (r >= 0)
         r = edit_queue(database, modify, task);
+    if (r >= 0 && task->state == STATE_PARKED) /* it may fit now */
+        return flow_enter(database, task, TASK_WAITING);
     if (r < 0 || (task->state != (int) TASK_QUEUED && task->state != STATE_GATED))
         return r;
     if (task->queue > 0 || task->lane > 0) {
@@ -126,14 +129,33 @@ static int edit(Database *database, ModifyOp *modify, StoredTask *task)
     return flow_move(database, task, TASK_QUEUED);
 }
 
+static int leave(Database *database, ModifyOp *modify, StoredTask *task)
+{
+    return 0;
+}
+
 static int (*const actions[])(Database *, ModifyOp *, StoredTask *) = {
     [TASK_HOLD] = hold,
     [TASK_RELEASE] = release,
     [TASK_RETRY] = retry,
     [TASK_EDIT] = edit,
+    [TASK_LIMIT] = edit,
+    [TASK_SELECT] = leave,
 };
 
 /* ------------------------------------------------------------------ the operation */
+
+/* The worker is told by the core; an attempt after this one gets as much memory. */
+static int limit_started(Database *database, ModifyOp *modify, const StoredTask *task)
+{
+    const TaskLimits *limits = &modify->edit->limits;
+
+    count(modify, task);
+    g_array_append_val(modify->modified.started, task->id);
+    return limits->set_memory && limits->memory_max_bytes != LIMIT_INFINITY
+               ? spec_set_memory(database, task, limits->memory_max_bytes)
+               : 0;
+}
 
 /* A worker has it: if it has not started, it is changed when it is back. */
 static int modify_taken(Database *database, ModifyOp *modify, StoredTask *task)
@@ -141,10 +163,18 @@ static int modify_taken(Database *database, ModifyOp *modify, StoredTask *task)
     StoredAssignment assignment;
     int r = row_find_assignment(database, task->id, &assignment);
 
-    if (r <= 0 || assignment.start_usec > 0 || assignment.cancelled || modify->action == TASK_RELEASE)
+    if (r > 0 && assignment.start_usec > 0 && modify->action == TASK_SELECT) {
+        g_array_append_val(modify->modified.started, task->id);
+        count(modify, task);
+        return 0;
+    }
+    if (r > 0 && assignment.start_usec > 0 && modify->action == TASK_LIMIT)
+        return limit_started(database, modify, task);
+    if (r <= 0 || assignment.start_usec > 0 || assignment.cancelled || modify->action == TASK_RELEASE ||
+        modify->action == TASK_SELECT)
         return MIN(r, 0);
     g_array_append_val(modify->modified.held, task->id);
-    if (modify->action == TASK_EDIT)
+    if (modify->action == TASK_EDIT || modify->action == TASK_LIMIT)
         return edit(database, modify, task);
     count(modify, task);
     return 0;
@@ -173,6 +203,7 @@ static void modified_reset(ModifyOp *modify)
     modify->modified.count = 0;
     g_array_set_size(modify->modified.unready, 0);
     g_array_set_size(modify->modified.held, 0);
+    g_array_set_size(modify->modified.started, 0);
 }
 
 static int modify_run(Database *database, Op *op)
@@ -212,6 +243,7 @@ static void modify_free(Op *op)
     task_edit_free(modify->edit);
     g_array_unref(modify->modified.unready);
     g_array_unref(modify->modified.held);
+    g_array_unref(modify->modified.started);
 }
 
 static const OpClass modify_class = {
@@ -230,7 +262,8 @@ void store_modify(StorePort *port, TaskFilter *filter, uint32_t only_uid, TaskAc
         .action = action,
         .edit = edit,
         .modified = { .unready = g_array_new(FALSE, FALSE, sizeof(IdRange)),
-                      .held = g_array_new(FALSE, FALSE, sizeof(uint64_t)) },
+                      .held = g_array_new(FALSE, FALSE, sizeof(uint64_t)),
+                      .started = g_array_new(FALSE, FALSE, sizeof(uint64_t)) },
         .done = done,
         .userdata = userdata,
     };

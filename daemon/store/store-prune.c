@@ -29,8 +29,8 @@ static int old_find(Database *database, uint64_t before_usec, Old *ret)
         &database->sql,
         "SELECT b.id, s.first, s.last FROM batches b INDEXED BY batches_ended"
         " LEFT JOIN segments s ON s.batch = b.id WHERE b.ended IS NOT NULL AND b.ended < ?1"
-        " AND NOT EXISTS (SELECT 1 FROM edges e CROSS JOIN gates g ON g.spec = e.spec"
-        "   WHERE e.target IN (0, 3) AND e.parent BETWEEN s.first AND s.last"
+        " AND NOT EXISTS (SELECT 1 FROM segments a CROSS JOIN edges e CROSS JOIN gates g ON g.spec = e.spec"
+        "   WHERE a.batch = b.id AND e.target IN (0, 3) AND e.parent BETWEEN a.first AND a.last"
         "   AND (g.by_element OR (g.pending > 0 AND g.reason IS NULL)))"
         " AND NOT EXISTS (SELECT 1 FROM edges e CROSS JOIN gates g ON g.spec = e.spec AND g.pending > 0"
         "   WHERE e.target = 1 AND e.parent = b.id AND g.reason IS NULL)"
@@ -59,6 +59,9 @@ static int rows_delete(Database *database, const Old *old, int64_t *left)
         "DELETE FROM waits WHERE first IN (SELECT first FROM waits WHERE first BETWEEN ?1 AND ?2 LIMIT ?3)",
         "DELETE FROM ranges WHERE last IN (SELECT last FROM ranges WHERE last BETWEEN ?1 AND ?2 LIMIT ?3)",
         "DELETE FROM tasks WHERE id IN (SELECT id FROM tasks WHERE id BETWEEN ?1 AND ?2 LIMIT ?3)",
+        /* nobody else has that of an array; those of names stay */
+        "DELETE FROM lanes WHERE key IN"
+        " (SELECT 'array:' || id FROM specs WHERE id BETWEEN ?1 AND ?2 AND array_count IS NOT NULL LIMIT ?3)",
         "DELETE FROM specs WHERE id IN (SELECT id FROM specs WHERE id BETWEEN ?1 AND ?2 LIMIT ?3)",
     };
 

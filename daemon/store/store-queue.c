@@ -103,17 +103,21 @@ typedef struct ListOp {
     void *userdata;
 } ListOp;
 
+#define NOT_HIDDEN " AND NOT EXISTS (SELECT 1 FROM batches b WHERE b.id = batch AND b.phase <> 1)"
+#define TASKS_GATED "SELECT count(*) FROM tasks INDEXED BY tasks_gated WHERE state = 10 AND queue = ?1"
+#define ELEMENTS_GATED                                                                                       \
+    "SELECT ifnull(sum(last - first + 1), 0) FROM ranges INDEXED BY ranges_gated WHERE state = 10 AND queue = ?1"
+
+/* Without those of batches that are not committed; to look for them takes longer, and mostly there are none. */
 static int count_gated(Database *database, int64_t queue, uint64_t *ret)
 {
+    bool hidden = database->hidden->len > 0;
     int64_t rows = 0, elements = 0;
-    int r = sql_number(&database->sql,
-                       "SELECT count(*) FROM tasks INDEXED BY tasks_gated WHERE state = 10 AND queue = ?1",
+    int r = sql_number(&database->sql, hidden ? TASKS_GATED NOT_HIDDEN : TASKS_GATED,
                        SQL_VALUES(sql_int(queue)), &rows);
 
     if (r >= 0)
-        r = sql_number(&database->sql,
-                       "SELECT ifnull(sum(last - first + 1), 0) FROM ranges INDEXED BY ranges_gated"
-                       " WHERE state = 10 AND queue = ?1",
+        r = sql_number(&database->sql, hidden ? ELEMENTS_GATED NOT_HIDDEN : ELEMENTS_GATED,
                        SQL_VALUES(sql_int(queue)), &elements);
     *ret = (uint64_t) (rows + elements);
     return MIN(r, 0);

@@ -78,6 +78,7 @@ void row_read_task(sqlite3_stmt *statement, StoredTask *ret)
         .queue = sql_column_int(statement, 11),
         .lane = sql_column_int(statement, 12),
         .spent = (uint32_t) sql_column_int(statement, 13),
+        .memory_bytes = (uint64_t) sql_column_int(statement, 14),
     };
     ret->last = ret->id;
 }
@@ -175,6 +176,7 @@ int row_load_spec(Database *database, const StoredTask *task, TaskSpec **ret)
     spec->tags = sql_column_text(statement, 4);
     spec->argv = sql_column_bytes(statement, 5);
     spec->spent = task->spent;
+    spec->memory_max_bytes = task->memory_bytes;
     spec->has_dependencies = sql_column_int(statement, 6) != 0;
     if (spec->has_dependencies && database->n_results > 0)
         r = gate_has_inputs(database, task->spec, &spec->has_inputs);

@@ -12,6 +12,7 @@ typedef struct StoredTask {
     uint32_t attempts, lost, spent;
     uint64_t fence, since_usec;
     int64_t class, queue, lane;
+    uint64_t memory_bytes; /* of the next attempt; 0: as its context says */
     bool virtual;  /* an element of a range */
     uint64_t last; /* of that range; else the id */
 } StoredTask;
@@ -34,7 +35,8 @@ typedef struct StoredAssignment {
 } StoredAssignment;
 
 #define TASK_COLUMNS                                                                                         \
-    "id, ifnull(spec, id), batch, uid, state, priority, attempts, lost, fence, since, class, queue, lane, spent"
+    "id, ifnull(spec, id), batch, uid, state, priority, attempts, lost, fence, since, class, queue, lane, spent,"   \
+    " ifnull(memory, 0)"
 #define RANGE_COLUMNS "first, last, spec, batch, uid, state, priority, since, class, queue, lane"
 void row_read_task(sqlite3_stmt *statement, StoredTask *ret);
 void row_read_range(sqlite3_stmt *statement, StoredRange *ret);

@@ -228,10 +228,12 @@ static int task_settle(Database *database, const Settlement *settlement)
 
     return sql_run(
         &database->sql,
-        "UPDATE tasks SET state = ?2, attempts = ?3, lost = ?4, since = ?5, reason = ?6, spent = ?7 WHERE id = ?1",
+        "UPDATE tasks SET state = ?2, attempts = ?3, lost = ?4, since = ?5, reason = ?6, spent = ?7,"
+        " memory = ifnull(nullif(?8, 0), memory) WHERE id = ?1",
         SQL_VALUES(sql_int((int64_t) result->task), sql_int((int64_t) settlement->next),
                    sql_int(settlement->attempts), sql_int(settlement->lost), sql_int((int64_t) since),
-                   sql_text(settlement->reason), sql_int(settlement->spent)));
+                   sql_text(settlement->reason), sql_int(settlement->spent),
+                   sql_int((int64_t) settlement->memory_max_bytes)));
 }
 
 static int settle_wait(Database *database, const Settlement *settlement)
@@ -267,6 +269,8 @@ static int settle_follow(Database *database, const Settlement *settlement)
         r = leave_lane(database, settlement->result.task);
     if (task_state_is_end(settlement->next))
         flow_note_ended(database, settlement->result.task, settlement->result.task);
+    else if (settlement->attempted) /* so short that nobody told that it started, perhaps */
+        flow_note_started(database, settlement->result.task);
     return r;
 }
 
@@ -293,7 +297,7 @@ static int settle_waiting(Database *database, const Settlement *settlement)
             return r;
     }
     database_count(database, task.batch, task.state, (int) settlement->next, 1);
-    database_count_started(database, task.batch, 1);
+    database_count_started(database, task.batch, task.attempts == 0);
     r = task_settle(database, settlement);
     return r < 0 ? r : settle_follow(database, settlement);
 }

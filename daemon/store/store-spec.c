@@ -40,6 +40,12 @@ int spec_set_queue(Database *database, const StoredTask *task)
                    SQL_VALUES(sql_int((int64_t) task->id), sql_int(task->queue)));
 }
 
+int spec_set_memory(Database *database, const StoredTask *task, uint64_t memory_bytes)
+{
+    return sql_run(&database->sql, "UPDATE tasks SET memory = nullif(?2, 0) WHERE id = ?1",
+                   SQL_VALUES(sql_int((int64_t) task->id), sql_int((int64_t) memory_bytes)));
+}
+
 int spec_may_change(Database *database, const StoredTask *task)
 {
     int64_t together = 0;
@@ -108,7 +114,21 @@ static int spec_part(Database *database, StoredTask *task)
                    SQL_VALUES(sql_int((int64_t) task->id)));
 }
 
-static int set_memory_max(Database *database, const StoredTask *task, uint64_t memory_max_bytes)
+static void context_limit(TaskContext *context, const TaskLimits *limits)
+{
+    if (limits->set_memory) {
+        context->memory_max_bytes = limits->memory_max_bytes;
+        context->demand.memory_auto = false;
+    }
+    if (limits->set_cpu)
+        context->demand.cpu_quota_usec_per_sec = limits->cpu_quota_usec_per_sec;
+    if (limits->set_tasks)
+        context->demand.tasks_max = limits->tasks_max;
+    if (limits->set_io)
+        context->demand.io_weight = limits->io_weight;
+}
+
+static int set_limits(Database *database, const StoredTask *task, const TaskLimits *limits)
 {
     g_autoptr(TaskContext) context = NULL, changed = NULL;
     int64_t id;
@@ -120,19 +140,21 @@ static int set_memory_max(Database *database, const StoredTask *task, uint64_t m
     if (r < 0)
         return r;
     changed = task_context_copy(context);
-    changed->memory_max_bytes = memory_max_bytes;
+    context_limit(changed, limits);
     r = context_save(database, changed);
     return r < 0 ? r
                  : sql_run(&database->sql, "UPDATE specs SET context = ?2 WHERE id = ?1",
                            SQL_VALUES(sql_int((int64_t) task->spec), sql_int((int64_t) changed->id)));
 }
 
-int spec_change(Database *database, StoredTask *task, GBytes *argv, const uint64_t *memory_max_bytes)
+int spec_change(Database *database, StoredTask *task, GBytes *argv, const TaskLimits *limits)
 {
     int r = spec_part(database, task);
 
     if (r >= 0 && argv)
         r = sql_run(&database->sql, "UPDATE specs SET argv = ?2 WHERE id = ?1",
                     SQL_VALUES(sql_int((int64_t) task->spec), sql_bytes(argv)));
-    return r >= 0 && memory_max_bytes ? set_memory_max(database, task, *memory_max_bytes) : r;
+    if (r >= 0 && limits->set_memory && !task->virtual)
+        r = spec_set_memory(database, task, 0);
+    return r >= 0 && task_limits_say_something(limits) ? set_limits(database, task, limits) : r;
 }

@@ -471,32 +471,21 @@ static int rows_delete(Database *database, const char *literal, uint64_t first, 
 
 static int segment_delete(Database *database, uint64_t batch, uint64_t first, uint64_t last)
 {
+    static const char *const literals[] = {
+        "DELETE FROM tasks WHERE id IN (SELECT id FROM tasks WHERE id BETWEEN ?1 AND ?2 LIMIT ?3)",
+        "DELETE FROM ranges WHERE last IN (SELECT last FROM ranges WHERE last BETWEEN ?1 AND ?2 LIMIT ?3)",
+        /* before the arrays that they are of */
+        "DELETE FROM lanes WHERE key IN (SELECT 'array:' || id FROM specs WHERE id BETWEEN ?1 AND ?2"
+        " AND array_count IS NOT NULL LIMIT ?3)",
+        "DELETE FROM specs WHERE id IN (SELECT id FROM specs WHERE id BETWEEN ?1 AND ?2 LIMIT ?3)",
+        "DELETE FROM gates WHERE spec IN (SELECT spec FROM gates WHERE spec BETWEEN ?1 AND ?2 LIMIT ?3)",
+        "DELETE FROM waits WHERE first IN (SELECT first FROM waits WHERE first BETWEEN ?1 AND ?2 LIMIT ?3)",
+    };
     bool more = false;
-    int r;
+    int r = 0;
 
-    r = rows_delete(
-        database, "DELETE FROM tasks WHERE id IN (SELECT id FROM tasks WHERE id BETWEEN ?1 AND ?2 LIMIT ?3)",
-        first, last, &more);
-    if (r >= 0)
-        r = rows_delete(
-            database,
-            "DELETE FROM ranges WHERE last IN (SELECT last FROM ranges WHERE last BETWEEN ?1 AND ?2 LIMIT ?3)",
-            first, last, &more);
-    if (r >= 0)
-        r = rows_delete(
-            database,
-            "DELETE FROM specs WHERE id IN (SELECT id FROM specs WHERE id BETWEEN ?1 AND ?2 LIMIT ?3)", first,
-            last, &more);
-    if (r >= 0)
-        r = rows_delete(
-            database,
-            "DELETE FROM gates WHERE spec IN (SELECT spec FROM gates WHERE spec BETWEEN ?1 AND ?2 LIMIT ?3)",
-            first, last, &more);
-    if (r >= 0)
-        r = rows_delete(
-            database,
-            "DELETE FROM waits WHERE first IN (SELECT first FROM waits WHERE first BETWEEN ?1 AND ?2 LIMIT ?3)",
-            first, last, &more);
+    for (size_t i = 0; r >= 0 && i < G_N_ELEMENTS(literals); i++)
+        r = rows_delete(database, literals[i], first, last, &more);
     if (r < 0 || more)
         return r;
     if (database->n_gates > 0) /* by the other end, all of them: it is rare */

@@ -5,12 +5,14 @@
 
 #include "store/store-internal.h"
 #include "store/store-row.h"
+#include "store/store-wish.h"
+#include "util/log.h"
 
 /* ------------------------------------------------------------------ writing */
 
 typedef struct WorkerOp {
     Op op;
-    WorkerRecord *record; /* spec is NULL where it is not needed */
+    WorkerRecord *record; /* spec is NULL of one to be forgotten */
     StoreDone done;
     void *userdata;
 } WorkerOp;
@@ -28,11 +30,11 @@ static void worker_op_complete(Op *op, const StoreEvents *events)
         worker->done(op->r, worker->userdata);
 }
 
-static WorkerRecord *record_copy(const WorkerRecord *record, bool with_spec)
+static WorkerRecord *record_copy(const WorkerRecord *record)
 {
     WorkerRecord *copy = g_memdup2(record, sizeof(*record));
 
-    copy->spec = with_spec ? worker_spec_copy(record->spec) : NULL;
+    copy->spec = worker_spec_copy(record->spec);
     copy->process.unit = g_strdup(record->process.unit);
     copy->process.control_group = g_strdup(record->process.control_group);
     return copy;
@@ -52,15 +54,16 @@ static int add_worker_run(Database *database, Op *op)
     const WorkerRecord *record = ((WorkerOp *) op)->record;
     const WorkerSpec *spec = record->spec;
     const WorkerLimits *limits = &spec->limits;
+    g_autofree char *terms = worker_spec_terms(spec);
 
     database->counters.next_worker = MAX(database->counters.next_worker, (uint64_t) record->number + 1);
     return sql_run(
         &database->sql,
         "INSERT INTO workers (number, name, memory_max, memory_high, cpu_quota, cpu_weight, tasks_max, allowed_cpus, slots,"
         " engine, user, forced, environment, state, pid, start_time, unit, control_group, token, added, done, failed,"
-        " exec, class, recycle, recycle_memory)"
+        " exec, class, recycle, recycle_memory, terms)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,"
-        " ?23, ?24, ?25, ?26)",
+        " ?23, ?24, ?25, ?26, ?27)",
         SQL_VALUES(sql_int(record->number), sql_text(spec->name), sql_limit(limits->memory_max_bytes),
                    sql_limit(limits->memory_high_bytes), sql_limit(limits->cpu_quota_usec_per_sec),
                    sql_int((int64_t) limits->cpu_weight), sql_limit(limits->tasks_max),
@@ -72,7 +75,7 @@ static int add_worker_run(Database *database, Op *op)
                    sql_blob(record->token, sizeof(record->token)), sql_int((int64_t) record->added_usec),
                    sql_int((int64_t) record->tasks_done), sql_int((int64_t) record->tasks_failed),
                    sql_bytes(spec->exec), sql_text(spec->class), sql_int(spec->recycle),
-                   sql_limit(spec->recycle_memory_bytes)));
+                   sql_limit(spec->recycle_memory_bytes), sql_text(terms)));
 }
 
 static const OpClass add_worker_class = {
@@ -85,21 +88,27 @@ static const OpClass add_worker_class = {
 
 void store_add_worker(StorePort *port, const WorkerRecord *record, StoreDone done, void *userdata)
 {
-    worker_enqueue(port, &add_worker_class, record_copy(record, true), done, userdata);
+    worker_enqueue(port, &add_worker_class, record_copy(record), done, userdata);
 }
 
 static int update_worker_run(Database *database, Op *op)
 {
     const WorkerRecord *record = ((WorkerOp *) op)->record;
+    const WorkerLimits *limits = &record->spec->limits;
+    g_autofree char *terms = worker_spec_terms(record->spec);
 
     return sql_run(
         &database->sql,
-        "UPDATE workers SET state = ?2, pid = ?3, start_time = ?4, unit = ?5, control_group = ?6, done = ?7, failed = ?8"
+        "UPDATE workers SET state = ?2, pid = ?3, start_time = ?4, unit = ?5, control_group = ?6, done = ?7, failed = ?8,"
+        " memory_max = ?9, memory_high = ?10, cpu_quota = ?11, cpu_weight = ?12, tasks_max = ?13, terms = ?14"
         " WHERE number = ?1",
         SQL_VALUES(sql_int(record->number), sql_text(worker_state_to_string(record->state)),
                    sql_int(record->process.pid), sql_int((int64_t) record->process.start_time),
                    sql_text(record->process.unit), sql_text(record->process.control_group),
-                   sql_int((int64_t) record->tasks_done), sql_int((int64_t) record->tasks_failed)));
+                   sql_int((int64_t) record->tasks_done), sql_int((int64_t) record->tasks_failed),
+                   sql_limit(limits->memory_max_bytes), sql_limit(limits->memory_high_bytes),
+                   sql_limit(limits->cpu_quota_usec_per_sec), sql_int((int64_t) limits->cpu_weight),
+                   sql_limit(limits->tasks_max), sql_text(terms)));
 }
 
 static const OpClass update_worker_class = {
@@ -108,7 +117,7 @@ static const OpClass update_worker_class = {
 
 void store_update_worker(StorePort *port, const WorkerRecord *record)
 {
-    worker_enqueue(port, &update_worker_class, record_copy(record, false), NULL, NULL);
+    worker_enqueue(port, &update_worker_class, record_copy(record), NULL, NULL);
 }
 
 static int forget_worker_run(Database *database, Op *op)
@@ -210,6 +219,8 @@ static int worker_record_read(sqlite3_stmt *statement, WorkerRecord **ret)
     record->spec->class = sql_column_text(statement, 23);
     record->spec->recycle = (uint32_t) sql_column_int(statement, 24);
     record->spec->recycle_memory_bytes = sql_column_limit(statement, 25);
+    if (worker_spec_read_terms(record->spec, (const char *) sqlite3_column_text(statement, 26)) < 0)
+        log_warning("What the database says of worker w%u makes no sense, ignoring a part of it.", record->number);
     *ret = record;
     return 0;
 }
@@ -224,7 +235,7 @@ static int workers_load(Database *database, GPtrArray *workers)
         &database->sql,
         "SELECT number, name, memory_max, memory_high, cpu_quota, cpu_weight, tasks_max, allowed_cpus, slots, engine, user,"
         " forced, environment, state, pid, start_time, unit, control_group, token, added, done, failed,"
-        " exec, class, recycle, recycle_memory FROM workers"
+        " exec, class, recycle, recycle_memory, terms FROM workers"
         " ORDER BY number",
         SQL_NO_VALUES, &statement);
     if (r < 0)
@@ -301,6 +312,10 @@ int snapshot_load(Database *database, StoreSnapshot **ret)
     snapshot->next_worker = (uint32_t) database->counters.next_worker;
     snapshot->enabled = database->counters.enabled != 0;
     r = workers_load(database, snapshot->workers);
+    if (r >= 0)
+        r = wishes_load(database, &snapshot->wishes);
+    if (r >= 0)
+        r = learned_load(database, &snapshot->learned);
     if (r >= 0)
         r = held_load(database, snapshot->held);
     if (r < 0)

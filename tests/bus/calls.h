@@ -69,7 +69,7 @@ GVariant *systemd_properties(Harness *harness);
 
 /* ---- tasks and workers */
 char *worker_add(sd_bus *bus, const char *options, ...)
-    _printf_(2, 3); /* its id; options: the inside of the braces, or NULL */
+    _printf_(2, 3); /* its id; options: the inside of the braces, or NULL; by force unless they say */
 char *worker_path(const char *id);
 GVariant *worker_status(sd_bus *bus, const char *id); /* its dictionary in Status; NULL: not there */
 bool worker_is(sd_bus *bus, const char *id, const char *state); /* "": it is not there */

@@ -26,6 +26,14 @@ static const struct {
     { CONFIGURE, { ROOT_PATH, MANAGER, "RemoveQueue" }, "('q',)" },
     { CONFIGURE, { ROOT_PATH, PROPERTIES, "Set" }, "('" MANAGER "', 'Enabled', <true>)" },
     { CONFIGURE, { ROOT_PATH, PROPERTIES, "Set" }, "('" MANAGER "', 'MaxWorkers', <uint32 9>)" },
+    { CONFIGURE, { ROOT_PATH, PROPERTIES, "Set" }, "('" MANAGER "', 'Profile', <''>)" },
+    { CONFIGURE, { ROOT_PATH, PROPERTIES, "Set" }, "('" MANAGER "', 'AutoScale', <false>)" },
+    { MANAGE_WORKERS, { ROOT_PATH, MANAGER, "Scale" }, "(uint32 1,)" },
+    { MANAGE_WORKERS, { ROOT_PATH, MANAGER, "Unscale" }, NULL },
+    { MANAGE_WORKERS, { WORKER_PATH, WORKER, "SetLimits" }, "({'cpu-weight': <uint64 50>},)" },
+    { MANAGE_WORKERS, { WORKER_PATH, WORKER, "Freeze" }, "(@a{sv} {},)" },
+    { MANAGE_WORKERS, { WORKER_PATH, WORKER, "Thaw" }, NULL },
+    { MANAGE_TASKS, { ROOT_PATH, MANAGER, "Statistics" }, "({'all': <true>},)" },
     { MANAGE_WORKERS, { WORKER_PATH, WORKER, "Abort" }, NULL },
     { MANAGE_WORKERS, { ROOT_PATH, MANAGER, "Abort" }, "('w1',)" }, /* last: the worker may go */
 };

@@ -105,25 +105,36 @@ static void test_second_same_bus(Harness *h)
 
 /* ---- the database */
 
-static void run_sql(Harness *h, const char *sql)
+static int keep_number(void *number, int n, char **values, char **names)
+{
+    *(uint64_t *) number = g_ascii_strtoull(values[0], NULL, 10);
+    return 0;
+}
+
+/* The number that it answers last; 0: none. */
+static uint64_t run_sql(Harness *h, const char *sql)
 {
     g_autofree char *path = harness_path(h, "state/parexec.db");
+    uint64_t number = 0;
     sqlite3 *database;
 
     g_assert_cmpint(sqlite3_open(path, &database), ==, SQLITE_OK);
-    g_assert_cmpint(sqlite3_exec(database, sql, NULL, NULL, NULL), ==, SQLITE_OK);
+    g_assert_cmpint(sqlite3_exec(database, sql, keep_number, &number, NULL), ==, SQLITE_OK);
     g_assert_cmpint(sqlite3_close(database), ==, SQLITE_OK);
+    return number;
 }
 
 static void test_newer_database(Harness *h)
 {
     task_submit_shell(h->bus, "exit 0");
     g_assert_cmpint(harness_stop_daemon(h), ==, 0);
+    g_autofree char *restore =
+        g_strdup_printf("PRAGMA user_version = %" G_GUINT64_FORMAT, run_sql(h, "PRAGMA user_version"));
     run_sql(h, "PRAGMA user_version = 1000");
     g_autofree char *before = harness_read(h, "state/parexec.db");
     expect_failure(h, harness_spawn_daemon(h, h->directory, NULL, "newer.log"), "newer.log",
                    "The database is of version 1000");
-    run_sql(h, "PRAGMA user_version = 2"); /* and nothing was changed */
+    run_sql(h, restore); /* and nothing was changed */
     harness_start_daemon(h);
     g_assert_cmpuint(manager_number(h->bus, "QueueLength"), ==, 1);
 }

@@ -92,7 +92,9 @@ static void test_properties(Harness *h)
     g_autoptr(GVariant) all = g_variant_get_child_value(reply, 0);
     g_autofree char *shape = dict_shape(all);
 
-    g_assert_cmpstr(shape, ==, "Enabled:b MaxWorkers:u QueueLength:t RunningTasks:t Version:s Workers:ao");
+    g_assert_cmpstr(
+        shape, ==,
+        "AutoScale:b Enabled:b MaxWorkers:u Profile:s QueueLength:t RunningTasks:t ScaleTarget:u Version:s Workers:ao");
     g_assert_cmpuint(dict_number(all, "Enabled"), ==, 1);
     g_assert_cmpuint(dict_number(all, "QueueLength"), ==, 0);
     g_assert_cmpuint(strlen(dict_string(all, "Version")), >, 0);
@@ -191,8 +193,13 @@ static void test_status(Harness *h)
 
     assert_shape(
         status, NULL,
-        "cpu:a{sv} enabled:b limits:a{sv} memory:a{sv} queue:a{sv} started:t version:s workers:aa{sv}");
-    assert_shape(status, "limits", "active:u admissible:u can_add:b reason:s");
+        "cpu:a{sv} enabled:b limits:a{sv} memory:a{sv} pressure:a{sv} queue:a{sv} scale:a{sv} started:t version:s "
+        "workers:aa{sv}");
+    assert_shape(
+        status, "limits",
+        "active:u admissible:u can_add:b committed:t cores-taken:d cores:d reason:s reserve:t worker-memory:t");
+    assert_shape(status, "scale", "auto:b max:u min:u profile:s reason:s");
+    assert_shape(status, "pressure", "cpu:d io:d memory:d rung:s");
     assert_shape(status, "memory", "available:t percent:d pressure:d reserve:t total:t");
     assert_shape(status, "cpu", "count:u percent:d");
     assert_shape(
@@ -200,8 +207,9 @@ static void test_status(Harness *h)
         "blocked:t cancelled:t failed:t held:t queued:t running:t skipped:t succeeded:t throughput:d waiting:t");
     assert_shape(
         worker, NULL,
-        "added:t class:s control-group:s cpu-quota:t cpu:d done:t engine:s failed:t forced:b heartbeat:t id:s memory-max:t "
-        "memory-peak:t memory:t name:s not-enforced:as pid:u reason:s slots:u stalled:b state:s tasks:at unit:s user:u");
+        "added:t class:s control-group:s cpu-quota:t cpu:d done:t engine:s failed:t forced:b frozen:b gpus:s heartbeat:t "
+        "id:s memory-max:t memory-peak:t memory-reserved:t memory:t name:s node:i not-enforced:as pid:u pinned:s reason:s "
+        "resources:s slots:u stalled:b state:s tasks:at unit:s user:u");
     g_assert_cmpstr(dict_string(worker, "name"), ==, "one");
     g_assert_cmpuint(g_variant_n_children(tasks), ==, 1);
     g_assert_cmpuint(queue_count(h->bus, "running"), ==, 1);
@@ -243,7 +251,8 @@ static void test_signatures(Harness *h)
 {
     static const char *const methods[] = { "AddWorker", "Drain",       "Abort",  "Status",
                                            "Submit",    "ListTasks",   "Cancel", "OpenOutput",
-                                           "Subscribe", "Unsubscribe", "Reload" };
+                                           "Subscribe", "Unsubscribe", "Reload", "SetTaskLimits",
+                                           "Freeze",    "Thaw",        "Scale",  "Statistics" };
 
     for (size_t i = 0; i < G_N_ELEMENTS(methods); i++) {
         manager_refuses(h->bus, DBUS_ERROR("InvalidArgs"), methods[i], "(1, 2, 3)");

@@ -71,7 +71,7 @@ static void test_properties(Harness *h)
     static const struct {
         const char *name, *value;
     } wanted[] = {
-        { "Slice", "'parexec.slice'" },
+        { "Slice", "'parexec-shared.slice'" },
         { "Delegate", "true" },
         { "CollectMode", "'inactive-or-failed'" },
         { "OOMPolicy", "'continue'" },

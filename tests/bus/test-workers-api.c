@@ -22,9 +22,9 @@ static void test_add(Harness *h)
 
     g_assert_cmpstr(
         shape, ==,
-        "CPUQuota:t CPUUsageNSec:t ControlGroup:s CurrentTasks:at Engine:s Exec:as Id:s LastHeartbeat:t MemoryCurrent:t "
-        "MemoryMax:t MemoryPeak:t Name:s NotEnforced:as Pid:u Reason:s Slots:u Stalled:b State:s TasksDone:t "
-        "TasksFailed:t Unit:s User:u WorkerClass:s");
+        "AllowedCPUs:s CPUQuota:t CPUUsageNSec:t ControlGroup:s CurrentTasks:at Engine:s Exec:as Frozen:b GPUs:s Id:s "
+        "LastHeartbeat:t MemoryCurrent:t MemoryMax:t MemoryPeak:t Name:s NotEnforced:as Pid:u Reason:s Resources:s "
+        "Slots:u Stalled:b State:s TasksDone:t TasksFailed:t Unit:s User:u WorkerClass:s");
     g_assert_cmpstr(id, ==, "w1");
     g_assert_cmpstr(dict_string(all, "Id"), ==, "w1");
     g_assert_cmpstr(dict_string(all, "Name"), ==, "render");
@@ -73,6 +73,18 @@ static void test_bad_options(Harness *h)
         { ERROR("InvalidArgument"), "'cpu-weight': <uint64 0>" },
         { ERROR("InvalidArgument"), "'cpu-weight': <uint64 10001>" },
         { ERROR("InvalidArgument"), "'tasks-max': <uint64 0>" },
+        { ERROR("InvalidArgument"), "'io-weight': <uint64 0>" },
+        { ERROR("InvalidArgument"), "'io-weight': <uint64 10001>" },
+        { ERROR("InvalidArgument"), "'numa': <'first'>" },
+        { ERROR("InvalidArgument"), "'numa': <'-1'>" },
+        { ERROR("InvalidArgument"), "'gpus-optional': <true>" },
+        { ERROR("InvalidArgument"), "'gpus': <uint32 4294967295>" },
+        { ERROR("InvalidArgument"), "'resources': <'a b'>" },
+        { ERROR("InvalidArgument"), "'resources': <'a=1,a=2'>" },
+        { ERROR("NoSuchNode"), "'numa': <'4000'>, 'force': <true>" },
+        { ERROR("InsufficientResources"), "'gpus': <uint32 1000>, 'force': <true>" },
+        { ERROR("InsufficientResources"), "'resources': <'licence=1'>, 'force': <true>" },
+        { ERROR("InsufficientResources"), "'pin': <true>, 'slots': <uint32 1000>, 'force': <true>" },
         { ERROR("InvalidArgument"), "'allowed-cpus': <''>" },
         { ERROR("InvalidArgument"), "'allowed-cpus': <'3-1'>" },
         { ERROR("InvalidArgument"), "'allowed-cpus': <'all'>" },
@@ -103,13 +115,15 @@ static void test_bad_options(Harness *h)
 static void test_admission(Harness *h)
 {
     const char *options = "'memory-max': <uint64 1125899906842624>";
-    g_autofree char *sentence =
-        manager_refusal(h->bus, ERROR("InsufficientMemory"), "AddWorker", "({%s},)", options);
+    g_autofree char *modest =
+        worker_add(h->bus, "'memory-max': <uint64 16777216>, 'cpu-quota': <uint64 10000>, 'force': <true>");
+    g_autofree char *sentence = manager_refusal(h->bus, ERROR("InsufficientMemory"), "AddWorker",
+                                                "({%s, 'cpu-quota': <uint64 10000>},)", options);
 
     g_assert_nonnull(strstr(sentence, "needs "));
+    g_assert_nonnull(strstr(sentence, "\n- ")); /* what it would mean to force it */
     g_assert_nonnull(strstr(sentence, "free"));
-    g_autofree char *id = worker_add(h->bus, "%s, 'force': <true>", options),
-                    *modest = worker_add(h->bus, "'force': <true>");
+    g_autofree char *id = worker_add(h->bus, "%s, 'force': <true>", options);
     g_autoptr(GVariant) worker = worker_status(h->bus, id), other = worker_status(h->bus, modest);
     g_assert_cmpuint(dict_number(worker, "forced"), ==, 1);
     g_assert_cmpuint(dict_number(other, "forced"), ==, 0); /* it needed no force */

@@ -7,7 +7,7 @@
 . "$(dirname "$0")/../lib/system.sh"
 
 daemon_start
-pctl add-worker -q --memory 128M > /dev/null
+pctl add-worker -q --force --memory 128M > /dev/null
 
 as_user alice parctl --no-ask add-worker --memory 64M > /tmp/out 2>&1
 is $? 4 "an ordinary user may not add a worker (exit status 4)"
@@ -29,7 +29,7 @@ polkit.addRule(function(action, subject) {
 });
 RULE
 systemctl restart polkit.service
-ok "after a polkit rule for the group crew bob may add a worker" as_user bob parctl --no-ask add-worker -q --memory 64M
+ok "after a polkit rule for the group crew bob may add a worker" as_user bob parctl --no-ask add-worker -q --force --memory 64M
 as_user alice parctl --no-ask add-worker --memory 64M > /dev/null 2>&1
 is $? 4 "alice, who is not in the group, may not"
 
@@ -71,7 +71,7 @@ ok "it is cancelled" wait_task "$task" cancelled
 
 # a worker of one user's
 pctl abort -q --yes --all
-ok "a worker for one user" pctl add-worker -q --memory 64M --user-only bob
+ok "a worker for one user" pctl add-worker -q --force --memory 64M --user-only bob
 task=$(as_user alice sh -c 'cd && parctl submit -q -- true' 2> /dev/null)
 is "$(as_user bob sh -c 'cd && parctl run -- id -u')" 1001 "runs that user's tasks"
 is "$(task_property "$task" State)" queued "and nobody else's"

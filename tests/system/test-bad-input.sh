@@ -7,7 +7,7 @@
 . "$(dirname "$0")/../lib/system.sh"
 
 daemon_start
-pctl add-worker -q --memory 128M > /dev/null
+pctl add-worker -q --force --memory 128M > /dev/null
 
 # refused ERROR NAME METHOD ARGUMENT...
 refused() {

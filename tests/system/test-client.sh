@@ -13,7 +13,7 @@ waiting=$!
 sleep 0.5
 said=$(pctl submit -- true 2>&1 > /dev/null)
 like "$said" "parctl add-worker" "with no worker, submit names the command to type"
-pctl add-worker -q --count 2 --memory 128M > /dev/null
+pctl add-worker -q --count 2 --memory 128M --cpus 0.75 > /dev/null
 wait $waiting
 is $? 0 "run waited for a worker"
 
@@ -24,7 +24,7 @@ is "$(cat /tmp/err)" "" "and nothing else"
 is "$(pctl map echo {.}-{/}-{#} ::: /a/b.c d.e)" $'/a/b-b.c-1\nd-d.e-2' "replacement strings as in GNU parallel"
 pctl map sh -c 'exit {}' ::: 0 1 0 2 > /dev/null 2>&1
 is $? 2 "its exit status is the number of failures"
-is "$(pctl map --workers 2 --memory 64M echo ::: a b)" $'a\nb' "map with workers of its own"
+is "$(pctl map --workers 2 --memory 64M --cpus 0.25 echo ::: a b)" $'a\nb' "map with workers of its own"
 two_workers() { [ "$(pctl workers -q | wc -l)" = 2 ]; }
 ok "which are gone afterwards" eventually 5 two_workers
 

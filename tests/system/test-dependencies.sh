@@ -65,7 +65,7 @@ some_were_retried() {
 }
 
 daemon_start
-pctl add-worker -q --count 2 --memory 128M --slots 4 > /dev/null
+pctl add-worker -q --force --count 2 --memory 128M --slots 4 > /dev/null
 parctl events --json > "$dir/events" &
 watcher=$!
 ok "events are told" eventually 10 watching

@@ -37,7 +37,7 @@ main_process() { systemctl show -P MainPID parexecd.service; }
 resident_kib() { awk '/^VmHWM/ { print $2 }' "/proc/$(main_process)/status"; }
 
 daemon_start
-pctl add-worker -q --memory 1G --slots 4 > /dev/null
+pctl add-worker -q --force --memory 1G --slots 4 > /dev/null
 cd / || exit 1
 process=$(main_process)
 

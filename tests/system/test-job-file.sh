@@ -9,8 +9,8 @@ dir=$(mktemp -d)
 tasks=2000 edges=6000
 
 daemon_start
-pctl add-worker -q --count 2 --memory 256M > /dev/null
-pctl add-worker -q --memory 256M --slots 2 > /dev/null
+pctl add-worker -q --force --count 2 --memory 256M > /dev/null
+pctl add-worker -q --force --memory 256M --slots 2 > /dev/null
 
 # two researchers, an analyser after both, a writer if it succeeds, else a reporter
 pipeline() {

@@ -12,7 +12,7 @@ is "$(worker_property w1 State)" running "it runs"
 is "$(worker_property w1 Unit)" parexec-w1.scope "it has a scope"
 shown=$(systemctl show parexec-w1.scope \
     -p MemoryMax,CPUQuotaPerSecUSec,TasksMax,Slice,Delegate,CollectMode | sort | tr '\n' ' ')
-is "$shown" "CPUQuotaPerSecUSec=500ms CollectMode=inactive-or-failed Delegate=yes MemoryMax=67108864 Slice=parexec.slice TasksMax=50 " \
+is "$shown" "CPUQuotaPerSecUSec=500ms CollectMode=inactive-or-failed Delegate=yes MemoryMax=67108864 Slice=parexec-shared.slice TasksMax=50 " \
     "systemd knows the limits"
 is "$(memory_limit_of parexec-w1.scope)" $((64 << 20)) "the kernel holds the memory limit"
 is "$(cat "$(cgroup_of parexec-w1.scope pids)/pids.max")" 50 "the kernel holds the limit of processes"
@@ -36,7 +36,7 @@ ok "its peak is on record ($peak bytes)" test "$peak" -gt $((50 << 20)) -a "$pea
 ok "a failed task's output is kept" pctl show 1
 
 # the limit of a task's own
-pctl add-worker -q --memory 512M > /dev/null
+pctl add-worker -q --force --memory 512M > /dev/null
 pctl drain -q --wait w1
 pctl submit -q --memory 32M -- sh -c "$hog" > /dev/null
 ok "a task over its own limit ends" wait_task 3 failed 60

@@ -9,7 +9,7 @@
 count=${PAREXEC_TEST_MANY-20000}
 
 daemon_start
-pctl add-worker -q --count "$(nproc)" --memory 256M > /dev/null
+pctl add-worker -q --force --count "$(nproc)" --memory 256M > /dev/null
 counted() { manager_call Status | jq ".data[0].queue.data.$1.data"; }
 drained() { [ "$(counted succeeded)" = "$1" ]; }
 

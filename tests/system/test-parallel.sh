@@ -13,7 +13,7 @@ page=$(realpath "$(dirname "$0")/../../doc/parallel.md")
 dir=$(mktemp -d)
 
 daemon_start
-pctl add-worker -q --count 2 --memory 256M --slots 4 > /dev/null
+pctl add-worker -q --force --count 2 --memory 256M --slots 4 > /dev/null
 
 # the test is root, who needs none
 sudo() { "$@"; }

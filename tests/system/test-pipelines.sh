@@ -12,7 +12,7 @@ page=$(realpath "$(dirname "$0")/../../doc/pipelines.md")
 dir=$(mktemp -d)
 
 daemon_start
-pctl add-worker -q --count 2 --memory 256M > /dev/null
+pctl add-worker -q --force --count 2 --memory 256M > /dev/null
 
 cd "$dir" || exit 1
 page_run "$page"

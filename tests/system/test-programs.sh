@@ -23,7 +23,7 @@ write_program() {
 add_program() {
     local program=$1 class=$2
     shift 2
-    pctl add-worker -q --exec "$program" --worker-class "$class" --user-only alice --memory 256M "$@"
+    pctl add-worker -q --force --exec "$program" --worker-class "$class" --user-only alice --memory 256M "$@"
 }
 
 submit_as_alice() { as_user alice parctl submit -q "$@"; }
@@ -93,7 +93,7 @@ nok "nothing of them is left" pgrep -u alice -f $programs
 
 # ---------------------------------------------------------------- output
 
-pctl add-worker -q --memory 512M
+pctl add-worker -q --force --memory 512M
 output=/var/lib/parexec/output
 task=$(pctl submit -q --output-max 1M -- sh -c 'echo begin; timeout 2 cat /dev/zero; echo end')
 ok "a task that prints for two seconds ends" wait_task "$task" succeeded 30

@@ -9,7 +9,7 @@
 marks() { sort /tmp/marks | uniq -c | awk '{print $1}' | sort -u; }
 
 daemon_start
-pctl add-worker -q --count 4 --memory 64M --slots 5 > /dev/null
+pctl add-worker -q --force --count 4 --memory 64M --slots 5 > /dev/null
 # shellcheck disable=SC2016
 batch=$(pctl submit -q --array 1-20 -- sh -c 'echo $PAREXEC_ARRAY_INDEX >> /tmp/marks; sleep 5')
 twenty() { [ "$(manager_property RunningTasks)" = 20 ]; }

@@ -16,7 +16,7 @@ submit() { as_user alice parctl submit -q "$@"; }
 # what tasks have left in the folders there, or what is still to be removed of it
 empty() { [ -z "$(find "$1" -mindepth 2 -print -quit)" ]; }
 
-pctl add-worker -q --memory 512M > /dev/null
+pctl add-worker -q --force --memory 512M > /dev/null
 cd /home/alice || exit 1
 
 # results

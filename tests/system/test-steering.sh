@@ -9,7 +9,7 @@ dir=$(mktemp -d)
 chmod 777 "$dir"
 
 daemon_start
-pctl add-worker -q --memory 256M --slots 4 > /dev/null
+pctl add-worker -q --force --memory 256M --slots 4 > /dev/null
 
 # holding
 held=$(pctl submit -q --hold -- true)

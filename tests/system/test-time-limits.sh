@@ -12,7 +12,7 @@ no_process() { ! pgrep -f "$1" > /dev/null; }
 tenths() { echo $((($(task_property "$1" FinishTimestamp) - $(task_property "$1" StartTimestamp)) / 100000)); }
 said() { pctl logs "$1" 2> /dev/null | grep -qx "$2"; }
 
-pctl add-worker -q --memory 256M --slots 4 > /dev/null
+pctl add-worker -q --force --memory 256M --slots 4 > /dev/null
 
 # the timeout
 task=$(pctl submit -q --timeout 1s -- sleep 6661)

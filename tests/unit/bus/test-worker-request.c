@@ -10,12 +10,12 @@ static const Peer root = { .uid = 0, .known = true };
 
 static int read_options(const char *options, const Peer *peer, WorkerSpec **ret, sd_bus_error *error)
 {
-    g_autofree char *arguments = g_strdup_printf("({%s},)", options);
+    g_autofree char *arguments = g_strdup_printf("(@a{sv} {%s},)", options);
     g_autoptr(sd_bus_message) m = message_new(arguments);
     Settings settings = { .slots = 1 };
 
     worker_limits_init(&settings.limits);
-    return worker_request_read(m, &settings, peer, ret, error);
+    return worker_request_read(m, &settings, NULL, peer, ret, error);
 }
 
 static WorkerSpec *worker_of(const char *options, const Peer *peer)
@@ -111,6 +111,74 @@ static void test_user(void)
     g_assert_cmpuint(commands->user, ==, 0);
 }
 
+/* ---- where it is, and what is its own */
+
+static void test_placement(void)
+{
+    g_autoptr(WorkerSpec) spec = worker_of(
+        "'pin': <true>, 'numa': <'1'>, 'gpus': <uint32 2>, 'gpus-optional': <true>, 'resources': <'tape=1'>,"
+        "'io-weight': <uint64 300>",
+        &asker);
+    g_autoptr(WorkerSpec) usual = worker_of("", &asker), automatic = worker_of("'numa': <'auto'>", &asker);
+
+    g_assert_true(spec->placement.pin);
+    g_assert_cmpint(spec->placement.numa, ==, 1);
+    g_assert_cmpuint(spec->placement.gpus, ==, 2);
+    g_assert_true(spec->placement.gpus_optional);
+    g_assert_cmpuint(resources_count(spec->placement.resources, "tape"), ==, 1);
+    g_assert_cmpuint(spec->limits.io_weight, ==, 300);
+    g_assert_false(usual->placement.pin);
+    g_assert_cmpint(usual->placement.numa, ==, NUMA_NONE);
+    g_assert_cmpint(automatic->placement.numa, ==, NUMA_AUTO);
+}
+
+static void test_bad_placement(void)
+{
+    worker_refused("'numa': <'first'>", &asker, "InvalidArgument", "numa is \"first\"");
+    worker_refused("'numa': <'-1'>", &asker, "InvalidArgument", "numa");
+    worker_refused("'gpus-optional': <true>", &asker, "InvalidArgument", "gpus is missing");
+    worker_refused("'gpus': <uint32 1025>", &asker, "InvalidArgument", "gpus is 1025");
+    worker_refused("'resources': <'=1'>", &asker, "InvalidArgument", "resources: ");
+    worker_refused("'io-weight': <uint64 0>", &asker, "InvalidArgument", "io-weight is 0");
+}
+
+/* What is not said is the profile's, and what that does not say the configuration's. */
+static void test_profile(void)
+{
+    Profile profile = { .name = (char *) "p", .workers = 1, .memory_max_bytes = 333 << 20 };
+    Settings settings = { .slots = 1 };
+    const char *const calls[] = { "(@a{sv} {},)", "({'memory-max': <uint64 16777216>},)" };
+    const uint64_t wanted[] = { 333 << 20, 16 << 20 };
+
+    worker_limits_init(&settings.limits);
+    settings.limits.memory_max_bytes = 1 << 30;
+    settings.limits.tasks_max = 77;
+    for (size_t i = 0; i < G_N_ELEMENTS(calls); i++) {
+        g_autoptr(sd_bus_message) m = message_new(calls[i]);
+        g_autoptr(WorkerSpec) spec = NULL;
+        g_assert_cmpint(worker_request_read(m, &settings, &profile, &asker, &spec, NULL), >=, 0);
+        g_assert_cmpuint(spec->limits.memory_max_bytes, ==, wanted[i]);
+        g_assert_cmpuint(spec->limits.tasks_max, ==, 77);
+    }
+}
+
+/* SetLimits changes what is named; the rest stays. */
+static void test_limits(void)
+{
+    g_autoptr(sd_bus_message) good = message_new("({'cpu-quota': <uint64 250000>},)"),
+                              bad = message_new("({'memory-high': <uint64 1>},)");
+    g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
+    WorkerLimits limits;
+
+    worker_limits_init(&limits);
+    limits.memory_max_bytes = 64 << 20;
+    g_assert_cmpint(worker_request_read_limits(good, &limits, &error), >=, 0);
+    g_assert_cmpuint(limits.cpu_quota_usec_per_sec, ==, 250000);
+    g_assert_cmpuint(limits.memory_max_bytes, ==, 64 << 20);
+    g_assert_cmpint(worker_request_read_limits(bad, &limits, &error), <, 0);
+    g_assert_nonnull(strstr(error.message, "memory-high"));
+}
+
 int main(int argc, char *argv[])
 {
     g_test_init(&argc, &argv, NULL);
@@ -118,5 +186,9 @@ int main(int argc, char *argv[])
     g_test_add_func("/worker-request/commands", test_commands);
     g_test_add_func("/worker-request/bad-program", test_bad_program);
     g_test_add_func("/worker-request/user", test_user);
+    g_test_add_func("/worker-request/placement", test_placement);
+    g_test_add_func("/worker-request/bad-placement", test_bad_placement);
+    g_test_add_func("/worker-request/profile", test_profile);
+    g_test_add_func("/worker-request/limits", test_limits);
     return g_test_run();
 }

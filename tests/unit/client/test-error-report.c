@@ -12,7 +12,11 @@ static void test_exit_codes(void)
         int code;
     } cases[] = {
         { PAREXEC_ERROR_INSUFFICIENT_MEMORY, 3 },
+        { PAREXEC_ERROR_INSUFFICIENT_CORES, 3 },
+        { PAREXEC_ERROR_INSUFFICIENT_RESOURCES, 3 },
         { PAREXEC_ERROR_TOO_MANY_WORKERS, 3 },
+        { PAREXEC_ERROR_NO_SUCH_NODE, 1 },
+        { PAREXEC_ERROR_NO_SUCH_PROFILE, 1 },
         { PAREXEC_ERROR_NOT_AUTHORIZED, 4 },
         { "org.freedesktop.DBus.Error.AccessDenied", 4 },
         { "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired", 4 },
@@ -58,11 +62,30 @@ static void test_report(void)
     g_test_trap_assert_stderr("*needs 8.0G, 3.2G free\\x1b*--force*");
 }
 
+/* The risks stand below the sentence; where they are not asked about they are not told. */
+static void test_risks(void)
+{
+    sd_bus_error risky = SD_BUS_ERROR_MAKE_CONST(
+        PAREXEC_ERROR_INSUFFICIENT_CORES,
+        "No - really: 2 of 2 cores are taken.\n- It may be slow.\n- Or\033[2J worse.");
+    sd_bus_error plain = SD_BUS_ERROR_MAKE_CONST(PAREXEC_ERROR_TOO_MANY_WORKERS, "2 of 2 run.");
+    g_autofree char *sentence = error_sentence(&risky), *other = error_sentence(&plain);
+    g_auto(GStrv) risks = error_risks(&risky), none = error_risks(&plain);
+
+    g_assert_cmpstr(sentence, ==, "No - really: 2 of 2 cores are taken.");
+    g_assert_cmpuint(g_strv_length(risks), ==, 2);
+    g_assert_cmpstr(risks[0], ==, "It may be slow.");
+    g_assert_cmpstr(risks[1], ==, "Or\\x1b[2J worse.");
+    g_assert_cmpstr(other, ==, "2 of 2 run.");
+    g_assert_cmpuint(g_strv_length(none), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/error-report/exit-codes", test_exit_codes);
     g_test_add_func("/error-report/transient", test_transient);
     g_test_add_func("/error-report/report", test_report);
+    g_test_add_func("/error-report/risks", test_risks);
     return g_test_run();
 }

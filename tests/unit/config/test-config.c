@@ -173,35 +173,6 @@ static void test_dropins(void)
     remove_file("parexecd.conf");
 }
 
-/* The file that is installed shows the built-in defaults: with all of it switched on nothing changes. */
-static void test_installed(void)
-{
-    g_autofree char *text = NULL;
-    g_autoptr(GString) on = g_string_new(NULL);
-    Settings settings, usual;
-
-    g_assert_true(g_file_get_contents(TOP "/systemd/parexecd.conf", &text, NULL, NULL));
-    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-    bool tasks = false;
-    for (char **line = lines; *line; line++) {
-        if (**line == '[')
-            tasks = strcmp(*line, "[Tasks]") == 0;
-        bool key = **line == '#' && (*line)[1] != ' ' && tasks;
-        g_string_append_printf(on, "%s\n", key ? *line + 1 : *line);
-    }
-    load(&usual);
-    write_file("parexecd.conf", on->str);
-    load(&settings);
-    g_assert_nonnull(strstr(on->str, "\nRetries=0\n"));
-    g_assert_true(task_policy_equal(&settings.policy, &usual.policy));
-    g_assert_cmpuint(settings.keep_output_usec, ==, usual.keep_output_usec);
-    g_assert_cmpuint(settings.keep_history_usec, ==, usual.keep_history_usec);
-    g_assert_cmpuint(settings.output_quota_bytes, ==, usual.output_quota_bytes);
-    settings_done(&settings);
-    settings_done(&usual);
-    remove_file("parexecd.conf");
-}
-
 int main(int argc, char *argv[])
 {
     g_test_init(&argc, &argv, NULL);
@@ -214,7 +185,6 @@ int main(int argc, char *argv[])
     g_test_add_func("/config/bad-combination", test_bad_combination);
     g_test_add_func("/config/keeping", test_keeping);
     g_test_add_func("/config/dropins", test_dropins);
-    g_test_add_func("/config/installed", test_installed);
     int r = g_test_run();
     g_autofree char *dropins = g_build_filename(directory, "parexecd.conf.d", NULL);
     (void) g_rmdir(dropins);

@@ -2,6 +2,7 @@
 /* Fakes of every port but the store, and the small steps that the core's tests are made of. */
 #include "fake-ports.h"
 
+#include <math.h>
 #include <string.h>
 
 #define AT(port, member) ((World *) ((char *) (port) - offsetof(World, member)))
@@ -32,6 +33,7 @@ void world_forget_logs(World *world)
     g_string_truncate(world->link_log, 0);
     g_string_truncate(world->worker_log, 0);
     g_string_truncate(world->task_log, 0);
+    g_string_truncate(world->news_log, 0);
 }
 
 /* ---- engine */
@@ -80,6 +82,13 @@ static char **engine_not_enforced(EnginePort *port, uint32_t number, const Worke
     return strv;
 }
 
+static void engine_set_limits(EnginePort *port, uint32_t number, const WorkerSpec *spec)
+{
+    say(AT(port, engine)->engine_log, "limits w%u %" G_GUINT64_FORMAT, number, spec->limits.memory_max_bytes >> 20);
+    if (spec->limits.memory_high_bytes != LIMIT_INFINITY)
+        g_string_append_printf(AT(port, engine)->engine_log, " high %" G_GUINT64_FORMAT, spec->limits.memory_high_bytes >> 20);
+}
+
 static bool engine_delegates(EnginePort *port)
 {
     return AT(port, engine)->delegates;
@@ -118,6 +127,20 @@ static void link_stop(LinkPort *port, uint32_t worker, const uint64_t *tasks, si
     say_ids(AT(port, link), outcome == OUTCOME_ABORTED ? "cancel" : "timeout", worker, tasks, n);
 }
 
+static void link_limit(LinkPort *port, uint32_t worker, const TaskLimits *limits)
+{
+    say(AT(port, link)->link_log, "limit w%u %" G_GUINT64_FORMAT, worker, limits->task);
+    if (limits->set_memory)
+        g_string_append_printf(AT(port, link)->link_log, " memory %" G_GUINT64_FORMAT, limits->memory_max_bytes >> 20);
+}
+
+static void link_freeze(LinkPort *port, uint32_t worker, const uint64_t *tasks, size_t n, bool frozen, bool reclaim)
+{
+    say_ids(AT(port, link), frozen ? "freeze" : "thaw", worker, tasks, n);
+    if (reclaim)
+        g_string_append(AT(port, link)->link_log, " reclaim");
+}
+
 static void link_exit(LinkPort *port, uint32_t worker)
 {
     say(AT(port, link)->link_log, "exit w%u", worker);
@@ -133,6 +156,11 @@ static void link_drop(LinkPort *port, uint32_t worker)
 static void host_facts(HostPort *port, HostFacts *ret)
 {
     *ret = AT(port, host)->facts;
+}
+
+static const Machine *host_machine(HostPort *port)
+{
+    return &AT(port, host)->machine;
 }
 
 static uint64_t clock_monotonic(ClockPort *port)
@@ -231,17 +259,29 @@ static void on_settings_changed(ObserverPort *port)
     AT(port, observer)->n_settings_changes++;
 }
 
+static void on_task_unplaceable(ObserverPort *port, uint64_t task, const char *why)
+{
+    say(AT(port, observer)->news_log, "%" G_GUINT64_FORMAT " unplaceable: %s", task, why);
+}
+
+static void on_pressure_changed(ObserverPort *port, const char *rung, const char *why)
+{
+    g_assert_true(g_str_has_prefix(why, "in the last 10 s tasks waited "));
+    say(AT(port, observer)->news_log, "pressure %s", rung);
+}
+
 /* ---- life */
 
 static void fill_ports(World *world)
 {
-    world->engine = (EnginePort){ engine_start, engine_adopt, engine_kill, engine_release, engine_owns, engine_usage, engine_not_enforced,
-                                  engine_delegates };
-    world->link = (LinkPort){ link_run, link_recall, link_stop, link_exit, link_drop };
-    world->host = (HostPort){ host_facts };
+    world->engine = (EnginePort){ .start = engine_start, .adopt = engine_adopt, .kill = engine_kill, .release = engine_release,
+                                  .owns = engine_owns, .usage = engine_usage, .not_enforced = engine_not_enforced,
+                                  .delegates = engine_delegates, .set_limits = engine_set_limits };
+    world->link = (LinkPort){ .run = link_run, .recall = link_recall, .stop = link_stop, .limit = link_limit, .freeze = link_freeze, .exit = link_exit, .drop = link_drop };
+    world->host = (HostPort){ .facts = host_facts, .machine = host_machine };
     world->clock = (ClockPort){ clock_monotonic, clock_realtime, clock_boot, clock_set_alarm, clock_set_wake };
     world->observer = (ObserverPort){ on_worker_added, on_worker_state, on_worker_changed, on_worker_removed, on_task_changed, on_batch_ended,
-                                      on_queue_changed, on_settings_changed };
+                                      on_queue_changed, on_settings_changed, on_task_unplaceable, on_pressure_changed };
 }
 
 static void begin(World *world)
@@ -277,11 +317,20 @@ void world_setup(World *world, const void *unused)
             .keep_failed_usec = 300 * USEC_PER_SEC,
             .orphan_timeout_usec = 600 * USEC_PER_SEC,
             .slots = 1,
+            .max_user_workers = UINT32_MAX,
+            .memory_default_bytes = UINT64_C(256) << 20,
             .keep_output_usec = UINT64_MAX,
             .keep_history_usec = UINT64_MAX,
             .output_quota_bytes = UINT64_MAX,
         },
-        .facts = { UINT64_C(64) << 30, UINT64_C(32) << 30, 0.5, 10.0, 8, 4 },
+        .facts = { .memory_total_bytes = UINT64_C(64) << 30,
+                   .memory_available_bytes = UINT64_C(32) << 30,
+                   .memory_pressure_percent = 0.5,
+                   .cpu_percent = 10.0,
+                   .cpus = 8,
+                   .cores = 8,
+                   .group_free_bytes = UINT64_MAX,
+                   .group_cpus = INFINITY },
         .usage = { 1 << 20, 2 << 20, 0 },
         .delegates = true,
         .now = 1000 * USEC_PER_SEC,
@@ -299,6 +348,7 @@ void world_setup(World *world, const void *unused)
     world->link_log = g_string_new(NULL);
     world->worker_log = g_string_new(NULL);
     world->task_log = g_string_new(NULL);
+    world->news_log = g_string_new(NULL);
     world->processes = g_hash_table_new(NULL, NULL);
     fill_ports(world);
     begin(world);
@@ -314,6 +364,7 @@ void world_teardown(World *world, const void *unused)
     g_string_free(world->link_log, TRUE);
     g_string_free(world->worker_log, TRUE);
     g_string_free(world->task_log, TRUE);
+    g_string_free(world->news_log, TRUE);
     g_hash_table_unref(world->processes);
     launch_record_free(world->launched);
     settings_done(&world->settings);
@@ -353,13 +404,15 @@ static void on_answer(int r, Worker *worker, void *userdata)
 
 AdmissionVerdict world_add(World *world, WorkerSpec *spec, char **ret_why)
 {
-    g_autofree char *why = NULL;
-    AdmissionVerdict verdict = manager_add_worker(world->manager, spec, on_answer, world, &why);
+    AddVerdict verdict = { 0 };
+    int r = manager_add_worker(world->manager, spec, on_answer, world, &verdict);
+    AdmissionVerdict admission = verdict.admission;
 
-    g_assert_cmpint(why != NULL, ==, verdict != ADMITTED);
+    g_assert_cmpint(r, ==, verdict.why ? -EPERM : 0);
     if (ret_why)
-        *ret_why = g_steal_pointer(&why);
-    return verdict;
+        *ret_why = g_steal_pointer(&verdict.why);
+    add_verdict_done(&verdict);
+    return admission;
 }
 
 void world_engine_started(World *world, uint32_t number)
@@ -391,20 +444,35 @@ int world_register(World *world, uint32_t number)
     return r;
 }
 
-Worker *world_running_worker_of(World *world, uint32_t slots, uint32_t user)
+Worker *world_running_worker_with(World *world, WorkerSpec *spec)
 {
-    WorkerSpec *spec = world_spec(slots);
-
-    spec->user = user;
     g_assert_cmpint(world_add(world, spec, NULL), ==, ADMITTED);
     const GPtrArray *workers = manager_workers(world->manager);
     uint32_t number = ((Worker *) workers->pdata[workers->len - 1])->number;
     fake_store_dispatch(&world->store);
     world_engine_started(world, number);
     g_assert_cmpint(world_register(world, number), ==, 0);
-    fake_store_dispatch(&world->store);
     world_forget_logs(world);
+    fake_store_dispatch(&world->store);
     return world_worker(world, number);
+}
+
+WorkerSpec *world_spec_with(uint32_t slots, uint64_t memory_mib)
+{
+    WorkerSpec *spec = world_spec(slots);
+
+    spec->limits.memory_max_bytes = memory_mib << 20;
+    return spec;
+}
+
+Worker *world_running_worker_of(World *world, uint32_t slots, uint32_t user)
+{
+    WorkerSpec *spec = world_spec(slots);
+
+    spec->user = user;
+    Worker *worker = world_running_worker_with(world, spec);
+    world_forget_logs(world);
+    return worker;
 }
 
 Worker *world_running_worker(World *world, uint32_t slots)
@@ -417,4 +485,27 @@ void world_gone(World *world, uint32_t number, const char *why)
     EngineEvents events = manager_engine_events(world->manager);
 
     events.gone(number, why, events.userdata);
+}
+
+void world_limits_set(World *world, uint32_t number, int r, const char *why)
+{
+    EngineEvents events = manager_engine_events(world->manager);
+
+    events.limits_set(number, r, why, events.userdata);
+}
+
+void world_frozen(World *world, Worker *worker, uint64_t task, bool frozen, const char *why)
+{
+    FrozenFailure failure = { task, why };
+
+    manager_tasks_frozen(world->manager, worker, &task, task > 0 && !why, frozen, &failure, why ? 1 : 0);
+}
+
+void world_changed(int r, const char *why, void *userdata)
+{
+    World *world = userdata;
+
+    world_done(r, world);
+    g_free(world->answer_reason);
+    world->answer_reason = g_strdup(why);
 }

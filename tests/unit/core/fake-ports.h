@@ -26,6 +26,7 @@ typedef struct World {
 
     HostPort host;
     HostFacts facts;
+    Machine machine;
 
     ClockPort clock;
     uint64_t now, real, boot, alarm;
@@ -34,6 +35,7 @@ typedef struct World {
     ObserverPort observer;
     GString *worker_log;     /* "added w1", "w1 starting→running", "removed w1" */
     GString *task_log;       /* "17 running w1 #1", "17 succeeded w1 #1 exited" */
+    GString *news_log;       /* "7 unplaceable: WHY", "pressure RUNG" */
     unsigned n_worker_changes, n_queue_changes, n_settings_changes, n_batches;
 
     unsigned n_answers;      /* of AddWorker */
@@ -75,7 +77,14 @@ Worker *world_worker(World *world, uint32_t number); /* must exist */
 /* All of that: a worker that runs. */
 Worker *world_running_worker(World *world, uint32_t slots);
 Worker *world_running_worker_of(World *world, uint32_t slots, uint32_t user);
+Worker *world_running_worker_with(World *world, WorkerSpec *spec /* taken */);
+WorkerSpec *world_spec_with(uint32_t slots, uint64_t memory_mib);
 void world_gone(World *world, uint32_t number, const char *why);
+void world_limits_set(World *world, uint32_t number, int r, const char *why); /* the engine answers */
+/* The worker answers the oldest question about freezing: of that task, or of none (0). why: it could not be. */
+void world_frozen(World *world, Worker *worker, uint64_t task, bool frozen, const char *why);
+/* A callback as world_done(); why goes to world->answer_reason. */
+void world_changed(int r, const char *why, void *world);
 
 /* ---- tasks */
 TaskSpec *world_task(uint32_t uid, int32_t priority); /* argv "true" */
@@ -83,11 +92,18 @@ TaskSpec *world_task(uint32_t uid, int32_t priority); /* argv "true" */
 uint64_t world_submit(World *world, size_t n);
 uint64_t world_submit_one(World *world, TaskSpec *spec /* taken */);
 uint64_t world_submit_array(World *world, uint64_t n);
+TaskSpec *world_limited_task(uint64_t memory_mib); /* of uid 1000 */
+uint64_t world_submit_limited(World *world, uint64_t memory_mib);
 void world_started(World *world, Worker *worker, uint64_t task);
 /* The worker reports the end of what it holds; the store has not answered yet. */
 void world_finish(World *world, Worker *worker, uint64_t task, Outcome outcome, int exit_status);
 uint64_t world_fence(World *world, uint64_t task); /* of the present assignment */
 TaskState world_state(World *world, uint64_t task); /* as stored */
+/* It ran and ended; the store has answered. */
+void world_end(World *world, Worker *worker, uint64_t task, Outcome outcome);
+void world_oom(World *world, Worker *worker, uint64_t task, OomCause cause);
+void world_end_with_peak(World *world, Worker *worker, uint64_t task, uint64_t memory_mib, uint64_t usec);
+char *world_explain(World *world, uint64_t task); /* "room: SENTENCE; …"; the caller frees */
 
 /* A callback that counts into world->n_done and keeps r. */
 void world_done(int r, void *world);

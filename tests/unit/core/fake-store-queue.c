@@ -21,6 +21,8 @@ static void edit_spec(TaskSpec *spec, const TaskEdit *edit)
         g_bytes_unref(spec->argv);
         spec->argv = g_bytes_ref(edit->argv);
     }
+    if (edit->limits.set_memory)
+        spec->memory_max_bytes = edit->limits.memory_max_bytes;
 }
 
 static bool is_concerned(TaskAction action, const FakeTask *task)
@@ -33,7 +35,10 @@ static bool is_concerned(TaskAction action, const FakeTask *task)
     case TASK_RETRY:
         return task->state == TASK_FAILED || task->state == TASK_CANCELLED || task->state == TASK_SKIPPED;
     case TASK_EDIT:
+    case TASK_LIMIT:
         return !task_state_is_end(task->state);
+    case TASK_SELECT:
+        return task->start_usec > 0;
     }
     g_assert_not_reached();
 }
@@ -44,9 +49,10 @@ static void modify_waiting(Modify *modify, FakeTask *task)
 
     if (task->state == TASK_QUEUED)
         g_array_append_val(modify->modified.unready, range);
-    if (modify->op->action == TASK_EDIT)
+    if (modify->op->edit) {
         edit_spec(task->spec, modify->op->edit);
-    else
+        task->state = task->state == TASK_BLOCKED ? TASK_QUEUED : task->state; /* put aside: it may fit now */
+    } else
         task->state = modify->op->action == TASK_HOLD ? TASK_HELD : TASK_QUEUED;
     if (task->state == TASK_QUEUED)
         fake_store_note_ready(modify->store, task);
@@ -58,16 +64,23 @@ static gboolean modify_task(gpointer key, gpointer value, gpointer userdata)
     FakeTask *task = value;
     uint64_t id = task->spec->id;
 
+    bool of_started = modify->op->action == TASK_LIMIT || modify->op->action == TASK_SELECT;
+
     if (!fake_store_matches(modify->op->filter, task) || !is_concerned(modify->op->action, task) ||
-        task->start_usec > 0 ||
+        (task->start_usec > 0 && !of_started) ||
         (modify->op->user != UID_ANYBODY && modify->op->user != task->spec->context->uid))
         return FALSE;
     modify->modified.count++;
-    if (task->worker == 0)
+    if (task->start_usec > 0) {
+        g_array_append_val(modify->modified.started, id);
+        if (modify->op->edit)
+            edit_spec(task->spec, modify->op->edit);
+    }
+    else if (task->worker == 0)
         modify_waiting(modify, task);
     else {
         g_array_append_val(modify->modified.held, id);
-        if (modify->op->action == TASK_EDIT)
+        if (modify->op->edit)
             edit_spec(task->spec, modify->op->edit);
     }
     return FALSE;
@@ -76,8 +89,9 @@ static gboolean modify_task(gpointer key, gpointer value, gpointer userdata)
 static void run_modify(FakeStore *store, Op *op)
 {
     g_autoptr(GArray) unready = g_array_new(FALSE, FALSE, sizeof(IdRange)),
-                      held = g_array_new(FALSE, FALSE, sizeof(uint64_t));
-    Modify modify = { store, op, { 0, unready, held } };
+                      held = g_array_new(FALSE, FALSE, sizeof(uint64_t)),
+                      started = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    Modify modify = { store, op, { 0, unready, held, started } };
     int r = fake_store_take_failure(store);
 
     if (r >= 0)
@@ -88,7 +102,7 @@ static void run_modify(FakeStore *store, Op *op)
 void fake_store_modify(StorePort *port, TaskFilter *filter, uint32_t only_uid, TaskAction action,
                        TaskEdit *edit, StoreModified done, void *userdata)
 {
-    g_assert_true((edit != NULL) == (action == TASK_EDIT));
+    g_assert_true((edit != NULL) == (action == TASK_EDIT || action == TASK_LIMIT));
     fake_store_ask(port, &(Op){ .run = run_modify,
                                 .filter = filter,
                                 .user = only_uid,
@@ -348,4 +362,78 @@ void fake_store_set_enabled(StorePort *port, bool enabled, StoreDone done, void 
 {
     fake_store_ask(port,
                    &(Op){ .run = run_set_enabled, .enabled = enabled, .done = done, .userdata = userdata });
+}
+
+/* ---- what fits no worker, what is wished for, what was learned */
+
+typedef struct Parking {
+    uint64_t *tasks;
+    size_t n;
+} Parking;
+
+static void run_park(FakeStore *store, Op *op)
+{
+    Parking *parking = op->userdata;
+
+    for (size_t i = 0; i < parking->n; i++) {
+        FakeTask *task = fake_store_task(store, parking->tasks[i]);
+        if (task->state == TASK_QUEUED && task->worker == 0)
+            task->state = TASK_BLOCKED;
+    }
+    g_free(parking->tasks);
+    g_free(parking);
+}
+
+void fake_store_park(StorePort *port, const uint64_t *tasks, size_t n)
+{
+    Parking *parking = g_new(Parking, 1);
+
+    *parking = (Parking){ g_memdup2(tasks, n * sizeof *tasks), n };
+    fake_store_ask(port, &(Op){ .run = run_park, .userdata = parking });
+}
+
+static gboolean unpark_task(gpointer key, gpointer value, gpointer store)
+{
+    FakeTask *task = value;
+
+    if (task->state != TASK_BLOCKED)
+        return FALSE;
+    task->state = TASK_QUEUED;
+    fake_store_note_ready(store, task);
+    return FALSE;
+}
+
+static void run_unpark(FakeStore *store, Op *op)
+{
+    g_tree_foreach(store->tasks, unpark_task, store);
+}
+
+void fake_store_unpark(StorePort *port)
+{
+    ((FakeStore *) port)->n_unparks++;
+    fake_store_ask(port, &(Op){ .run = run_unpark });
+}
+
+static void run_nothing(FakeStore *store, Op *op)
+{
+    op->done(0, op->userdata);
+}
+
+void fake_store_set_wish(StorePort *port, const char *key, const char *value, StoreDone done, void *userdata)
+{
+    GHashTable *wishes = ((FakeStore *) port)->wishes;
+
+    if (value)
+        g_hash_table_insert(wishes, g_strdup(key), g_strdup(value));
+    else
+        g_hash_table_remove(wishes, key);
+    fake_store_ask(port, &(Op){ .run = run_nothing, .done = done, .userdata = userdata });
+}
+
+void fake_store_save_learned(StorePort *port, const LearnedRow *row)
+{
+    LearnedRow *copy = g_new(LearnedRow, 1);
+
+    *copy = (LearnedRow){ row->uid, g_strdup(row->class), row->data ? g_bytes_ref(row->data) : NULL };
+    g_ptr_array_add(((FakeStore *) port)->learned, copy);
 }

@@ -276,6 +276,8 @@ static void settle_one(FakeTask *task, Settlement *settlement)
     task->spec->attempts = settlement->attempts;
     task->spec->lost = settlement->lost;
     task->spec->spent = settlement->spent;
+    if (settlement->memory_max_bytes > 0)
+        task->spec->memory_max_bytes = settlement->memory_max_bytes;
     task->due_usec = settlement->next == TASK_WAITING ? settlement->due_usec : UINT64_MAX;
     settlement_done(&task->last);
     task->last = *settlement;
@@ -451,6 +453,8 @@ StoreSnapshot *fake_store_snapshot(FakeStore *store)
 
     snapshot->workers = g_ptr_array_new_with_free_func(record_free);
     snapshot->held = g_ptr_array_new_with_free_func(held_free);
+    snapshot->wishes = g_hash_table_ref(store->wishes);
+    snapshot->learned = g_ptr_array_ref(store->learned);
     snapshot->next_worker = 1;
     snapshot->enabled = store->enabled;
     g_hash_table_iter_init(&iter, store->workers);
@@ -479,6 +483,10 @@ static const StorePort port_table = {
     .started = store_started,
     .settle = store_settle,
     .hurry = store_hurry,
+    .park = fake_store_park,
+    .unpark = fake_store_unpark,
+    .set_wish = fake_store_set_wish,
+    .save_learned = fake_store_save_learned,
     .cancel = store_cancel,
     .add_worker = fake_store_add_worker,
     .update_worker = fake_store_update_worker,
@@ -506,6 +514,8 @@ void fake_store_init(FakeStore *store)
                           .enabled = true,
                           .due_told = UINT64_MAX };
     store->ready = g_ptr_array_new_with_free_func(spec_free);
+    store->wishes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    store->learned = learned_rows_new();
     store->queues = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_queue_init(&store->ops);
     store->tasks = g_tree_new_full(compare_ids, NULL, NULL, task_free);
@@ -520,6 +530,8 @@ void fake_store_done(FakeStore *store)
         op_free(op);
     g_tree_destroy(store->tasks);
     g_hash_table_unref(store->workers);
+    g_hash_table_unref(store->wishes);
+    g_ptr_array_unref(store->learned);
     g_hash_table_unref(store->queues);
     g_ptr_array_unref(store->ready);
 }

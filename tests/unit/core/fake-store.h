@@ -14,8 +14,10 @@ typedef struct FakeStore {
     uint64_t next_task, next_batch, next_context;
     bool enabled;
     int fail;            /* the next operation that may fail does, with this; 0: none */
-    unsigned n_calls, n_settle_calls, n_windows_loaded, n_wakes, n_prunes, n_hurries;
+    unsigned n_calls, n_settle_calls, n_windows_loaded, n_wakes, n_prunes, n_hurries, n_unparks;
     GPtrArray *ready;    /* TaskSpec: to be told with the answer */
+    GHashTable *wishes;  /* key → value */
+    GPtrArray *learned;  /* LearnedRow, as they were saved */
     GHashTable *queues;  /* name → parallel */
     uint64_t due_told;   /* CLOCK_BOOTTIME */
     const char *known_key; /* of a submission that is known_batch already */

@@ -43,7 +43,7 @@ static void test_held(World *world, const void *unused)
     HeldReport held[] = { { 1, 1, world->real }, { 2, 1, world->real } };
 
     come_back(world, worker, held, 2);
-    assert_log(world->link_log, "");
+    assert_log(world->link_log, "thaw w1 1 2"); /* nothing stands still that nobody remembers */
     assert_log(world->task_log, "2 running w1 #1"); /* it has started meanwhile */
     world_finish(world, worker, 1, OUTCOME_EXITED, 0);
     world_finish(world, worker, 2, OUTCOME_EXITED, 0);
@@ -79,7 +79,7 @@ static void test_strangers(World *world, const void *unused)
     HeldReport held[] = { { 1, 1, world->real }, { 2, 1, 0 }, { 99, 1, world->real } };
 
     come_back(world, worker, held, 3);
-    assert_log(world->link_log, "cancel w1 99");
+    assert_log(world->link_log, "cancel w1 99; thaw w1 1");
     assert_log(world->task_log, "");
 }
 
@@ -107,7 +107,7 @@ static void test_cancelled(World *world, const void *unused)
     fake_store_dispatch(&world->store);
     worker = world_worker(world, 1);
     come_back(world, worker, held, 2);
-    assert_log(world->link_log, "cancel w1 1");
+    assert_log(world->link_log, "cancel w1 1; thaw w1 1");
     world_finish(world, worker, 1, OUTCOME_SIGNALLED, 0);
     fake_store_dispatch(&world->store);
     g_assert_cmpint(world_state(world, 1), ==, TASK_CANCELLED);

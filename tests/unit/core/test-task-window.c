@@ -2,6 +2,13 @@
 /* task-window.c: the order, what is taken in and what is not, removal, and when it wants to be loaded. */
 #include "core/task-window.h"
 
+static TaskSpec *take_first(TaskWindow *window)
+{
+    const TaskSpec *first = task_window_first(window);
+
+    return first ? task_window_take(window, first) : NULL;
+}
+
 static TaskSpec *spec_new(uint64_t id, int32_t priority, uint32_t uid)
 {
     TaskSpec *spec = task_spec_new();
@@ -37,7 +44,7 @@ static char *drain(TaskWindow *window)
     GString *ids = g_string_new(NULL);
     TaskSpec *spec;
 
-    while ((spec = task_window_take_first(window))) {
+    while ((spec = take_first(window))) {
         g_string_append_printf(ids, "%s%" G_GUINT64_FORMAT, ids->len > 0 ? " " : "", spec->id);
         task_spec_free(spec);
     }
@@ -124,9 +131,9 @@ static void test_full(void)
     g_assert_cmpuint(task_window_size(window), ==, TASK_WINDOW_MAX);
     g_assert_false(task_window_wants_load(window));
     for (unsigned i = 0; i < TASK_WINDOW_MAX - TASK_WINDOW_LOW; i++)
-        task_spec_free(task_window_take_first(window));
+        task_spec_free(take_first(window));
     g_assert_false(task_window_wants_load(window));
-    task_spec_free(task_window_take_first(window));
+    task_spec_free(take_first(window));
     g_assert_true(task_window_wants_load(window));
     task_window_set_loading(window, true);
     g_assert_false(task_window_wants_load(window)); /* asked already */

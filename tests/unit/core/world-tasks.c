@@ -114,23 +114,90 @@ void world_started(World *world, Worker *worker, uint64_t task)
     manager_tasks_started(world->manager, worker, &held, 1);
 }
 
-void world_finish(World *world, Worker *worker, uint64_t task, Outcome outcome, int exit_status)
+static TaskResult result_of(World *world, uint64_t task, Outcome outcome)
 {
-    TaskResult result = {
+    return (TaskResult){
         .task = task,
         .fence = world_fence(world, task),
         .outcome = outcome,
-        .exit_status = exit_status,
         .start_usec = world->real - USEC_PER_SEC,
         .end_usec = world->real,
         .memory_peak_bytes = MEMORY_UNKNOWN,
-        .stderr_tail = g_bytes_new("oops", 4),
     };
+}
 
+void world_finish(World *world, Worker *worker, uint64_t task, Outcome outcome, int exit_status)
+{
+    TaskResult result = result_of(world, task, outcome);
+
+    result.exit_status = exit_status;
+    result.stderr_tail = g_bytes_new("oops", 4);
     manager_tasks_finished(world->manager, worker, &result, 1, world_done, world);
+}
+
+void world_end(World *world, Worker *worker, uint64_t task, Outcome outcome)
+{
+    if (manager_find_active(world->manager, task)->start_usec == 0)
+        world_started(world, worker, task);
+    world_finish(world, worker, task, outcome, 0);
+    fake_store_dispatch(&world->store);
+}
+
+void world_oom(World *world, Worker *worker, uint64_t task, OomCause cause)
+{
+    world_started(world, worker, task);
+    TaskResult result = result_of(world, task, OUTCOME_OOM);
+    result.oom_cause = cause;
+    manager_tasks_finished(world->manager, worker, &result, 1, world_done, world);
+    fake_store_dispatch(&world->store);
+}
+
+void world_end_with_peak(World *world, Worker *worker, uint64_t task, uint64_t memory_mib, uint64_t usec)
+{
+    world_started(world, worker, task);
+    TaskResult result = result_of(world, task, OUTCOME_EXITED);
+    result.start_usec = world->real - usec;
+    result.memory_peak_bytes = memory_mib << 20;
+    manager_tasks_finished(world->manager, worker, &result, 1, world_done, world);
+    fake_store_dispatch(&world->store);
 }
 
 TaskState world_state(World *world, uint64_t task)
 {
     return fake_store_task(&world->store, task)->state;
+}
+
+TaskSpec *world_limited_task(uint64_t memory_mib)
+{
+    TaskSpec *spec = world_task(1000, 0);
+
+    spec->context->memory_max_bytes = memory_mib << 20;
+    return spec;
+}
+
+uint64_t world_submit_limited(World *world, uint64_t memory_mib)
+{
+    return world_submit_one(world, world_limited_task(memory_mib));
+}
+
+static void on_explained(int r, TaskRow *row, GPtrArray *conditions, void *userdata)
+{
+    GString *text = userdata;
+
+    g_assert_cmpint(r, ==, 0);
+    for (guint i = 0; i < conditions->len; i++) {
+        const Condition *condition = conditions->pdata[i];
+        g_string_append_printf(text, "%s%s: %s", i > 0 ? "; " : "", condition->kind, condition->text);
+    }
+    task_row_free(row);
+    g_ptr_array_unref(conditions);
+}
+
+char *world_explain(World *world, uint64_t task)
+{
+    GString *text = g_string_new(NULL);
+
+    manager_explain(world->manager, task, on_explained, text);
+    fake_store_dispatch(&world->store);
+    return g_string_free(text, FALSE);
 }

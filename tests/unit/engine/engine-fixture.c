@@ -36,6 +36,16 @@ static void on_gone(uint32_t number, const char *why, void *userdata)
     fixture->why = g_strdup(why);
 }
 
+static void on_limits_set(uint32_t number, int r, const char *why, void *userdata)
+{
+    EngineFixture *fixture = userdata;
+
+    fixture->n_limits_set++;
+    fixture->r = r;
+    g_free(fixture->why);
+    fixture->why = g_strdup(why);
+}
+
 void engine_fixture_init(EngineFixture *fixture)
 {
     *fixture = (EngineFixture) { 0 };
@@ -43,7 +53,12 @@ void engine_fixture_init(EngineFixture *fixture)
     fixture->directory = g_dir_make_tmp("parexec-engine-XXXXXX", NULL);
     g_assert_nonnull(fixture->directory);
     fixture->options = (EngineOptions) { .runtime_directory = fixture->directory, .slice = "parexec.slice" };
-    fixture->events = (EngineEvents) { .started = on_started, .gone = on_gone, .userdata = fixture };
+    fixture->events = (EngineEvents) {
+        .started = on_started,
+        .gone = on_gone,
+        .limits_set = on_limits_set,
+        .userdata = fixture,
+    };
     fixture->spec = worker_spec_new();
 }
 

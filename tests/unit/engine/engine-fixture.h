@@ -13,7 +13,7 @@ typedef struct EngineFixture {
     WorkerSpec *spec;
 
     /* of the latest announcement */
-    unsigned n_started, n_gone;
+    unsigned n_started, n_gone, n_limits_set;
     int r;
     WorkerProcess process;
     char *why;

@@ -107,6 +107,21 @@ static int on_unit_call(sd_bus_message *message, void *userdata, sd_bus_error *r
     return sd_bus_error_setf(ret_error, "org.freedesktop.systemd1.NoSuchUnit", "Unit %s not loaded.", unit);
 }
 
+static int on_set_properties(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+    FakeSystemd1 *fake = userdata;
+    const char *unit;
+    int runtime;
+
+    g_assert_cmpint(sd_bus_message_read(message, "sb", &unit, &runtime), >, 0);
+    g_assert_true(runtime);
+    log_call(fake, "SetUnitProperties", unit);
+    read_properties(fake, message);
+    if (fake->set_refusal)
+        return sd_bus_error_set(ret_error, SD_BUS_ERROR_INVALID_ARGS, fake->set_refusal);
+    return sd_bus_reply_method_return(message, NULL);
+}
+
 static int on_subscribe(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
 {
     ((FakeSystemd1 *) userdata)->n_subscribes++;
@@ -119,6 +134,7 @@ static const sd_bus_vtable manager_vtable[] = {
     SD_BUS_METHOD("KillUnit", "ssi", "", on_unit_call, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD("StopUnit", "ss", "o", on_unit_call, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD("ResetFailedUnit", "s", "", on_unit_call, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("SetUnitProperties", "sba(sv)", "", on_set_properties, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD("Subscribe", "", "", on_subscribe, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_SIGNAL("JobRemoved", "uoss", 0),
     SD_BUS_VTABLE_END,

@@ -13,12 +13,13 @@ typedef struct FakeSystemd1 {
     bool failed_are_freed;   /* ResetFailedUnit frees the name */
     bool knows_oom_policy;
     const char *refusal;     /* error text of every start; NULL: none */
+    const char *set_refusal; /* of every SetUnitProperties */
     char *control_group;     /* answer to Get; NULL: an error */
 
     unsigned n_starts, n_subscribes;
     GPtrArray *log;          /* "StopUnit parexec-w1.scope", … */
     char *unit;              /* of the latest start */
-    GHashTable *properties;  /* of the latest start: name → printed value */
+    GHashTable *properties;  /* of the latest start or SetUnitProperties: name → printed value */
     sd_bus_message *pending; /* the start that was not answered */
 } FakeSystemd1;
 

@@ -284,6 +284,163 @@ static void test_memory_or_sentence(Fixture *fixture, const void *data)
     fixture_run_until(&fixture->base, fixture->base.n_gone == 1);
 }
 
+/* ---- limits that change ---- */
+
+static bool says(Fixture *fixture, const char *what)
+{
+    g_auto(GStrv) sentences = fixture->engine->not_enforced(fixture->engine, fixture->number, fixture->base.spec);
+    g_autofree char *text = g_strjoinv("\n", sentences);
+
+    return strstr(text, what) != NULL;
+}
+
+static void set_limits(Fixture *fixture)
+{
+    unsigned before = fixture->base.n_limits_set;
+
+    fixture->engine->set_limits(fixture->engine, fixture->number, fixture->base.spec);
+    g_assert_cmpuint(fixture->base.n_limits_set, ==, before); /* never from inside the call */
+    fixture_run_until(&fixture->base, fixture->base.n_limits_set == before + 1);
+}
+
+static void end(Fixture *fixture)
+{
+    fixture->engine->kill(fixture->engine, fixture->number);
+    fixture_run_until(&fixture->base, fixture->base.n_gone == 1);
+}
+
+static void test_set_limits(Fixture *fixture, const void *data)
+{
+    WorkerLimits *limits = &fixture->base.spec->limits;
+
+    if (!have_groups(fixture, data))
+        return;
+    start(fixture, "while :; do sleep 0.05; done");
+    limits->memory_max_bytes = 64 << 20;
+    limits->cpu_quota_usec_per_sec = 500000;
+    limits->tasks_max = 20;
+    set_limits(fixture);
+    g_assert_cmpint(fixture->base.r, ==, 0);
+    /* whatever the kernel has of these it has taken */
+    g_assert_false(says(fixture, "(the kernel has"));
+
+    limits->memory_max_bytes = 32 << 20; /* less and more again: on v1 in the right order */
+    set_limits(fixture);
+    g_assert_cmpint(fixture->base.r, ==, 0);
+    g_assert_false(says(fixture, "(the kernel has"));
+    limits->memory_max_bytes = 256 << 20;
+    limits->tasks_max = LIMIT_INFINITY;
+    set_limits(fixture);
+    g_assert_cmpint(fixture->base.r, ==, 0);
+    if (!says(fixture, "memory limit: not enforced (no ")) {
+        limits->memory_max_bytes = 128 << 20; /* asked only: the kernel still has more */
+        g_assert_true(says(fixture, "memory limit: not enforced (the kernel has 256"));
+    }
+    limits->tasks_max = 30;
+    g_assert_true(says(fixture, "task limit: not enforced ("));
+    end(fixture);
+}
+
+/* More is in use than is to be allowed: cgroup v2 kills, v1 refuses, and then everything is as before. */
+static void test_set_limits_in_use(Fixture *fixture, const void *data)
+{
+    WorkerLimits *limits = &fixture->base.spec->limits;
+
+    if (!have_groups(fixture, data))
+        return;
+    limits->memory_max_bytes = 512 << 20;
+    /* tail keeps what may be its last line */
+    start(fixture, "(head -c 100M /dev/zero; echo $$ > full; sleep 100) | tail > /dev/null");
+    if (says(fixture, "memory limit: not enforced (no ")) {
+        end(fixture);
+        g_test_skip("no memory controller here");
+        return;
+    }
+    (void) engine_fixture_read_pid(&fixture->base, "full");
+    limits->memory_max_bytes = 8 << 20;
+    limits->tasks_max = 90;
+    set_limits(fixture);
+    if (fixture->base.r < 0) {
+        g_assert_cmpint(fixture->base.r, ==, -EBUSY);
+        g_assert_nonnull(strstr(fixture->base.why, "more is in use"));
+        limits->memory_max_bytes = 512 << 20;
+        g_assert_false(says(fixture, "memory limit"));
+        g_assert_true(says(fixture, "task limit: not enforced (the kernel has no limit)"));
+    }
+    limits->memory_max_bytes = 300 << 20; /* that is enough for it */
+    set_limits(fixture);
+    g_assert_cmpint(fixture->base.r, ==, 0);
+    g_assert_false(says(fixture, "(the kernel has"));
+    end(fixture);
+}
+
+/* One that is refused takes back those that were not. */
+static void test_set_limits_taken_back(Fixture *fixture, const void *data)
+{
+    WorkerLimits *limits = &fixture->base.spec->limits;
+
+    if (!have_groups(fixture, data))
+        return;
+    limits->memory_max_bytes = 128 << 20;
+    limits->cpu_quota_usec_per_sec = 500000;
+    limits->allowed_cpus = g_strdup("0");
+    start(fixture, "while :; do sleep 0.05; done");
+    if (says(fixture, "allowed CPUs: not enforced") || says(fixture, "memory limit: not enforced (no ")) {
+        end(fixture);
+        g_test_skip("no cpuset controller here, or CPU 0 may not be used");
+        return;
+    }
+    g_free(limits->allowed_cpus);
+    limits->allowed_cpus = g_strdup("8191");
+    limits->memory_max_bytes = 256 << 20;
+    limits->cpu_quota_usec_per_sec = 700000;
+    set_limits(fixture);
+    if (fixture->base.r < 0) { /* v2 takes any number and falls back to all */
+        g_assert_nonnull(strstr(fixture->base.why, "the kernel does not take \"8191\" for cpuset.cpus: "));
+        limits->memory_max_bytes = 128 << 20;
+        limits->cpu_quota_usec_per_sec = 500000;
+        g_assert_false(says(fixture, "memory limit"));
+        g_assert_false(says(fixture, "CPU quota"));
+    }
+    g_clear_pointer(&limits->allowed_cpus, g_free);
+    limits->allowed_memory_nodes = g_strdup("0");
+    set_limits(fixture); /* lifted: what the group above has */
+    g_assert_cmpint(fixture->base.r, ==, 0);
+    end(fixture);
+}
+
+/* Somebody else may have stopped it, by either freezer. */
+static bool freeze_group(const WorkerGroup *group)
+{
+    int unified = cgroup_hierarchy_unified(), freezer = cgroup_hierarchy_of(CGROUP_FREEZER);
+    bool frozen = false;
+
+    if (unified >= 0 && group->paths[unified])
+        frozen = cgroup_write_core(cgroup_hierarchy((size_t) unified), group->paths[unified], "cgroup.freeze", "1") >= 0;
+    if (freezer >= 0 && group->paths[freezer])
+        frozen = cgroup_write_core(cgroup_hierarchy((size_t) freezer), group->paths[freezer], "freezer.state",
+                                   "FROZEN") >= 0 || frozen;
+    return frozen;
+}
+
+static void test_kill_frozen(Fixture *fixture, const void *data)
+{
+    g_autofree char *marker = g_strdup_printf("/parexec/w%u", fixture->number);
+    WorkerGroup group = { 0 };
+
+    if (!have_groups(fixture, data))
+        return;
+    start(fixture, "while :; do sleep 0.05; done");
+    g_assert_cmpint(worker_group_find(&group, fixture->base.process.pid, marker), ==, 0);
+    bool frozen = freeze_group(&group);
+    worker_group_done(&group);
+    engine_fixture_run_for(&fixture->base, 50000);
+    fixture->engine->kill(fixture->engine, fixture->number);
+    expect_gone(fixture, "killed by signal KILL");
+    if (!frozen)
+        g_test_skip("cgroups cannot be frozen here");
+}
+
 static void add(const char *name, void (*test)(Fixture *fixture, const void *data))
 {
     g_autofree char *process = g_strconcat("/engine-cgroup/process/", name, NULL);
@@ -303,6 +460,10 @@ int main(int argc, char **argv)
     add("orphans-spare-workers", test_orphans_spare_workers);
     add("kill-before-started", test_kill_before_started);
     add("owns", test_owns);
+    g_test_add("/engine-cgroup/group/kill-frozen", Fixture, "group", setup, test_kill_frozen, teardown);
+    g_test_add("/engine-cgroup/group/set-limits", Fixture, "group", setup, test_set_limits, teardown);
+    g_test_add("/engine-cgroup/group/set-limits-in-use", Fixture, "group", setup, test_set_limits_in_use, teardown);
+    g_test_add("/engine-cgroup/group/set-limits-taken-back", Fixture, "group", setup, test_set_limits_taken_back, teardown);
     add("adopt", test_adopt);
     add("adopt-missing", test_adopt_missing);
     g_test_add("/engine-cgroup/process/says-so", Fixture, NULL, setup, test_processes_only_says_so, teardown);

@@ -75,13 +75,14 @@ static void test_properties(Fixture *fixture, const void *data)
     const struct {
         const char *name, *value;
     } expected[] = {
-        { "Description", "parexec worker w5" }, { "Slice", "parexec.slice" },
+        { "Description", "parexec worker w5" }, { "Slice", "parexec-shared.slice" },
         { "Delegate", "yes" },                  { "CollectMode", "inactive-or-failed" },
         { "TimeoutStopUSec", "2000000" },       { "OOMPolicy", "continue" },
         { "MemoryMax", "268435456" },           { "MemorySwapMax", "0" },
         { "MemoryHigh", "201326592" },          { "CPUQuotaPerSecUSec", "1500000" },
         { "CPUWeight", "50" },                  { "TasksMax", "99" },
-        { "AllowedCPUs", "0d01" },
+        { "AllowedCPUs", "0d01" },              { "AllowedMemoryNodes", "02" },
+        { "IOWeight", "300" },
     };
 
     limits->memory_max_bytes = UINT64_C(256) << 20;
@@ -90,6 +91,8 @@ static void test_properties(Fixture *fixture, const void *data)
     limits->cpu_weight = 50;
     limits->tasks_max = 99;
     limits->allowed_cpus = g_strdup("0,2-3,8");
+    limits->allowed_memory_nodes = g_strdup("1");
+    limits->io_weight = 300;
     start(fixture, 5);
     g_assert_cmpstr(fixture->fake.unit, ==, "parexec-w5.scope");
     g_assert_cmpuint(fixture->fake.n_subscribes, ==, 1);
@@ -104,6 +107,97 @@ static void test_unlimited(Fixture *fixture, const void *data)
     start(fixture, 5);
     /* Description, Slice, PIDs, Delegate, CollectMode, TimeoutStopUSec, OOMPolicy */
     g_assert_cmpuint(g_hash_table_size(fixture->fake.properties), ==, 7);
+}
+
+static void test_slice_of_user(Fixture *fixture, const void *data)
+{
+    fixture->base.spec->user = 1000;
+    start(fixture, 5);
+    g_assert_cmpstr(fake_systemd1_property(&fixture->fake, "Slice"), ==, "parexec-u1000.slice");
+}
+
+/* ---- limits that change ---- */
+
+static void set_limits(Fixture *fixture, uint32_t number)
+{
+    unsigned before = fixture->base.n_limits_set;
+
+    fixture->engine->set_limits(fixture->engine, number, fixture->base.spec);
+    g_assert_cmpuint(fixture->base.n_limits_set, ==, before); /* never from inside the call */
+    fixture_run_until(&fixture->base, fixture->base.n_limits_set > before);
+}
+
+static void expect_properties(Fixture *fixture, const char *const (*expected)[2], size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        g_assert_cmpstr(fake_systemd1_property(&fixture->fake, expected[i][0]), ==, expected[i][1]);
+    g_assert_cmpuint(g_hash_table_size(fixture->fake.properties), ==, n);
+}
+
+static void test_set_limits(Fixture *fixture, const void *data)
+{
+    WorkerLimits *limits = &fixture->base.spec->limits;
+    static const char *const changed[][2] = {
+        { "MemoryMax", "134217728" }, { "MemorySwapMax", "0" }, { "CPUWeight", "18446744073709551615" },
+        { "AllowedCPUs", "" },        { "TasksMax", "70" },
+    };
+    static const char *const lifted[][2] = {
+        { "MemoryMax", "18446744073709551615" },
+        { "MemorySwapMax", "18446744073709551615" },
+        { "TasksMax", "18446744073709551615" },
+    };
+
+    limits->memory_max_bytes = UINT64_C(256) << 20;
+    limits->cpu_weight = 50;
+    limits->allowed_cpus = g_strdup("0");
+    start(fixture, 5);
+    limits->memory_max_bytes = UINT64_C(128) << 20;
+    limits->cpu_weight = 0;
+    limits->tasks_max = 70;
+    g_clear_pointer(&limits->allowed_cpus, g_free);
+    set_limits(fixture, 5);
+    g_assert_true(fake_systemd1_was_asked(&fixture->fake, "SetUnitProperties parexec-w5.scope"));
+    g_assert_cmpint(fixture->base.r, ==, 0);
+    g_assert_null(fixture->base.why);
+    expect_properties(fixture, changed, G_N_ELEMENTS(changed)); /* what never was limited is not said */
+
+    worker_limits_done(limits);
+    worker_limits_init(limits);
+    set_limits(fixture, 5);
+    expect_properties(fixture, lifted, G_N_ELEMENTS(lifted));
+    set_limits(fixture, 5);
+    g_assert_cmpuint(g_hash_table_size(fixture->fake.properties), ==, 0);
+}
+
+static void test_set_limits_refused(Fixture *fixture, const void *data)
+{
+    static const char *const lifted[][2] = { { "TasksMax", "18446744073709551615" } };
+
+    fixture->base.spec->limits.tasks_max = 60;
+    start(fixture, 5);
+    fixture->base.spec->limits.tasks_max = LIMIT_INFINITY;
+    fixture->fake.set_refusal = "Value specified in TasksMax is out of range";
+    set_limits(fixture, 5);
+    g_assert_cmpint(fixture->base.r, <, 0);
+    g_assert_cmpstr(fixture->base.why, ==, "systemd refused to set the limits of parexec-w5.scope: "
+                                           "Value specified in TasksMax is out of range");
+    fixture->fake.set_refusal = NULL;
+    set_limits(fixture, 5); /* it had them still */
+    expect_properties(fixture, lifted, G_N_ELEMENTS(lifted));
+}
+
+/* Two calls at once: the second is not to build upon what the first may or may not have done. */
+static void test_set_limits_twice(Fixture *fixture, const void *data)
+{
+    start(fixture, 5);
+    fixture->base.spec->limits.tasks_max = 60;
+    fixture->engine->set_limits(fixture->engine, 5, fixture->base.spec);
+    fixture->base.spec->limits.tasks_max = LIMIT_INFINITY;
+    set_limits(fixture, 5);
+    g_assert_cmpstr(fake_systemd1_property(&fixture->fake, "TasksMax"), ==, "18446744073709551615");
+    engine_fixture_run_for(&fixture->base, 20000);
+    g_assert_cmpuint(fixture->base.n_limits_set, ==, 1); /* answered as one */
+    g_assert_cmpint(fixture->base.r, ==, 0);
 }
 
 /* ---- what can go wrong ---- */
@@ -334,6 +428,7 @@ static void test_unknown_worker(Fixture *fixture, const void *data)
     g_assert_false(fixture->engine->owns(fixture->engine, 9, getpid()));
     fixture->engine->usage(fixture->engine, 9, &usage);
     g_assert_cmpuint(usage.memory_bytes, ==, UINT64_MAX);
+    fixture->engine->set_limits(fixture->engine, 9, fixture->base.spec);
     g_auto(GStrv) sentences = fixture->engine->not_enforced(fixture->engine, 9, fixture->base.spec);
     g_assert_cmpuint(g_strv_length(sentences), ==, 0);
 }
@@ -352,6 +447,10 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     add("/engine-systemd/properties", test_properties);
     add("/engine-systemd/unlimited", test_unlimited);
+    add("/engine-systemd/slice-of-user", test_slice_of_user);
+    add("/engine-systemd/set-limits", test_set_limits);
+    add("/engine-systemd/set-limits-refused", test_set_limits_refused);
+    add("/engine-systemd/set-limits-twice", test_set_limits_twice);
     add("/engine-systemd/refused", test_refused);
     add("/engine-systemd/job-failed", test_job_failed);
     add("/engine-systemd/not-in-scope", test_not_in_scope);

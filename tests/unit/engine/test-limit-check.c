@@ -41,7 +41,7 @@ static char *check(const WorkerLimits *limits, FakeKernel *kernel)
 
 #define ALL_VERSIONS(n)                                                                                         \
     {                                                                                                           \
-        [CGROUP_MEMORY] = n, [CGROUP_CPU] = n, [CGROUP_CPUSET] = n, [CGROUP_PIDS] = n                           \
+        [CGROUP_MEMORY] = n, [CGROUP_CPU] = n, [CGROUP_CPUSET] = n, [CGROUP_PIDS] = n, [CGROUP_IO] = n                           \
     }
 
 static void init_limits(WorkerLimits *limits)
@@ -201,9 +201,9 @@ static void test_swap(void)
     worker_limits_done(&limits);
 }
 
-static char *settings(const WorkerLimits *limits, uint32_t controllers, bool unified)
+static char *settings(const WorkerLimits *limits, uint32_t controllers, bool unified, bool lift)
 {
-    g_autoptr(GArray) array = limit_settings(limits, controllers, unified);
+    g_autoptr(GArray) array = limit_settings(limits, controllers, unified, lift);
     GString *text = g_string_new(NULL);
 
     for (guint i = 0; i < array->len; i++) {
@@ -219,19 +219,76 @@ static void test_settings(void)
     WorkerLimits limits;
 
     init_limits(&limits);
-    g_autofree char *v2 = settings(&limits, UINT32_MAX, true);
+    g_autofree char *v2 = settings(&limits, UINT32_MAX, true, false);
     g_assert_cmpstr(v2, ==,
                     "memory memory.max=2147483648\nmemory memory.high=1073741824\ncpu cpu.max=150000 100000\n"
                     "cpu cpu.weight=200\ncpuset cpuset.cpus=0-3,8\npids pids.max=100\nmemory memory.swap.max=0\n");
-    g_autofree char *v1 = settings(&limits, UINT32_MAX, false);
+    g_autofree char *v1 = settings(&limits, UINT32_MAX, false, false);
     g_assert_cmpstr(v1, ==,
                     "memory memory.limit_in_bytes=2147483648\ncpu cpu.cfs_quota_us=150000\ncpu cpu.shares=2048\n"
                     "cpuset cpuset.cpus=0-3,8\npids pids.max=100\nmemory memory.memsw.limit_in_bytes=2147483648\n");
-    g_autofree char *pids = settings(&limits, CGROUP_BIT(CGROUP_PIDS), true);
+    g_autofree char *pids = settings(&limits, CGROUP_BIT(CGROUP_PIDS), true, false);
     g_assert_cmpstr(pids, ==, "pids pids.max=100\n");
     limits.cpu_quota_usec_per_sec = 5000; /* below the kernel's millisecond */
-    g_autofree char *least = settings(&limits, CGROUP_BIT(CGROUP_CPU), true);
+    g_autofree char *least = settings(&limits, CGROUP_BIT(CGROUP_CPU), true, false);
     g_assert_cmpstr(least, ==, "cpu cpu.max=1000 100000\ncpu cpu.weight=200\n");
+    worker_limits_done(&limits);
+}
+
+/* Limits of a group that had others: what is not limited is said, too. */
+static void test_settings_lift(void)
+{
+    WorkerLimits limits;
+
+    worker_limits_init(&limits);
+    g_autofree char *v2 = settings(&limits, UINT32_MAX, true, true);
+    g_assert_cmpstr(v2, ==,
+                    "memory memory.max=max\nmemory memory.high=max\ncpu cpu.max=max 100000\ncpu cpu.weight=100\n"
+                    "cpuset cpuset.cpus=\ncpuset cpuset.mems=\npids pids.max=max\nio io.bfq.weight=100\nio io.weight=100\n"
+                    "memory memory.swap.max=max\n");
+    limits.memory_max_bytes = 1 << 30;
+    limits.io_weight = 10000;
+    limits.allowed_memory_nodes = g_strdup("1");
+    g_autofree char *v1 = settings(&limits, UINT32_MAX, false, true);
+    g_assert_cmpstr(v1, ==,
+                    "memory memory.memsw.limit_in_bytes=1073741824\nmemory memory.limit_in_bytes=1073741824\n"
+                    "cpu cpu.cfs_quota_us=-1\ncpu cpu.shares=1024\ncpuset cpuset.cpus=\ncpuset cpuset.mems=1\npids pids.max=max\n"
+                    "io blkio.bfq.weight=1000\nmemory memory.memsw.limit_in_bytes=1073741824\n");
+    worker_limits_done(&limits);
+}
+
+static void test_io_and_nodes(void)
+{
+    static const struct {
+        int version;
+        const char *file, *value, *expected;
+    } cases[] = {
+        { 2, "io.weight", "default 300", "" },
+        { 2, "io.weight", "default 300\n8:0 50", "" },
+        { 2, "io.weight", "default 100", "IO weight: not enforced (the kernel has 100, not 300)" },
+        { 2, "io.bfq.weight", "118", "" }, /* its own scale */
+        { 2, "io.max", "", "IO weight: not enforced (the io controller of this kernel has no weights)" },
+        { 1, "blkio.bfq.weight", "118", "" },
+        { 1, "blkio.weight", "300", "IO weight: not enforced (the blkio controller of this kernel has no weights)" },
+        { 0, "io.weight", "default 300", "IO weight: not enforced (no io controller in this worker's cgroup)" },
+    };
+    FakeKernel nodes = { .versions = ALL_VERSIONS(2), .files = { { "cpuset.mems.effective", "0-1" } } };
+    WorkerLimits limits;
+
+    worker_limits_init(&limits);
+    limits.io_weight = 300;
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        FakeKernel kernel = { .versions = ALL_VERSIONS(cases[i].version), .files = { { cases[i].file, cases[i].value } } };
+        g_autofree char *text = check(&limits, &kernel);
+        g_assert_cmpstr(text, ==, cases[i].expected);
+    }
+    limits.io_weight = 0;
+    limits.allowed_memory_nodes = g_strdup("0-1,3");
+    g_autofree char *within = check(&limits, &nodes);
+    g_assert_cmpstr(within, ==, "");
+    nodes.files[0][1] = "0-2";
+    g_autofree char *beyond = check(&limits, &nodes);
+    g_assert_cmpstr(beyond, ==, "memory nodes: not enforced (the kernel allows 0-2, not 0-1,3)");
     worker_limits_done(&limits);
 }
 
@@ -281,6 +338,8 @@ int main(int argc, char **argv)
     g_test_add_func("/limit-check/rounding", test_rounding);
     g_test_add_func("/limit-check/swap", test_swap);
     g_test_add_func("/limit-check/settings", test_settings);
+    g_test_add_func("/limit-check/settings-lift", test_settings_lift);
+    g_test_add_func("/limit-check/io-and-nodes", test_io_and_nodes);
     g_test_add_func("/limit-check/controllers", test_controllers);
     g_test_add_func("/limit-check/cpu-mask", test_cpu_mask);
     return g_test_run();

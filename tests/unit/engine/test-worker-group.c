@@ -3,6 +3,10 @@
  * groups is in test-engine-cgroup.c. */
 #include "engine/worker-group.h"
 
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
 static void test_cut(void)
 {
     static const struct {
@@ -52,11 +56,58 @@ static void test_in_none(void)
     worker_limits_done(&limits);
 }
 
+/* Kills what is in a group of v1's freezer, which is frozen itself, or whose own group above is. */
+static void kill_frozen(const char *group_path, const char *process_path, const char *frozen_path)
+{
+    int i = cgroup_hierarchy_of(CGROUP_FREEZER);
+    const CgroupHierarchy *hierarchy = cgroup_hierarchy((size_t) i);
+    WorkerGroup group = { 0 };
+
+    group.paths[i] = g_strdup(group_path);
+    g_assert_cmpint(cgroup_create(hierarchy, process_path, CGROUP_BIT(CGROUP_FREEZER)), ==, 0);
+    pid_t pid = fork();
+    while (pid == 0)
+        (void) pause();
+    g_assert_cmpint(cgroup_attach(hierarchy, process_path, pid), ==, 0);
+    g_assert_cmpint(cgroup_write_core(hierarchy, frozen_path, "freezer.state", "FROZEN"), ==, 0);
+    g_assert_cmpint(kill(pid, SIGKILL), ==, 0);
+    g_usleep(20000);
+    g_assert_cmpint(waitpid(pid, NULL, WNOHANG), ==, 0); /* frozen, it cannot die */
+    int r = worker_group_kill(&group);
+    pid_t ended = 0;
+    for (unsigned n = 0; ended == 0 && n < 500; n++) {
+        g_usleep(10000);
+        ended = waitpid(pid, NULL, WNOHANG);
+    }
+    if (ended == 0)
+        (void) !cgroup_write_core(hierarchy, frozen_path, "freezer.state", "THAWED"); /* leaves nothing behind */
+    g_assert_cmpint(r, ==, 0);
+    g_assert_cmpint(ended, ==, pid);
+    g_assert_true(worker_group_is_empty(&group));
+    worker_group_remove(&group);
+    worker_group_done(&group);
+}
+
+static void test_kill_frozen(void)
+{
+    g_autofree char *path = g_strdup_printf("/parexec-test-%d", getpid()), *task = g_strconcat(path, "/task", NULL);
+    int i = cgroup_hierarchy_of(CGROUP_FREEZER);
+
+    if (i < 0 || cgroup_create(cgroup_hierarchy((size_t) i), path, CGROUP_BIT(CGROUP_FREEZER)) < 0) {
+        g_test_skip("no freezer controller of v1 here");
+        return;
+    }
+    kill_frozen(path, path, path);
+    kill_frozen(path, task, path);
+    kill_frozen(path, task, task);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_assert_cmpint(cgroups_init(), <=, 0);
     g_test_add_func("/worker-group/cut", test_cut);
     g_test_add_func("/worker-group/in-none", test_in_none);
+    g_test_add_func("/worker-group/kill-frozen", test_kill_frozen);
     return g_test_run();
 }

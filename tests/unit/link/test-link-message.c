@@ -45,6 +45,7 @@ static void assert_results_equal(const TaskResult *a, const TaskResult *b)
     g_assert_true(a->stderr_tail ? b->stderr_tail && g_bytes_equal(a->stderr_tail, b->stderr_tail) :
                                    !b->stderr_tail);
     g_assert_cmpstr(a->note, ==, b->note);
+    g_assert_cmpint(a->oom_cause, ==, b->oom_cause);
     for (int i = 0; i < _STREAM_MAX; i++) {
         g_assert_cmpuint(a->dropped_bytes[i], ==, b->dropped_bytes[i]);
         g_assert_cmpint(a->places[i].packed, ==, b->places[i].packed);
@@ -83,15 +84,18 @@ static GArray *pass_results(ResultQueue *queue)
 static void test_results(void)
 {
     g_autoptr(ResultQueue) queue = result_queue_new();
-    TaskResult plain = { .task = 1, .outcome = OUTCOME_EXITED }, full = full_result(), expected = full_result();
+    TaskResult plain = { .task = 1, .outcome = OUTCOME_EXITED }, full = full_result(), expected = full_result(),
+               oom = { .task = 2, .outcome = OUTCOME_OOM, .oom_cause = OOM_OOMD };
     g_autoptr(GArray) results = NULL;
 
     result_queue_push(queue, &plain);
     result_queue_push(queue, &full);
+    result_queue_push(queue, &oom);
     g_assert_null(full.data);
     g_assert_null(full.note);
     results = pass_results(queue);
-    g_assert_cmpuint(results->len, ==, 2);
+    g_assert_cmpuint(results->len, ==, 3);
+    assert_results_equal(&oom, &g_array_index(results, TaskResult, 2));
     assert_results_equal(&plain, &g_array_index(results, TaskResult, 0));
     assert_results_equal(&expected, &g_array_index(results, TaskResult, 1));
     task_result_done(&expected);
@@ -356,6 +360,60 @@ static void test_run_portions(void)
     g_assert_cmpuint(link_run_portion((TaskSpec **) specs->pdata, 1000), ==, 1000); /* the usual */
 }
 
+/* ------------------------------------------------------------------ Limit and Freeze */
+
+static LimitOrder pass_limits(const TaskLimits *limits)
+{
+    g_autoptr(sd_bus_message) m = message_new();
+    LimitOrder order;
+
+    g_assert_cmpint(link_append_limits(m, limits), >=, 0);
+    turn(m);
+    g_assert_true(sd_bus_message_has_signature(m, "ta{sv}"));
+    g_assert_cmpint(runner_message_read_limit(m, &order), ==, 0);
+    return order;
+}
+
+static void test_limits(void)
+{
+    const TaskLimits all = { .task = 7, .set_memory = true, .set_cpu = true, .set_tasks = true, .set_io = true,
+                             .memory_max_bytes = UINT64_MAX, .cpu_quota_usec_per_sec = 500000, .tasks_max = 9,
+                             .io_weight = 10000 },
+                     one = { .task = 8, .set_io = true, .memory_max_bytes = 5 }, none = { .task = 9 };
+    LimitOrder order = pass_limits(&all);
+
+    g_assert_true(order.task == 7 && order.set_memory && order.set_cpu && order.set_tasks && order.set_io);
+    g_assert_cmpuint(order.limits.memory_max_bytes, ==, UINT64_MAX);
+    g_assert_cmpuint(order.limits.cpu_quota_usec_per_sec, ==, 500000);
+    g_assert_cmpuint(order.limits.tasks_max, ==, 9);
+    g_assert_cmpuint(order.limits.io_weight, ==, 10000);
+    order = pass_limits(&one);
+    g_assert_true(order.task == 8 && !order.set_memory && !order.set_cpu && !order.set_tasks && order.set_io);
+    g_assert_cmpuint(order.limits.io_weight, ==, 0);
+    order = pass_limits(&none);
+    g_assert_true(order.task == 9 && !order.set_memory && !order.set_cpu && !order.set_tasks && !order.set_io);
+}
+
+static void test_failures(void)
+{
+    g_autoptr(sd_bus_message) m = message_new(), bad = message_new(), other = message_new();
+    g_autoptr(GArray) failures = NULL;
+
+    g_assert_cmpint(sd_bus_message_append(m, "a(ts)", 2, UINT64_C(3), "it has not started", UINT64_C(5), ""), >=, 0);
+    turn(m);
+    g_assert_cmpint(link_read_failures(m, &failures), ==, 0);
+    g_assert_cmpuint(failures->len, ==, 2);
+    g_assert_cmpuint(g_array_index(failures, FrozenFailure, 1).task, ==, 5);
+    g_assert_cmpstr(g_array_index(failures, FrozenFailure, 0).why, ==, "it has not started");
+    g_assert_cmpint(sd_bus_message_append(bad, "a(ts)", 1, UINT64_C(3), "\x1b[1m"), >=, 0);
+    turn(bad);
+    g_assert_cmpint(link_read_failures(bad, &failures), ==, -EBADMSG);
+    g_assert_cmpint(sd_bus_message_append(other, "s", "x"), >=, 0);
+    turn(other);
+    g_assert_cmpint(link_read_failures(other, &failures), <, 0);
+    g_assert_cmpuint(failures->len, ==, 2); /* untouched */
+}
+
 int main(int argc, char *argv[])
 {
     g_test_init(&argc, &argv, NULL);
@@ -363,6 +421,8 @@ int main(int argc, char *argv[])
     g_test_add_func("/link-message/notes", test_notes);
     g_test_add_func("/link-message/result-portions", test_result_portions);
     g_test_add_func("/link-message/hostile-results", test_hostile_results);
+    g_test_add_func("/link-message/limits", test_limits);
+    g_test_add_func("/link-message/failures", test_failures);
     g_test_add_func("/link-message/run", test_run);
     g_test_add_func("/link-message/hostile-run", test_hostile_run);
     g_test_add_func("/link-message/run-portions", test_run_portions);

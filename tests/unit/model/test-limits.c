@@ -29,6 +29,9 @@ static const Bound bounds[] = {
     { "tasks-max", offsetof(WorkerLimits, tasks_max),
       { 4, 4194304, UINT64_MAX, END },
       { 0, 1, 3, 4194305, UINT64_MAX - 1, END } },
+    { "io-weight", offsetof(WorkerLimits, io_weight),
+      { 0, 1, 100, 10000, END },
+      { 10001, UINT64_MAX, END } },
 };
 
 static int check(const Bound *bound, uint64_t value, char **ret_why)
@@ -77,6 +80,21 @@ static void test_allowed_cpus(void)
     }
 }
 
+static void test_memory_nodes(void)
+{
+    WorkerLimits limits;
+    g_autofree char *why = NULL;
+
+    worker_limits_init(&limits);
+    limits.allowed_memory_nodes = g_strdup("0-1");
+    g_assert_cmpint(worker_limits_check(&limits, &why), ==, 0);
+    g_free(limits.allowed_memory_nodes);
+    limits.allowed_memory_nodes = g_strdup("all");
+    g_assert_cmpint(worker_limits_check(&limits, &why), ==, -EINVAL);
+    g_assert_cmpstr(why, ==, "the memory nodes are \"all\"; expected a list such as \"0-1\"");
+    worker_limits_done(&limits);
+}
+
 /* What a stranger sent is shown, but not all of it. */
 static void test_long_cpus(void)
 {
@@ -114,6 +132,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/limits/bounds", test_bounds);
     g_test_add_func("/limits/allowed-cpus", test_allowed_cpus);
+    g_test_add_func("/limits/memory-nodes", test_memory_nodes);
     g_test_add_func("/limits/long-cpus", test_long_cpus);
     g_test_add_func("/limits/copy", test_copy);
     return g_test_run();

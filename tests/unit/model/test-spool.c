@@ -19,6 +19,7 @@ static void assert_equal(const TaskResult *a, const TaskResult *b)
     g_assert_true(a->stderr_tail ? b->stderr_tail && g_bytes_equal(a->stderr_tail, b->stderr_tail) : !b->stderr_tail);
     g_assert_true(a->data ? b->data && g_bytes_equal(a->data, b->data) : !b->data);
     g_assert_cmpstr(a->note, ==, b->note);
+    g_assert_cmpint(a->oom_cause, ==, b->oom_cause);
     for (int i = 0; i < _STREAM_MAX; i++) {
         g_assert_cmpuint(a->dropped_bytes[i], ==, b->dropped_bytes[i]);
         g_assert_cmpint(a->places[i].packed, ==, b->places[i].packed);
@@ -49,10 +50,36 @@ static void test_further(void)
     TaskResult large = { .task = 2, .outcome = OUTCOME_EXITED,
                          .data = g_bytes_new_take(g_malloc0(RESULT_BYTES_MAX), RESULT_BYTES_MAX) };
 
+    for (OomCause cause = 0; cause < _OOM_CAUSE_MAX; cause++) {
+        TaskResult oom = { .task = 3, .outcome = OUTCOME_OOM, .signal = 9, .oom_cause = cause };
+        assert_survives(&oom);
+    }
     assert_survives(&full);
     assert_survives(&large);
     task_result_done(&full);
     task_result_done(&large);
+}
+
+/* A note is made of what others say, and must not cost the result. */
+static void test_note(void)
+{
+    g_autofree char *long_text = g_strnfill(400, 'n');
+    TaskResult result = { .task = 1, .outcome = OUTCOME_EXITED }, back;
+    g_autoptr(GString) raw = g_string_new(NULL);
+
+    result_add_note(&result, "one\n\x1b");
+    result_add_note(&result, "two \xff");
+    g_assert_cmpstr(result.note, ==, "one  ; two \xef\xbf\xbd");
+    result_add_note(&result, long_text);
+    g_assert_cmpuint(strlen(result.note), ==, NOTE_BYTES_MAX);
+    assert_survives(&result);
+    g_free(result.note);
+    result.note = g_strconcat("a\nb", long_text, NULL);
+    spool_append_line(raw, &result);
+    g_assert_cmpint(spool_parse_line(g_strchomp(raw->str), &back), ==, 0);
+    g_assert_true(g_str_has_prefix(back.note, "a bnnn"));
+    task_result_done(&back);
+    task_result_done(&result);
 }
 
 static void test_bad_further(void)
@@ -60,6 +87,7 @@ static void test_bad_further(void)
     static const char *const bad[] = {
         "x", "data", "data=", "data=!!!!", "dropped=1", "dropped=1,2,3", "dropped=-1,2", "stdout=1,x", "stdout=9223372036854775807,1",
         "stderr=1", "note=", "note=/w==", "note=Cg==", "data=eA== x", "data=eA== data=", "note=eA== stdout=", "tail=",
+        "oom=", "oom=somebody",
     };
     static const char *const good[] = { "later=1", "data=eA==", "data=eA== data=eQ==", "note=eA== note=eQ==", "stdout=1,2 stdout=3,4", "tail=eA==" };
     g_autofree char *text = g_strnfill((RESULT_BYTES_MAX / 3 + 1) * 4, 'A');
@@ -146,6 +174,7 @@ int main(int argc, char **argv)
     g_test_add_func("/spool/round-trip", test_round_trip);
     g_test_add_func("/spool/lines", test_lines);
     g_test_add_func("/spool/further", test_further);
+    g_test_add_func("/spool/note", test_note);
     g_test_add_func("/spool/bad-further", test_bad_further);
     g_test_add_func("/spool/mutated", test_mutated);
     return g_test_run();

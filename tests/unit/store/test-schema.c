@@ -183,7 +183,7 @@ static void test_from_1(void)
     assert_states(f, 1, 8, "qqqrqqS-");
     fixture_verify(f);
     fixture_close(f);
-    g_assert_cmpint(fixture_query(f, "PRAGMA user_version"), ==, 2);
+    g_assert_cmpint(fixture_query(f, "PRAGMA user_version"), ==, 3);
     g_free(file.path);
     fixture_free(f);
 }

@@ -31,8 +31,8 @@ static TaskEdit *edit_memory(uint64_t bytes)
 {
     TaskEdit *edit = g_new0(TaskEdit, 1);
 
-    edit->set_memory_max = true;
-    edit->memory_max_bytes = bytes;
+    edit->limits.set_memory = true;
+    edit->limits.memory_max_bytes = bytes;
     return edit;
 }
 

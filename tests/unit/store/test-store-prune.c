@@ -124,6 +124,30 @@ static void test_awaited(void)
     finish(f);
 }
 
+/* A batch of several calls goes as a whole or not at all. */
+static void test_awaited_call(void)
+{
+    Fixture *f = fixture_new();
+    Submission *submission = submission_new(1000, false);
+
+    add_task(f, submission, ""); /* 1 */
+    submit(f, submission);
+    submission = submission_new(1000, true);
+    submission->batch = 1;
+    add_task(f, submission, ""); /* 2 */
+    submit(f, submission);
+    submit_tasks(f, 1, 0);              /* 3: lives */
+    submit_after(f, "afterok:2,afterok:3"); /* 4 */
+    run_again(f, 1, TASK_SUCCEEDED);
+    run_again(f, 2, TASK_SUCCEEDED);
+    prune(f, NOW + 1000);
+    assert_states(f, 1, 4, "SSqb");
+    run_again(f, 3, TASK_SUCCEEDED);
+    prune(f, NOW + 1000);
+    assert_states(f, 1, 4, "---q");
+    finish(f);
+}
+
 /* Element by element: they are awaited as long as one of those that wait has not been let on. */
 static void test_awaited_elements(void)
 {
@@ -276,6 +300,7 @@ int main(int argc, char **argv)
     g_test_add_func("/store-prune/time", test_time);
     g_test_add_func("/store-prune/whole", test_whole);
     g_test_add_func("/store-prune/awaited", test_awaited);
+    g_test_add_func("/store-prune/awaited-call", test_awaited_call);
     g_test_add_func("/store-prune/awaited-elements", test_awaited_elements);
     g_test_add_func("/store-prune/discarded", test_discarded);
     g_test_add_func("/store-prune/forgotten", test_forgotten);

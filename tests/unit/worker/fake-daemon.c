@@ -67,6 +67,9 @@ static void read_further(sd_bus_message *m, TaskResult *result)
         } else if (strcmp(key, "note") == 0) {
             must(sd_bus_message_read(m, "v", "s", &note));
             result->note = g_strdup(note);
+        } else if (strcmp(key, "oom") == 0) {
+            must(sd_bus_message_read(m, "v", "s", &note));
+            result->oom_cause = (OomCause) must(oom_cause_from_string(note));
         } else if (strcmp(key, "dropped") == 0) {
             read_pair(m, &result->dropped_bytes[STREAM_STDOUT], &result->dropped_bytes[STREAM_STDERR]);
         } else {
@@ -460,7 +463,7 @@ static void append_context(sd_bus_message *m, const FakeContext *context)
 
 static void append_task(sd_bus_message *m, const FakeTask *task)
 {
-    must(sd_bus_message_open_container(m, 'r', "ttutttaya(say)"));
+    must(sd_bus_message_open_container(m, 'r', "ttutttaya(say)a{sv}"));
     must(sd_bus_message_append(m, "ttuttt", task->id, task->fence ?: task->id, task->attempt ?: 1,
                                task->batch ?: 1, task->array_index - 1, task->context ?: 1));
     append_blob(m, task->argv);
@@ -471,6 +474,12 @@ static void append_task(sd_bus_message *m, const FakeTask *task)
         must(sd_bus_message_append_array(m, 'y', input->data, strlen(input->data)));
         must(sd_bus_message_close_container(m));
     }
+    must(sd_bus_message_close_container(m));
+    must(sd_bus_message_open_container(m, 'a', "{sv}"));
+    if (task->memory_max_bytes > 0)
+        must(sd_bus_message_append(m, "{sv}", "memory-max", "t", task->memory_max_bytes));
+    if (task->gpus)
+        must(sd_bus_message_append(m, "{sv}", "gpus", "s", task->gpus));
     must(sd_bus_message_close_container(m));
     must(sd_bus_message_close_container(m));
 }

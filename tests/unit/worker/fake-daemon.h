@@ -44,6 +44,8 @@ typedef struct FakeTask {
     const char *const *argv;
     const int *fds; /* three, -1: not given; NULL: none */
     const FakeInput *inputs; /* closed by one without a name; NULL: none */
+    uint64_t memory_max_bytes; /* 0: as the context says */
+    const char *gpus;
 } FakeTask;
 
 typedef struct FakeContext {

@@ -15,15 +15,19 @@ static const Case cases[] = {
       { .unified = (char *) "/sys/fs/cgroup/parexec.slice/parexec-w1.scope" } },
     { "hybrid",
       "12:name=systemd:/a.slice/w.scope\n4:memory:/a.slice/w.scope\n"
-      "3:cpu,cpuacct:/a.slice/w.scope\n2:freezer:/\n"
+      "3:cpu,cpuacct:/a.slice/w.scope\n2:freezer:/\n5:pids:/a.slice/w.scope\n6:blkio:/\n"
       "0::/a.slice/w.scope\n",
       "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n"
       "42 31 0:39 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 master:2 - cgroup cgroup rw,cpu,cpuacct\n"
       "43 31 0:40 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
-      "44 31 0:41 / /sys/fs/cgroup/freezer rw - cgroup cgroup rw,freezer\n",
+      "44 31 0:41 / /sys/fs/cgroup/freezer rw - cgroup cgroup rw,freezer\n"
+      "45 31 0:42 / /sys/fs/cgroup/blkio rw - cgroup cgroup rw,blkio\n"
+      "46 31 0:43 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n",
       { .unified = (char *) "/sys/fs/cgroup/unified/a.slice/w.scope",
         .memory = (char *) "/sys/fs/cgroup/memory/a.slice/w.scope",
-        .cpuacct = (char *) "/sys/fs/cgroup/cpu,cpuacct/a.slice/w.scope" } },
+        .cpuacct = (char *) "/sys/fs/cgroup/cpu,cpuacct/a.slice/w.scope",
+        .cpu = (char *) "/sys/fs/cgroup/cpu,cpuacct/a.slice/w.scope",
+        .pids = (char *) "/sys/fs/cgroup/pids/a.slice/w.scope" } },
     { "legacy v1",
       "3:cpuacct:/w\n2:memory:/w\n1:freezer:/w\n",
       "1 0 0:1 / /cg/cpuacct rw - cgroup cgroup rw,cpuacct\n"
@@ -67,6 +71,9 @@ static void test_case(const void *data)
     g_assert_cmpstr(table.memory, ==, c->expected.memory);
     g_assert_cmpstr(table.cpuacct, ==, c->expected.cpuacct);
     g_assert_cmpstr(table.freezer, ==, c->expected.freezer);
+    g_assert_cmpstr(table.cpu, ==, c->expected.cpu);
+    g_assert_cmpstr(table.pids, ==, c->expected.pids);
+    g_assert_cmpstr(table.blkio, ==, c->expected.blkio);
 }
 
 int main(int argc, char *argv[])

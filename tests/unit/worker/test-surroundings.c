@@ -114,6 +114,37 @@ static void test_unknown_user(void)
     g_assert_nonnull(get(environment, "PATH"));
 }
 
+/* GPUs come from outside, unless the worker has some to give, or none; of pressure the worker alone knows. */
+static void test_gpus_and_pressure(void)
+{
+    const char *const theirs[] = { "CUDA_VISIBLE_DEVICES=9", "CUDA_DEVICE_ORDER=FASTEST_FIRST", "MEMORY_PRESSURE_WATCH=/else", "PAREXEC_GPUS=9", NULL };
+    const char *const ours[] = { "HIP_VISIBLE_DEVICES=8", NULL };
+    g_autoptr(GBytes) worker_environment = blob(ours);
+    g_autoptr(Surroundings) surroundings = make(theirs, worker_environment);
+    TaskIdentity identity = { .task = 1, .batch = 1, .array_index = ARRAY_INDEX_NONE, .attempt = 1, .worker = "w1" };
+    g_autofree char *added = NULL, *added_gpus = NULL, *added_none = NULL;
+    g_autofree char **environment = surroundings_environment(surroundings, &identity, &added), **gpus = NULL, **none = NULL;
+
+    g_assert_cmpstr(get(environment, "CUDA_VISIBLE_DEVICES"), ==, "9");
+    g_assert_cmpstr(get(environment, "HIP_VISIBLE_DEVICES"), ==, "8");
+    g_assert_null(get(environment, "PAREXEC_GPUS"));
+    g_assert_null(get(environment, "MEMORY_PRESSURE_WATCH"));
+    identity.gpus = "0,2";
+    identity.pressure = "/sys/x";
+    gpus = surroundings_environment(surroundings, &identity, &added_gpus);
+    g_assert_cmpstr(get(gpus, "CUDA_VISIBLE_DEVICES"), ==, "0,2");
+    g_assert_cmpstr(get(gpus, "CUDA_DEVICE_ORDER"), ==, "PCI_BUS_ID");
+    g_assert_cmpstr(get(gpus, "HIP_VISIBLE_DEVICES"), ==, "0,2");
+    g_assert_cmpstr(get(gpus, "ZE_AFFINITY_MASK"), ==, "0,2");
+    g_assert_cmpstr(get(gpus, "PAREXEC_GPUS"), ==, "0,2");
+    g_assert_cmpstr(get(gpus, "MEMORY_PRESSURE_WATCH"), ==, "/sys/x");
+    g_assert_cmpstr(get(gpus, "MEMORY_PRESSURE_WRITE"), ==, "c29tZSAyMDAwMDAgMjAwMDAwMA==");
+    identity.gpus = "";
+    none = surroundings_environment(surroundings, &identity, &added_none);
+    g_assert_cmpstr(get(none, "CUDA_VISIBLE_DEVICES"), ==, "");
+    g_assert_cmpstr(get(none, "NVIDIA_VISIBLE_DEVICES"), ==, "");
+}
+
 int main(int argc, char *argv[])
 {
     g_test_init(&argc, &argv, NULL);
@@ -121,5 +152,6 @@ int main(int argc, char *argv[])
     g_test_add_func("/surroundings/array", test_array);
     g_test_add_func("/surroundings/defaults", test_defaults);
     g_test_add_func("/surroundings/unknown-user", test_unknown_user);
+    g_test_add_func("/surroundings/gpus-and-pressure", test_gpus_and_pressure);
     return g_test_run();
 }

@@ -8,18 +8,11 @@
 #define HOG(size)                                                                                            \
     ARGV("/bin/bash", "-c", "exec tail -c " size " < <(exec cat /dev/zero)") /* buffers so much */
 
-static bool skip_without_scope(void)
-{
-    if (!fixture_in_scope())
-        g_test_skip("needs PAREXEC_TEST_SCOPE=1, root and systemd");
-    return !fixture_in_scope();
-}
-
 static void test_leaf(Fixture *f, const void *data)
 {
     g_autofree char *first = NULL, *second = NULL;
 
-    if (skip_without_scope())
+    if (fixture_skip_without_scope())
         return;
     run_one(f, 1, SHELL("cat /proc/self/cgroup"));
     run_one(f, 2, SHELL("cat /proc/self/cgroup"));
@@ -33,7 +26,7 @@ static void test_usage(Fixture *f, const void *data)
 {
     const TaskResult *result;
 
-    if (skip_without_scope())
+    if (fixture_skip_without_scope())
         return;
     result = run_one(f, 1, SHELL("head -c 60M /dev/zero | tail -c 60M > /dev/null"));
     g_assert_cmpuint(result->memory_peak_bytes, >=, 60 << 20);
@@ -53,7 +46,7 @@ static void test_oom(Fixture *f, const void *data)
                       tiny = { .id = 3, .memory_max_bytes = 1 };
     const TaskResult *result;
 
-    if (skip_without_scope())
+    if (fixture_skip_without_scope())
         return;
     run_in(f, &context, 1, HOG("200M"));
     assert_outcome(fake_daemon_result(f->fake, 1), OUTCOME_OOM, 0, SIGKILL, 0);
@@ -84,7 +77,7 @@ static void test_crowd(Fixture *f, const void *data)
     g_autofree char *path = g_build_filename(f->fake->directory, "all", NULL), *text = NULL;
     g_auto(GStrv) pids = NULL;
 
-    if (skip_without_scope())
+    if (fixture_skip_without_scope())
         return;
     assert_outcome(run_one(f, 1, SHELL(script)), OUTCOME_EXITED, 0, 0, 0);
     g_assert_true(g_file_get_contents(path, &text, NULL, NULL));

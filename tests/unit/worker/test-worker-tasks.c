@@ -328,15 +328,19 @@ static void test_nonsense(Fixture *f, const void *data)
     fake_daemon_send(f->fake, "Cancel", "at", 0);
     fake_daemon_send(f->fake, "Stop", "s", "x");
     fake_daemon_send(f->fake, "Stop", "ats", 1, UINT64_C(1), "exited");
+    fake_daemon_send(f->fake, "Limit", "t", UINT64_C(1));
+    fake_daemon_send(f->fake, "Limit", "ta{sv}", UINT64_C(1), 1, "memory-max", "s", "1G");
+    fake_daemon_send(f->fake, "Limit", "ta{sv}", UINT64_C(1), 1, "io-weight", "t", UINT64_MAX);
+    fake_daemon_send(f->fake, "Freeze", "atb", 1, UINT64_C(1), 1);
     /* argv not closed by NUL; a path with NUL inside; a descriptor that belongs to no task */
     fake_daemon_send(f->fake, "Run", RUN_SIGNATURE, 0, 1, UINT64_C(1), UINT64_C(1), 1U, UINT64_C(1), UINT64_MAX,
-                     UINT64_C(1), 1, 'x', 0, 0);
+                     UINT64_C(1), 1, 'x', 0, 0, 0);
     fake_daemon_send(f->fake, "Run", RUN_SIGNATURE, 1, UINT64_C(1), 0U, 0U, 0, 3, '/', 0, 'x', 0, 0, 0, 0,
                      UINT64_MAX, 0, "", 0, 0);
     fake_daemon_send(f->fake, "Run", RUN_SIGNATURE, 0, 0, 1, UINT64_C(3), 0U, STDIN_FILENO);
     /* an input that would lie elsewhere; a credential without a path; a policy of no sense */
     fake_daemon_send(f->fake, "Run", RUN_SIGNATURE, 0, 1, UINT64_C(1), UINT64_C(1), 1U, UINT64_C(1), UINT64_MAX,
-                     UINT64_C(1), 2, 'x', 0, 1, "../x", 0, 0);
+                     UINT64_C(1), 2, 'x', 0, 1, "../x", 0, 0, 0);
     fake_daemon_send(f->fake, "Run", RUN_SIGNATURE, 1, UINT64_C(1), 0U, 0U, 0, 0, 0, 0, 0, 0, UINT64_MAX, 2,
                      'x', 0, "", 0, 0);
     fake_daemon_send(f->fake, "Run", RUN_SIGNATURE, 1, UINT64_C(1), 0U, 0U, 0, 0, 0, 0, 0, 0, UINT64_MAX, 0,

@@ -7,24 +7,10 @@
 
 #define LAST_WORDS "trap 'echo got it; exit 7' TERM; echo > ready; while :; do sleep 0.02; done"
 
-static char *in_directory(Fixture *f, const char *script)
-{
-    return g_strdup_printf("cd %s; %s", f->fake->directory, script);
-}
-
-static void wait_for_file(Fixture *f, const char *name)
-{
-    g_autofree char *path = g_build_filename(f->fake->directory, name, NULL);
-
-    for (int i = 0; i < 20000 && !g_file_test(path, G_FILE_TEST_EXISTS); i++)
-        fake_daemon_pass(f->fake, MSEC);
-    g_assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
-}
-
 static const TaskResult *run_policy(Fixture *f, const char *policy, const char *script)
 {
     static uint64_t id = 100;
-    g_autofree char *text = in_directory(f, script);
+    g_autofree char *text = fixture_script(f, script);
     const FakeContext context = { .id = ++id, .policy = policy };
 
     run_in(f, &context, id, SHELL(text));
@@ -124,11 +110,11 @@ static void test_warning(Fixture *f, const void *data)
 static void test_stop(Fixture *f, const void *data)
 {
     const FakeContext context = { .id = 1, .policy = "grace=20000000" };
-    g_autofree char *script = in_directory(f, LAST_WORDS);
+    g_autofree char *script = fixture_script(f, LAST_WORDS);
     const FakeTask tasks[] = { { .id = 1, .argv = SHELL(script) }, { .id = 2, .argv = ARGV("true") } };
 
     fake_daemon_run(f->fake, &context, 1, tasks, 2);
-    wait_for_file(f, "ready");
+    fixture_wait_for_file(f, "ready");
     fake_daemon_stop(f->fake, 2, "timeout"); /* has not started */
     fake_daemon_stop(f->fake, 1, "aborted");
     fake_daemon_wait(f->fake, fake_has_results, 2);
@@ -140,12 +126,12 @@ static void test_stop(Fixture *f, const void *data)
 static void test_stop_ignored(Fixture *f, const void *data)
 {
     const FakeContext context = { .id = 1, .policy = "grace=300000" };
-    g_autofree char *script = in_directory(f, "trap '' TERM; echo > ready; while :; do sleep 0.02; done");
+    g_autofree char *script = fixture_script(f, "trap '' TERM; echo > ready; while :; do sleep 0.02; done");
     const FakeTask task = { .id = 1, .argv = SHELL(script) };
     gint64 begin;
 
     fake_daemon_run(f->fake, &context, 1, &task, 1);
-    wait_for_file(f, "ready");
+    fixture_wait_for_file(f, "ready");
     begin = g_get_monotonic_time();
     fake_daemon_stop(f->fake, 1, "timeout");
     fake_daemon_stop(f->fake, 1, "aborted"); /* while it is being stopped: the user's word is the last */
@@ -159,12 +145,12 @@ static void test_stop_ignored(Fixture *f, const void *data)
 static void test_end_of_worker(Fixture *f, const void *data)
 {
     const FakeContext context = { .id = 1, .policy = "grace=60000000" };
-    g_autofree char *script = in_directory(f, "trap '' TERM; echo $$ > first; echo > ready; sleep 100; sleep 100");
+    g_autofree char *script = fixture_script(f, "trap '' TERM; echo $$ > first; echo > ready; sleep 100; sleep 100");
     const FakeTask task = { .id = 1, .argv = SHELL(script) };
     gint64 begin;
 
     fake_daemon_run(f->fake, &context, 1, &task, 1);
-    wait_for_file(f, "ready");
+    fixture_wait_for_file(f, "ready");
     fake_daemon_stop(f->fake, 1, "aborted");
     fake_daemon_pass(f->fake, 50 * MSEC);
     begin = g_get_monotonic_time();

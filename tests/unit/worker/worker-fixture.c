@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dbus/parexec-dbus.h"
+
 bool fixture_in_scope(void)
 {
     return getenv("PAREXEC_TEST_SCOPE") != NULL;
@@ -83,6 +85,66 @@ void fill_tasks(FakeTask *tasks, size_t n, const char *const *argv)
 {
     for (size_t i = 0; i < n; i++)
         tasks[i] = (FakeTask) { .id = i + 1, .argv = argv };
+}
+
+bool fixture_is_v2(void)
+{
+    return access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
+}
+
+bool fixture_skip_without_scope(void)
+{
+    if (!fixture_in_scope())
+        g_test_skip("needs PAREXEC_TEST_SCOPE=1, root and systemd");
+    return !fixture_in_scope();
+}
+
+char *fixture_script(Fixture *f, const char *script)
+{
+    return g_strdup_printf("cd %s; %s", f->fake->directory, script);
+}
+
+void fixture_wait_for_file(Fixture *f, const char *name)
+{
+    g_autofree char *path = g_build_filename(f->fake->directory, name, NULL);
+
+    for (int i = 0; i < 20000 && !g_file_test(path, G_FILE_TEST_EXISTS); i++)
+        fake_daemon_pass(f->fake, MSEC);
+    g_assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
+}
+
+typedef struct FreezeReply {
+    bool answered;
+    char *why;
+} FreezeReply;
+
+static int on_freeze_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    FreezeReply *reply = userdata;
+    const char *why;
+    uint64_t task;
+
+    reply->answered = true;
+    g_assert_false(sd_bus_message_is_method_error(m, NULL));
+    g_assert_cmpint(sd_bus_message_enter_container(m, 'a', "(ts)"), >, 0);
+    while (sd_bus_message_read(m, "(ts)", &task, &why) > 0) {
+        g_free(reply->why);
+        reply->why = g_strdup(why);
+    }
+    return 0;
+}
+
+char *fixture_freeze(Fixture *f, uint64_t task, bool frozen, bool reclaim)
+{
+    FreezeReply reply = { 0 };
+
+    g_assert_cmpint(sd_bus_call_method_async(f->fake->bus, NULL, NULL, PAREXEC_LINK_PATH, PAREXEC_RUNNER_INTERFACE,
+                                             "Freeze", on_freeze_reply, &reply, "atbb", 1, task, frozen, reclaim),
+                    >=, 0);
+    for (int i = 0; i < 20000 && !reply.answered; i++)
+        fake_daemon_pass(f->fake, MSEC);
+    g_assert_true(reply.answered);
+    return reply.why;
 }
 
 bool process_lives(pid_t pid)

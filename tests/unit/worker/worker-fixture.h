@@ -37,6 +37,21 @@ void fill_tasks(FakeTask *tasks, size_t n, const char *const *argv); /* tasks 1 
 void assert_outcome(const TaskResult *result, Outcome outcome, int status, int signal, int error);
 void assert_output(Fixture *f, uint64_t id, const char *suffix, const char *expected); /* NULL: no file */
 
+/* For the head of a shell script: file V1-CONTROLLER V1-NAME V2-NAME prints a file of its own cgroup. */
+#define CGROUP_FILE                                                                                          \
+    "file() { "                                                                                              \
+    "if [ -e /sys/fs/cgroup/cgroup.controllers ]; then "                                                     \
+    "cat \"/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)/$3\"; "                                      \
+    "else cat \"/sys/fs/cgroup/$1$(sed -n \"s/^[0-9]*:$1://p\" /proc/self/cgroup)/$2\"; fi; }; "
+
+bool fixture_is_v2(void); /* all controllers are of cgroup v2 */
+bool fixture_skip_without_scope(void); /* says so, if it does */
+void fixture_wait_for_file(Fixture *f, const char *name); /* in the test's directory */
+char *fixture_script(Fixture *f, const char *script); /* that runs there */
+
+/* Calls Freeze and returns why it could not be done for that task; NULL: it was, or the task is unknown. */
+char *fixture_freeze(Fixture *f, uint64_t task, bool frozen, bool reclaim);
+
 bool process_lives(pid_t pid);
 pid_t pid_in(Fixture *f,
              const char *name); /* the number that a task writes into a file of the test's directory */

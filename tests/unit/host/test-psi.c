@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* pressure.c: the kernel's text, other texts, and no text. */
-#include "host/pressure.h"
+/* psi.c: the kernel's text, other texts, and no text. */
+#include "host/psi.h"
 
 #include <glib.h>
 
@@ -25,18 +25,18 @@ static void test_parse(void)
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
-        g_assert_cmpfloat_with_epsilon(pressure_parse_some_avg10(cases[i].text), cases[i].percent, 1e-9);
+        g_assert_cmpfloat_with_epsilon(psi_parse_some_avg10(cases[i].text), cases[i].percent, 1e-9);
 }
 
 static void test_absent(void)
 {
-    g_assert_cmpfloat(pressure_read("/nonexistent"), <, 0);
+    g_assert_cmpfloat(psi_read("/nonexistent"), <, 0);
 }
 
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/pressure/parse", test_parse);
-    g_test_add_func("/pressure/absent", test_absent);
+    g_test_add_func("/psi/parse", test_parse);
+    g_test_add_func("/psi/absent", test_absent);
     return g_test_run();
 }

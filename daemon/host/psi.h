@@ -3,5 +3,5 @@
 
 /* Pressure stall information: the share of the last ten seconds in which some task waited, in percent.
  * Negative: the text does not say, or the kernel has none. */
-double pressure_parse_some_avg10(const char *text);
-double pressure_read(const char *path /* "/proc/pressure/memory" */);
+double psi_parse_some_avg10(const char *text);
+double psi_read(const char *path /* "/proc/pressure/memory" */);

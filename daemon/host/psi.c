@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Pressure stall information of the kernel: a parser of its text, and its reader. */
-#include "host/pressure.h"
+#include "host/psi.h"
 #include "util/macro.h"
 
 #include <string.h>
@@ -8,7 +8,7 @@
 #define PRESSURE_UNKNOWN (-1.0)
 
 /* "some avg10=0.30 avg60=0.12 avg300=0.05 total=123456" */
-double pressure_parse_some_avg10(const char *text)
+double psi_parse_some_avg10(const char *text)
 {
     const char *some = g_str_has_prefix(text, "some ") ? text : strstr(text, "\nsome ");
     const char *value = some ? strstr(some, " avg10=") : NULL;
@@ -24,11 +24,11 @@ double pressure_parse_some_avg10(const char *text)
     return percent;
 }
 
-double pressure_read(const char *path)
+double psi_read(const char *path)
 {
     g_autofree char *text = NULL;
 
     if (!g_file_get_contents(path, &text, NULL, NULL))
         return PRESSURE_UNKNOWN;
-    return pressure_parse_some_avg10(text);
+    return psi_parse_some_avg10(text);
 }

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* parctl stats: what tasks took before, by class. */
+
+#include <inttypes.h>
+
+#include "client/bus-dict.h"
+#include "client/class-statistics.h"
+#include "client/connection.h"
+#include "client/json-output.h"
+#include "client/output.h"
+#include "client/table.h"
+#include "client/verb.h"
+#include "util/parse-util.h"
+
+typedef struct StatsSettings {
+    bool all;
+} StatsSettings;
+
+static const VerbOption stats_options[] = {
+    VERB_OPTION("all", 'a', OPTION_FLAG, StatsSettings, all, NULL,
+                N_("everybody's tasks, not one's own only")),
+    {},
+};
+
+static const TableColumn stats_columns[] = {
+    { .title = N_("CLASS"), .cut = true },
+    { .title = N_("OWNER"), .right = true, .expendable = 4 },
+    { .title = N_("TASKS"), .right = true },
+    { .title = N_("MEMORY"), .right = true },
+    { .title = N_("P95"), .right = true },
+    { .title = N_("MOST"), .right = true, .expendable = 2 },
+    { .title = N_("AUTO"), .right = true, .expendable = 1 },
+    { .title = N_("TIME"), .right = true },
+    { .title = N_("P95"), .right = true },
+    { .title = N_("LONGEST"), .right = true, .expendable = 3 },
+};
+
+static void add_bytes(Table *table, uint64_t bytes)
+{
+    table_add(table, COLOR_NONE, bytes == UINT64_MAX ? g_strdup("?") : format_bytes(bytes));
+}
+
+static void add_row(Table *table, const ClassStatistics *row)
+{
+    table_add(table, COLOR_BOLD, g_strdup(row->class));
+    table_add_format(table, COLOR_NONE, "%u", row->owner);
+    table_add_format(table, COLOR_NONE, "%" PRIu64, row->count);
+    add_bytes(table, row->memory_median_bytes);
+    add_bytes(table, row->memory_p95_bytes);
+    add_bytes(table, row->memory_max_bytes);
+    add_bytes(table, row->next_memory_bytes);
+    table_add(table, COLOR_NONE, format_timespan(row->time_median_usec));
+    table_add(table, COLOR_NONE, format_timespan(row->time_p95_usec));
+    table_add(table, COLOR_NONE, format_timespan(row->time_max_usec));
+}
+
+static int print_rows(Client *client, sd_bus_message *reply)
+{
+    g_autoptr(Table) table = table_new(stats_columns, G_N_ELEMENTS(stats_columns));
+    g_autoptr(GPtrArray) rows = class_statistics_new();
+    int r = class_statistics_read(reply, rows);
+
+    if (r < 0)
+        return r;
+    if (rows->len == 0) {
+        output_note(client, _("nothing is known yet: no task has succeeded"));
+        return 0;
+    }
+    for (guint i = 0; i < rows->len; i++) {
+        if (client->quiet)
+            printf("%s\n", ((const ClassStatistics *) rows->pdata[i])->class ?: "");
+        else
+            add_row(table, rows->pdata[i]);
+    }
+    if (!client->quiet)
+        table_print(table);
+    return 0;
+}
+
+static int run_stats(Client *client, const void *s, char **argv)
+{
+    const StatsSettings *settings = s;
+    g_autoptr(sd_bus_message) reply = NULL;
+
+    if (argv[0] && !g_utf8_validate(argv[0], -1, NULL))
+        return output_usage_error(client, _("names and tags are UTF-8"));
+    if (settings->all)
+        connection_offer_password_agent(client);
+    int r = class_statistics_call(client, argv[0], settings->all, &reply);
+    if (r < 0)
+        return r;
+    if (client->json) {
+        g_autoptr(JsonOutput) json = json_output_new();
+        r = json_output_message(json, reply);
+        if (r >= 0)
+            json_output_print(json);
+    } else
+        r = print_rows(client, reply);
+    return r < 0 ? connection_report_message(client, r) : 0;
+}
+
+static const char *const stats_examples[] = {
+    "parctl stats train",
+    N_("what the tasks named train took: memory and time"),
+    NULL,
+};
+
+const Verb verb_stats = {
+    .name = "stats",
+    .arguments = N_("[NAME]"),
+    .max = 1,
+    .options = stats_options,
+    .settings_size = sizeof(StatsSettings),
+    .run = run_stats,
+    .summary = N_("Show what tasks took before, by their name, else their program."),
+    .details = N_("AUTO is the memory that --memory auto would ask for."),
+    .examples = stats_examples,
+};

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a task takes of its worker, and new limits of tasks, as they were asked for. Resources are replaced as a whole and
+ * never changed in place: many requests share them. */
+#include "bus/demand-request.h"
+
+#include <string.h>
+
+#include "bus/options.h"
+
+static int read_io_weight(sd_bus_message *m, const char *option, uint32_t *ret, sd_bus_error *error)
+{
+    uint64_t weight;
+    int r = sd_bus_message_read_basic(m, 't', &weight);
+
+    if (r >= 0 && (weight == 0 || weight > 10000))
+        return options_invalid(error, "%s is %" G_GUINT64_FORMAT "; it must lie between 1 and 10000.", option,
+                               weight);
+    if (r >= 0)
+        *ret = (uint32_t) weight;
+    return r;
+}
+
+int demand_request_read_io_weight(sd_bus_message *m, const char *option, void *target, sd_bus_error *error)
+{
+    return read_io_weight(m, option, &((TaskRequest *) target)->demand.io_weight, error);
+}
+
+int demand_request_read_retry_memory(sd_bus_message *m, const char *option, void *target, sd_bus_error *error)
+{
+    g_autofree char *why = NULL;
+    const char *text;
+    int r = sd_bus_message_read_basic(m, 's', &text);
+
+    if (r >= 0 && task_demand_parse_retry_memory(text, &((TaskRequest *) target)->demand, &why) < 0)
+        return options_invalid(error, "retry-memory: %s.", why);
+    return r;
+}
+
+int demand_request_read_resources(sd_bus_message *m, const char *option, void *target, sd_bus_error *error)
+{
+    return options_read_resources(m, &((TaskRequest *) target)->demand.resources, error);
+}
+
+/* ---- SetTaskLimits */
+
+static int read_memory_max(sd_bus_message *m, const char *option, void *target, sd_bus_error *error)
+{
+    TaskLimits *limits = target;
+
+    limits->set_memory = true;
+    return options_read_memory_max(m, &limits->memory_max_bytes, error);
+}
+
+static int read_cpu_quota(sd_bus_message *m, const char *option, void *target, sd_bus_error *error)
+{
+    TaskLimits *limits = target;
+
+    limits->set_cpu = true;
+    return sd_bus_message_read_basic(m, 't', &limits->cpu_quota_usec_per_sec);
+}
+
+static int read_tasks_max(sd_bus_message *m, const char *option, void *target, sd_bus_error *error)
+{
+    TaskLimits *limits = target;
+
+    limits->set_tasks = true;
+    return sd_bus_message_read_basic(m, 't', &limits->tasks_max);
+}
+
+static int read_limits_io_weight(sd_bus_message *m, const char *option, void *target, sd_bus_error *error)
+{
+    TaskLimits *limits = target;
+
+    limits->set_io = true;
+    return read_io_weight(m, option, &limits->io_weight, error);
+}
+
+static const Option limit_options[] = {
+    { "memory-max", "t", .read = read_memory_max },
+    { "cpu-quota", "t", .read = read_cpu_quota },
+    { "tasks-max", "t", .read = read_tasks_max },
+    { "io-weight", "t", .read = read_limits_io_weight },
+    { NULL },
+};
+
+int demand_request_read_limit(sd_bus_message *m, const char *option, TaskLimits *limits, sd_bus_error *error)
+{
+    for (const Option *known = limit_options; known->name; known++)
+        if (strcmp(known->name, option) == 0)
+            return known->read(m, option, limits, error);
+    g_assert_not_reached();
+}
+
+bool demand_request_has_limits(const TaskLimits *limits)
+{
+    return limits->set_memory || limits->set_cpu || limits->set_tasks || limits->set_io;
+}
+
+/* As Submit would have them. */
+int demand_request_check_limits(const TaskLimits *limits, sd_bus_error *error)
+{
+    g_autofree char *why = NULL;
+    TaskDemand demand;
+
+    task_demand_init(&demand);
+    if (limits->set_cpu)
+        demand.cpu_quota_usec_per_sec = limits->cpu_quota_usec_per_sec;
+    if (limits->set_tasks)
+        demand.tasks_max = limits->tasks_max;
+    return task_demand_check(&demand, &why) < 0 ? options_invalid(error, "%s.", why) : 0;
+}
+
+int demand_request_read_limits(sd_bus_message *m, TaskLimits *ret, sd_bus_error *error)
+{
+    TaskLimits limits = { 0 };
+    int r = options_read(m, limit_options, &limits, error);
+
+    if (r < 0)
+        return r;
+    if (!demand_request_has_limits(&limits))
+        return options_invalid(
+            error, "Nothing is to be changed; known are memory-max, cpu-quota, tasks-max and io-weight.");
+    r = demand_request_check_limits(&limits, error);
+    if (r >= 0)
+        *ret = limits;
+    return r;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Whether the machine carries one more worker, and where it goes: gathers the facts for policy/admission and policy/placing. */
+#include <math.h>
+
+#include "core/manager-internal.h"
+
+void add_verdict_done(AddVerdict *verdict)
+{
+    g_clear_pointer(&verdict->why, g_free);
+    g_clear_pointer(&verdict->risks, g_strfreev);
+}
+
+/* What a live worker may still take: all of its limit before it runs. */
+static uint64_t due_bytes(Manager *manager, Worker *worker)
+{
+    uint64_t limit = worker->spec->limits.memory_max_bytes;
+    EngineUsage usage;
+
+    if (limit == LIMIT_INFINITY)
+        return 0;
+    manager_worker_usage(manager, worker, &usage);
+    if (usage.memory_bytes == UINT64_MAX)
+        return limit;
+    return limit > usage.memory_bytes ? limit - usage.memory_bytes : 0;
+}
+
+/* Pinned cores are its own, whether it uses them or not. */
+static double cores_of(const WorkerSpec *spec)
+{
+    double cores = admission_cores(spec->limits.cpu_quota_usec_per_sec);
+
+    if (!spec->placement.pin)
+        return cores;
+    return spec->limits.cpu_quota_usec_per_sec == LIMIT_INFINITY ? MAX(1U, spec->slots) : ceil(cores);
+}
+
+/* What the live workers have, all together. */
+static void count_workers(Manager *manager, const WorkerSpec *spec, AdmissionFacts *facts)
+{
+    for (guint i = 0; i < manager->workers->len; i++) {
+        Worker *worker = manager->workers->pdata[i];
+        if (!worker_state_is_live(worker->state))
+            continue;
+        facts->active++;
+        facts->user_active += worker->spec->user == spec->user;
+        facts->cores_taken += cores_of(worker->spec);
+        facts->committed_bytes += due_bytes(manager, worker);
+    }
+}
+
+void manager_admission_facts(Manager *manager, const WorkerSpec *spec, const HostFacts *host, AdmissionFacts *ret)
+{
+    AdmissionFacts facts = {
+        .max_workers = manager->max_workers,
+        .user_max = spec->user == UID_ANYBODY ? UINT32_MAX : manager->settings.max_user_workers,
+        .cores = manager->settings.use_smt ? host->cpus : host->cores,
+        .use_smt = manager->settings.use_smt,
+        .threads = host->cpus,
+        .group_cpus = host->group_cpus,
+        .available_bytes = host->memory_available_bytes,
+        .reserve_bytes = manager->settings.memory_reserve_bytes,
+        .group_free_bytes = host->group_free_bytes,
+        .worker_cores = cores_of(spec),
+        .memory_max_bytes = spec->limits.memory_max_bytes,
+        .force = spec->forced,
+    };
+
+    count_workers(manager, spec, &facts);
+    *ret = facts;
+}
+
+WorkerSpec *manager_usual_worker(Manager *manager)
+{
+    WorkerSpec *spec = worker_spec_new();
+
+    worker_limits_copy(&spec->limits, &manager->settings.limits);
+    spec->slots = manager->settings.slots;
+    spec->engine = manager->settings.engine;
+    return spec;
+}
+
+static PlacingVerdict place(Manager *manager, WorkerSpec *spec, char **ret_why)
+{
+    g_autoptr(GPtrArray) others = g_ptr_array_new();
+    PlacingFacts facts = {
+        .machine = manager->ports.host->machine(manager->ports.host),
+        .use_smt = manager->settings.use_smt,
+        .others = others,
+        .resources = manager->settings.resources,
+    };
+
+    for (guint i = 0; i < manager->workers->len; i++) {
+        const Worker *worker = manager->workers->pdata[i];
+        if (worker_state_is_live(worker->state))
+            g_ptr_array_add(others, worker->spec);
+    }
+    return placing_decide(&facts, spec, ret_why);
+}
+
+bool manager_admit(Manager *manager, WorkerSpec *spec, AddVerdict *ret)
+{
+    AdmissionFacts facts;
+    HostFacts host;
+
+    *ret = (AddVerdict){ 0 };
+    manager->ports.host->facts(manager->ports.host, &host);
+    manager_admission_facts(manager, spec, &host, &facts);
+    ret->admission = admission_decide(&facts, &ret->why);
+    if (ret->admission == ADMITTED)
+        ret->placing = place(manager, spec, &ret->why);
+    if (ret->admission == REFUSED_CORES || ret->admission == REFUSED_MEMORY)
+        ret->risks = admission_risks(&facts);
+    if (ret->admission != ADMITTED || ret->placing != PLACED)
+        return false;
+    facts.force = false;
+    g_autofree char *ignored = NULL;
+    spec->forced = spec->forced && admission_decide(&facts, &ignored) != ADMITTED;
+    return true;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What tasks took before, by class: their name, else their program. Kept in memory, bounded; each class that changed is
+ * written some seconds later, all of them when the service ends: what a crash loses is learned again. */
+#include <string.h>
+
+#include "core/manager-internal.h"
+#include "util/strv-blob.h"
+
+#define PROGRAM_MAX 80U /* bytes of its name that count; some more where they are no text */
+#define SAVE_USEC (10 * USEC_PER_SEC)
+
+typedef struct Class {
+    uint32_t uid;
+    char *name;
+    Learned *learned;
+    bool dirty;
+    uint64_t used; /* a count that grows with each use */
+} Class;
+
+static guint class_hash(gconstpointer key)
+{
+    const Class *class = key;
+
+    return g_str_hash(class->name) ^ class->uid;
+}
+
+static gboolean class_equal(gconstpointer a, gconstpointer b)
+{
+    const Class *x = a, *y = b;
+
+    return x->uid == y->uid && strcmp(x->name, y->name) == 0;
+}
+
+static void class_free(gpointer data)
+{
+    Class *class = data;
+
+    g_free(class->name);
+    learned_free(class->learned);
+    g_free(class);
+}
+
+void learning_init(Learning *learning)
+{
+    learning->classes = g_hash_table_new_full(class_hash, class_equal, NULL, class_free);
+    learning->save_usec = UINT64_MAX;
+}
+
+void learning_done(Learning *learning)
+{
+    g_hash_table_unref(learning->classes);
+}
+
+/* "sim" of /opt/sim/bin/sim; what cannot be shown as text is not told apart. */
+static char *class_name(const TaskSpec *spec)
+{
+    size_t size;
+    const char *program = g_bytes_get_data(spec->argv, &size), *slash;
+
+    if (*spec->name)
+        return g_strdup(spec->name);
+    slash = strrchr(program, '/');
+    program = slash && slash[1] ? slash + 1 : program;
+    return g_utf8_make_valid(program, (gssize) strnlen(program, PROGRAM_MAX));
+}
+
+static Class *class_find(Learning *learning, uint32_t uid, const char *name)
+{
+    const Class key = { .uid = uid, .name = (char *) name };
+
+    return g_hash_table_lookup(learning->classes, &key);
+}
+
+/* Their number is bounded: names are what anybody submits. */
+static void forget_oldest(Manager *manager)
+{
+    GHashTableIter iter;
+    gpointer value;
+    Class *oldest = NULL;
+
+    g_hash_table_iter_init(&iter, manager->learning.classes);
+    while (g_hash_table_iter_next(&iter, NULL, &value))
+        if (!oldest || ((Class *) value)->used < oldest->used)
+            oldest = value;
+    manager->ports.store->save_learned(manager->ports.store, &(LearnedRow){ oldest->uid, oldest->name, NULL });
+    g_hash_table_remove(manager->learning.classes, oldest);
+}
+
+static Class *class_add(Learning *learning, uint32_t uid, char *name, Learned *learned)
+{
+    Class *class = g_new0(Class, 1);
+
+    *class = (Class){ .uid = uid, .name = name, .learned = learned, .used = ++learning->uses };
+    g_hash_table_add(learning->classes, class);
+    return class;
+}
+
+void learning_load(Learning *learning, const GPtrArray *rows)
+{
+    for (guint i = 0; rows && i < rows->len; i++) {
+        const LearnedRow *row = rows->pdata[i];
+        size_t size;
+        const void *data = g_bytes_get_data(row->data, &size);
+        Learned *learned;
+        if (learned_parse(data, size, &learned) >= 0)
+            (void) class_add(learning, row->uid, g_strdup(row->class), learned);
+    }
+}
+
+void manager_learn(Manager *manager, const TaskSpec *spec, const TaskResult *result)
+{
+    Learning *learning = &manager->learning;
+    g_autofree char *name = NULL;
+    Class *class;
+
+    if (!task_result_is_success(result) || result->end_usec < result->start_usec || result->start_usec == 0)
+        return;
+    name = class_name(spec);
+    class = class_find(learning, spec->context->uid, name);
+    if (!class && g_hash_table_size(learning->classes) >= LEARNED_ROWS_MAX)
+        forget_oldest(manager);
+    if (!class)
+        class = class_add(learning, spec->context->uid, g_steal_pointer(&name), learned_new());
+    learned_add(class->learned, result->memory_peak_bytes, result->end_usec - result->start_usec);
+    class->dirty = true;
+    class->used = ++learning->uses;
+    if (learning->save_usec == UINT64_MAX) {
+        learning->save_usec = usec_add(manager_now(manager), SAVE_USEC);
+        manager_rearm(manager);
+    }
+}
+
+uint64_t manager_learned_memory(Manager *manager, const TaskSpec *spec)
+{
+    g_autofree char *name = class_name(spec);
+    const Class *class = class_find(&manager->learning, spec->context->uid, name);
+
+    return learned_memory(class ? class->learned : NULL, manager->settings.memory_default_bytes);
+}
+
+void manager_save_learned(Manager *manager)
+{
+    GHashTableIter iter;
+    gpointer value;
+
+    manager->learning.save_usec = UINT64_MAX;
+    g_hash_table_iter_init(&iter, manager->learning.classes);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        Class *class = value;
+        if (!class->dirty)
+            continue;
+        g_autoptr(GBytes) data = learned_serialize(class->learned);
+        manager->ports.store->save_learned(manager->ports.store, &(LearnedRow){ class->uid, class->name, data });
+        class->dirty = false;
+    }
+}
+
+void manager_tick_learning(Manager *manager, uint64_t now)
+{
+    if (manager->learning.save_usec <= now)
+        manager_save_learned(manager);
+}
+
+/* ---- what is shown */
+
+static void statistics_row_free(gpointer data)
+{
+    StatisticsRow *row = data;
+
+    g_free(row->class);
+    g_free(row);
+}
+
+static int compare_rows(gconstpointer a, gconstpointer b)
+{
+    const StatisticsRow *const *x = a, *const *y = b;
+    int order = strcmp((*x)->class, (*y)->class);
+
+    return order != 0 ? order : ((*x)->owner > (*y)->owner) - ((*x)->owner < (*y)->owner);
+}
+
+GPtrArray *manager_statistics(Manager *manager, uint32_t only_uid, const char *name)
+{
+    GPtrArray *rows = g_ptr_array_new_with_free_func(statistics_row_free);
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, manager->learning.classes);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const Class *class = value;
+        if ((only_uid != UID_ANYBODY && class->uid != only_uid) || (name && strcmp(name, class->name) != 0))
+            continue;
+        StatisticsRow *row = g_new0(StatisticsRow, 1);
+        row->class = g_strdup(class->name);
+        row->owner = class->uid;
+        learned_figures(class->learned, &row->figures);
+        row->next_memory_bytes = learned_memory(class->learned, manager->settings.memory_default_bytes);
+        g_ptr_array_add(rows, row);
+    }
+    g_ptr_array_sort(rows, compare_rows);
+    return rows;
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Whether a task fits into a worker: each thing that is counted against what there is of it. */
+#include "policy/fit.h"
+
+#include <inttypes.h>
+
+#include "util/parse-util.h"
+
+Room room_of_worker(const WorkerSpec *spec)
+{
+    return (Room){
+        .memory_bytes = spec->limits.memory_max_bytes,
+        .cpu_quota_usec_per_sec = spec->limits.cpu_quota_usec_per_sec,
+        .tasks = spec->limits.tasks_max,
+        .gpus = spec->placement.gpus,
+        .resources = spec->placement.resources,
+    };
+}
+
+static uint64_t amount(uint64_t value)
+{
+    return value == LIMIT_INFINITY ? 0 : value;
+}
+
+/* Of optional GPUs it takes those that it was given: none are enough. */
+static uint32_t gpus_given(const TaskSpec *spec)
+{
+    uint32_t n = spec->gpus && *spec->gpus;
+
+    for (const char *s = spec->gpus; s && *s; s++)
+        n += *s == ',';
+    return n;
+}
+
+Room room_of_task(const TaskSpec *spec)
+{
+    const TaskDemand *demand = &spec->context->demand;
+
+    return (Room){
+        .memory_bytes = amount(task_spec_memory(spec)),
+        .cpu_quota_usec_per_sec = amount(demand->cpu_quota_usec_per_sec),
+        .tasks = amount(demand->tasks_max),
+        .gpus = demand->gpus_optional ? gpus_given(spec) : demand->gpus,
+        .resources = demand->resources,
+    };
+}
+
+/* ------------------------------------------------------------------ one thing */
+
+static char *show_cpus(uint64_t usec_per_sec)
+{
+    return g_strdup_printf("%.3g", (double) usec_per_sec / (double) USEC_PER_SEC);
+}
+
+static char *show_number(uint64_t number)
+{
+    return g_strdup_printf("%" PRIu64, number);
+}
+
+typedef struct Thing {
+    uint64_t whole, taken, wanted;
+    const char *of, *name; /* "needs 1G", "of ", "memory"; "needs 2", "", "CPUs" */
+    char *(*show)(uint64_t amount);
+} Thing;
+
+static FitVerdict judge(const Thing *thing)
+{
+    if (thing->wanted == 0 || thing->whole == UINT64_MAX)
+        return FITS;
+    if (thing->wanted > thing->whole)
+        return FITS_NEVER;
+    return thing->taken > thing->whole - thing->wanted ? FITS_LATER : FITS;
+}
+
+static char *sentence(const Thing *thing)
+{
+    g_autofree char *wanted = thing->show(thing->wanted), *whole = thing->show(thing->whole),
+                    *taken = thing->show(thing->taken);
+
+    if (judge(thing) == FITS_NEVER)
+        return g_strdup_printf("needs %s %s%s; the worker has %s", wanted, thing->of, thing->name, whole);
+    return g_strdup_printf("needs %s %s%s; of the worker's %s, %s taken by its other tasks", wanted,
+                           thing->of, thing->name, whole, taken);
+}
+
+/* ------------------------------------------------------------------ all of them */
+
+static GArray *things_of(const Room *whole, const Room *taken, const Room *wanted)
+{
+    const Thing plain[] = {
+        { whole->memory_bytes, taken->memory_bytes, wanted->memory_bytes, "of ", "memory", format_bytes },
+        { whole->cpu_quota_usec_per_sec, taken->cpu_quota_usec_per_sec, wanted->cpu_quota_usec_per_sec, "",
+          "CPUs", show_cpus },
+        { whole->tasks, taken->tasks, wanted->tasks, "", "processes", show_number },
+        { whole->gpus, taken->gpus, wanted->gpus, "", "GPUs", show_number },
+    };
+    GArray *things = g_array_new(FALSE, FALSE, sizeof(Thing));
+
+    g_array_append_vals(things, plain, G_N_ELEMENTS(plain));
+    for (guint i = 0; wanted->resources && i < wanted->resources->len; i++) {
+        const Resource *resource = &g_array_index(wanted->resources, Resource, i);
+        Thing thing = { resources_count(whole->resources, resource->name),
+                        resources_count(taken->resources, resource->name),
+                        resource->count,
+                        "of ",
+                        resource->name,
+                        show_number };
+        g_array_append_val(things, thing);
+    }
+    return things;
+}
+
+FitVerdict fit_judge(const Room *whole, const Room *taken, const Room *wanted, char **ret_why)
+{
+    g_autoptr(GArray) things = things_of(whole, taken, wanted);
+    const Thing *worst = NULL;
+    FitVerdict verdict = FITS;
+
+    for (guint i = 0; i < things->len; i++) {
+        const Thing *thing = &g_array_index(things, Thing, i);
+        if (judge(thing) <= verdict)
+            continue;
+        worst = thing;
+        verdict = judge(thing);
+    }
+    if (worst && ret_why)
+        *ret_why = sentence(worst);
+    return verdict;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "model/machine.h"
+#include "model/worker-spec.h"
+
+/* Which cores, node, GPUs and resources a new worker gets. */
+
+/* What of the machine other workers have. */
+typedef struct PlacingFacts {
+    const Machine *machine;
+    bool use_smt;            /* a pinned worker counts hardware threads, not cores */
+    GPtrArray *others;       /* const WorkerSpec: of the live workers, placed */
+    const GArray *resources; /* Resource: what the configuration says there is; NULL: nothing */
+} PlacingFacts;
+
+typedef enum PlacingVerdict {
+    PLACED,
+    REFUSED_NO_SUCH_NODE, /* or one without memory or cores */
+    REFUSED_PINNED_CORES, /* not so many are free */
+    REFUSED_GPUS,
+    REFUSED_RESOURCE,
+} PlacingVerdict;
+
+/* Fills limits.allowed_cpus, limits.allowed_memory_nodes, placement.gpu_list and placement.gpus (of optional ones: those it got).
+ * A pinned worker gets as many cores as its CPU quota, rounded up, or its slots; those of one node if there is one with enough, near its
+ * GPUs. allowed_cpus that were asked for are kept within. Untouched when refused; ret_why is then a sentence with numbers. */
+PlacingVerdict placing_decide(const PlacingFacts *facts, WorkerSpec *spec, char **ret_why);

@@ -1,0 +1,82 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Ten workers, and in each a task that takes memory without bound, again and again: each dies alone and at once, what runs
+# beside them hardly notices, and nothing outside the tasks' own cgroups dies.
+#
+#   PAREXEC_STORM_ROUNDS   how often (default: 3)
+# alone: yes
+# timeout: 900
+# shellcheck source=tests/lib/system.sh
+. "$(dirname "$0")/../lib/system.sh"
+
+rounds=${PAREXEC_STORM_ROUNDS-3}
+workers=10 size=512 limit=64
+# takes memory without bound; writes down when it has come to the limit
+hog="import time
+held = []
+while True:
+    held.append(bytearray(4 << 20))
+    if len(held) * 4 == $limit - 12:
+        open('/tmp/near.%s' % __import__('os').environ['PAREXEC_TASK_ID'], 'w').write(repr(time.time()))"
+# counts as fast as it can, a figure every tenth of a second
+counter='import time, sys
+n, then = 0, time.monotonic()
+while True:
+    for _ in range(20000): n += 1
+    now = time.monotonic()
+    if now - then >= 0.1:
+        print(now, n, flush=True); n, then = 0, now'
+
+daemon_config '[Pressure]
+Enabled=no'
+daemon_start
+
+refused=0
+for _ in $(seq $workers); do
+    pctl add-worker -q --memory "${size}M" --slots 1 > /dev/null 2> refusal || refused=$((refused + 1))
+done
+ok "of $workers workers those are refused that do not fit ($refused)" test "$refused" -gt 0
+like "$(cat refusal)" "needs .*[0-9]" "with numbers"
+is "$(pctl add-worker --memory "${size}M" > /dev/null 2>&1 || echo $?)" 3 "and exit status 3"
+for _ in $(seq "$refused"); do
+    pctl add-worker -q --memory "${size}M" --force > /dev/null
+done
+is "$(pctl status --json | jq '[.workers[] | select(.state == "running")] | length')" $workers "forced, all run"
+ok "the status names the forced ones" test "$(pctl status --json | jq '[.workers[] | select(.forced)] | length')" -gt 0
+
+# beside them, with the weight of somebody who matters
+pctl add-worker -q --memory 64M --cpu-weight 10000 --force --name beside > /dev/null
+pctl drain -q w1 --wait
+pids_before=$(pgrep -x parexec-worker | sort | tr '\n' ' ')
+daemon=$(systemctl show -P MainPID parexecd.service)
+systemd-run -q --unit=beside -p CPUWeight=10000 -p StandardOutput=file:/tmp/counts /usr/bin/python3 -c "$counter"
+sleep 3
+calm=$(awk '{ n += $2 } END { print n / NR }' /tmp/counts)
+: > /tmp/counts.mark
+start=$(wc -l < /tmp/counts)
+
+late=0 wrong=0 seen=0
+for _ in $(seq "$rounds"); do
+    batch=$(pctl submit --json --memory "${limit}M" --array 1-9 -- /usr/bin/python3 -c "$hog" | jq .batch)
+    pctl wait -q "batch:$batch" > /dev/null 2>&1
+    while read -r task outcome finished; do
+        seen=$((seen + 1))
+        [ "$outcome" = oom ] || wrong=$((wrong + 1))
+        near=$(cat "/tmp/near.$task" 2> /dev/null || echo 0)
+        awk -v a="$near" -v b="$finished" 'BEGIN { exit !(a == 0 || b - a > 1) }' && late=$((late + 1))
+    done < <(pctl tasks --json --all --batch "$batch" |
+        jq -r '.[] | "\(.id) \(.outcome) \((.finished[0:19] + "Z" | fromdate) + (.finished[20:23] | tonumber) / 1000)"')
+done
+storm=$(tail -n "+$((start + 1))" /tmp/counts | awk '{ n += $2 } END { print n / NR }')
+is "$seen" $((rounds * 9)) "every task has a row"
+is "$wrong" 0 "every one of $((rounds * 9)) tasks ended as oom"
+is "$late" 0 "within a second of coming near its limit"
+share=$(awk -v a="$storm" -v b="$calm" 'BEGIN { printf "%d", 100 * a / b }')
+ok "beside them $share % of the work goes on" test "$share" -ge 90
+is "$(pgrep -x parexec-worker | sort | tr '\n' ' ')" "$pids_before" "every worker lives, in the same process"
+is "$(systemctl show -P MainPID parexecd.service)" "$daemon" "and so does the daemon"
+ok "what runs beside lives" systemctl is-active -q beside
+is "$(pctl run -- echo fine)" fine "and tasks run as ever"
+systemctl stop beside
+done_testing

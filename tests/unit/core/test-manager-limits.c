@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* manager-limits.c and admit.c: limits of what lives already, and the facts that admission is given. */
+#include "fake-ports.h"
+
+#include <string.h>
+
+#define GIB (UINT64_C(1) << 30)
+
+static int set_memory(World *world, Worker *worker, uint64_t bytes, char **ret_why)
+{
+    WorkerLimits limits = worker->spec->limits;
+    g_autofree char *why = NULL;
+    int r;
+
+    limits.memory_max_bytes = bytes;
+    r = manager_set_worker_limits(world->manager, worker, &limits, world_changed, world, &why);
+    if (ret_why)
+        *ret_why = g_steal_pointer(&why);
+    return r;
+}
+
+static void test_set(World *world, const void *unused)
+{
+    Worker *worker = world_running_worker(world, 1);
+    unsigned n = world->n_worker_changes;
+
+    world->n_done = 0;
+    world->not_enforced = "CPUWeight is not enforced";
+    g_assert_cmpint(set_memory(world, worker, 2 * GIB, NULL), ==, 0);
+    assert_log(world->engine_log, "limits w1 2048");
+    g_assert_cmpuint(world->n_done, ==, 0);
+    g_assert_cmpint(set_memory(world, worker, 3 * GIB, NULL), ==, -EBUSY);
+    world_limits_set(world, 1, 0, NULL);
+    g_assert_cmpuint(world->n_done, ==, 1);
+    g_assert_cmpint(world->done_r, ==, 0);
+    g_assert_cmpuint(world->n_worker_changes, >, n);
+    g_assert_cmpstr(worker->not_enforced[0], ==, "CPUWeight is not enforced");
+    fake_store_dispatch(&world->store);
+    const WorkerRecord *record = g_hash_table_lookup(world->store.workers, GUINT_TO_POINTER(1));
+    g_assert_cmpuint(record->spec->limits.memory_max_bytes, ==, 2 * GIB); /* it outlives the daemon */
+    world_limits_set(world, 1, 0, NULL); /* of nobody */
+    g_assert_cmpuint(world->n_done, ==, 1);
+}
+
+static void test_reverted(World *world, const void *unused)
+{
+    Worker *worker = world_running_worker(world, 1);
+
+    g_assert_cmpint(set_memory(world, worker, 2 * GIB, NULL), ==, 0);
+    world_limits_set(world, 1, -EIO, "systemd refused");
+    g_assert_cmpint(world->done_r, ==, -EIO);
+    g_assert_cmpstr(world->answer_reason, ==, "systemd refused");
+    g_assert_cmpuint(worker->spec->limits.memory_max_bytes, ==, GIB);
+    fake_store_dispatch(&world->store);
+    const WorkerRecord *record = g_hash_table_lookup(world->store.workers, GUINT_TO_POINTER(1));
+    g_assert_cmpuint(record->spec->limits.memory_max_bytes, ==, GIB);
+    g_assert_cmpint(set_memory(world, worker, 2 * GIB, NULL), ==, 0); /* it is free again */
+}
+
+static void test_refused(World *world, const void *unused)
+{
+    Worker *worker = world_running_worker(world, 1);
+    g_autofree char *why = NULL;
+
+    world->facts.memory_available_bytes = 3 * GIB; /* 1 kept, 1 still due to this one */
+    g_assert_cmpint(set_memory(world, worker, 4 * GIB, &why), ==, -EPERM);
+    g_assert_nonnull(strstr(why, "needs 3.0G; 3.0G free, of it 1.0G kept"));
+    g_assert_cmpuint(worker->spec->limits.memory_max_bytes, ==, GIB);
+    assert_log(world->engine_log, "");
+    g_assert_cmpint(set_memory(world, worker, GIB / 2, NULL), ==, 0); /* less is always to be had */
+    world_limits_set(world, 1, 0, NULL);
+    worker->spec->forced = true;
+    g_assert_cmpint(set_memory(world, worker, 4 * GIB, NULL), ==, 0);
+}
+
+/* A worker that runs needs no core more to get memory. */
+static void test_no_question_of_cores(World *world, const void *unused)
+{
+    world->facts.group_cpus = 1;
+    world->facts.cores = world->facts.cpus = 1;
+    Worker *worker = world_running_worker(world, 1);
+    manager_set_max_workers(world->manager, 1);
+    g_assert_cmpint(set_memory(world, worker, 2 * GIB, NULL), ==, 0);
+}
+
+static void test_vanishes(World *world, const void *unused)
+{
+    Worker *worker = world_running_worker(world, 1);
+
+    world->n_done = 0;
+    g_assert_cmpint(set_memory(world, worker, 2 * GIB, NULL), ==, 0);
+    world_gone(world, 1, "killed by signal 9");
+    g_assert_cmpuint(world->n_done, ==, 1);
+    g_assert_cmpint(world->done_r, ==, -ECANCELED);
+    world_limits_set(world, 1, 0, NULL);
+    world_limits_set(world, 7, 0, NULL);
+    g_assert_cmpuint(world->n_done, ==, 1);
+    g_assert_cmpint(set_memory(world, worker, 2 * GIB, NULL), ==, -EALREADY);
+}
+
+/* More room is used at once, by what waits for it. */
+static void test_more_room(World *world, const void *unused)
+{
+    Worker *worker = world_running_worker(world, 2);
+
+    world_submit_limited(world, 600);
+    world_submit_limited(world, 600);
+    world_forget_logs(world);
+    g_assert_cmpint(set_memory(world, worker, 2 * GIB, NULL), ==, 0);
+    world_limits_set(world, 1, 0, NULL);
+    assert_log(world->link_log, "run w1 2.1");
+}
+
+/* Less than is taken already: nothing more is given, and nothing breaks. */
+static void test_less_than_taken(World *world, const void *unused)
+{
+    Worker *worker = world_running_worker(world, 3);
+
+    world_submit_limited(world, 900);
+    world_forget_logs(world);
+    g_assert_cmpint(set_memory(world, worker, GIB / 2, NULL), ==, 0);
+    world_limits_set(world, 1, 0, NULL);
+    world_submit_limited(world, 100);
+    assert_log(world->link_log, "");
+    assert_log(world->news_log, "");
+    world_submit_limited(world, 600);
+    world_end(world, worker, 1, OUTCOME_EXITED);
+    assert_log(world->link_log, "run w1 2.1");
+    assert_log(world->news_log, "3 unplaceable: needs 600.0M of memory; the worker has 512.0M");
+}
+
+/* ---- of tasks */
+
+static void limit_task(World *world, uint64_t task, uint64_t memory_mib)
+{
+    const TaskLimits limits = { .set_memory = true, .memory_max_bytes = memory_mib << 20 };
+
+    manager_set_task_limits(world->manager, world_filter_ids(task, task), UID_ANYBODY, &limits, world_cancelled, world);
+    fake_store_dispatch(&world->store);
+}
+
+static void test_running_task(World *world, const void *unused)
+{
+    Worker *worker = world_running_worker(world, 2);
+
+    world_submit_limited(world, 900);
+    world_submit_limited(world, 600);
+    world_started(world, worker, 1);
+    fake_store_dispatch(&world->store);
+    world_forget_logs(world);
+    limit_task(world, 1, 400);
+    g_assert_cmpuint(world->done_count, ==, 1);
+    assert_log(world->link_log, "limit w1 1 memory 400; run w1 2.1"); /* its room is there for others */
+    world->store.fail = -ENOSPC;
+    limit_task(world, 1, 300);
+    g_assert_cmpint(world->done_r, ==, -ENOSPC);
+    g_assert_cmpuint(world->done_count, ==, 0);
+    assert_log(world->link_log, "");
+}
+
+/* With a worker and not started: it is asked for back, and goes out with the new limit. */
+static void test_task_ahead(World *world, const void *unused)
+{
+    Worker *worker = world_running_worker(world, 1);
+
+    world_submit_limited(world, 900);
+    world_forget_logs(world);
+    limit_task(world, 1, 400);
+    assert_log(world->link_log, "recall w1 1");
+    manager_tasks_given_back(world->manager, worker, &(uint64_t){ 1 }, 1);
+    fake_store_dispatch(&world->store);
+    assert_log(world->link_log, "run w1 1.2");
+    g_assert_cmpuint(task_spec_memory(manager_find_active(world->manager, 1)->spec), ==, 400 << 20);
+}
+
+/* ---- the facts of admission */
+
+static void test_committed(World *world, const void *unused)
+{
+    ManagerStatus status;
+
+    world_running_worker_of(world, 1, 1000);
+    g_assert_cmpint(world_add(world, world_spec(1), NULL), ==, ADMITTED);
+    world->usage.memory_bytes = GIB / 4;
+    manager_status(world->manager, &status);
+    g_assert_cmpuint(status.admission.committed_bytes, ==, 2 * (GIB - GIB / 4));
+    world->usage.memory_bytes = UINT64_MAX;
+    manager_status(world->manager, &status);
+    g_assert_cmpuint(status.admission.committed_bytes, ==, 2 * GIB);
+    world->usage.memory_bytes = 2 * GIB; /* over its limit: nothing is due to it */
+    manager_status(world->manager, &status);
+    g_assert_cmpuint(status.admission.committed_bytes, ==, 0);
+    g_assert_cmpfloat(status.admission.cores_taken, ==, 2);
+}
+
+static void test_user_share(World *world, const void *unused)
+{
+    g_autofree char *why = NULL;
+
+    world->settings.max_user_workers = 1;
+    manager_reload(world->manager, &world->settings);
+    world_running_worker_of(world, 1, 1000);
+    world_running_worker_of(world, 1, 1001);
+    world_running_worker(world, 1);
+    WorkerSpec *spec = world_spec(1);
+    spec->user = 1000;
+    spec->forced = true;
+    g_assert_cmpint(world_add(world, spec, &why), ==, REFUSED_USER_SHARE);
+    world_running_worker(world, 1);
+}
+
+static void test_cores_sentence(World *world, const void *unused)
+{
+    g_autofree char *why = NULL, *smt = NULL;
+
+    world->facts.cores = 1;
+    world->facts.cpus = 2;
+    world_running_worker(world, 1);
+    g_assert_cmpint(world_add(world, world_spec(1), &why), ==, REFUSED_CORES);
+    g_assert_cmpstr(why, ==, "needs 1 core; of 1 physical core, 1 taken; UseSMT=yes would count 2 hardware threads");
+    world->settings.use_smt = true;
+    manager_reload(world->manager, &world->settings);
+    world_running_worker(world, 1);
+    g_assert_cmpint(world_add(world, world_spec(1), &smt), ==, REFUSED_CORES);
+    g_assert_cmpstr(smt, ==, "needs 1 core; of 2 hardware threads, 2 taken");
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    WORLD_TEST("/manager-limits/set", test_set);
+    WORLD_TEST("/manager-limits/reverted", test_reverted);
+    WORLD_TEST("/manager-limits/refused", test_refused);
+    WORLD_TEST("/manager-limits/no-question-of-cores", test_no_question_of_cores);
+    WORLD_TEST("/manager-limits/vanishes", test_vanishes);
+    WORLD_TEST("/manager-limits/more-room", test_more_room);
+    WORLD_TEST("/manager-limits/less-than-taken", test_less_than_taken);
+    WORLD_TEST("/manager-limits/running-task", test_running_task);
+    WORLD_TEST("/manager-limits/task-ahead", test_task_ahead);
+    WORLD_TEST("/manager-limits/committed", test_committed);
+    WORLD_TEST("/manager-limits/user-share", test_user_share);
+    WORLD_TEST("/manager-limits/cores-sentence", test_cores_sentence);
+    return g_test_run();
+}
