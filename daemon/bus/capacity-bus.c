@@ -95,6 +95,14 @@ static int append_nodes(sd_bus_message *m, Manager *manager, const Machine *mach
     return r;
 }
 
+/* Only those of the first one's vendor are given to workers: their numbers are among those of one vendor. */
+static const char *gpu_worker(Manager *manager, const Machine *machine, const MachineGpu *gpu)
+{
+    bool counts = strcmp(gpu->vendor, machine->gpus[0].vendor) == 0;
+
+    return counts ? worker_share_of_gpu(manager_workers(manager), gpu->index) : "";
+}
+
 static int append_gpus(sd_bus_message *m, Manager *manager, const Machine *machine)
 {
     int r = 0;
@@ -103,7 +111,7 @@ static int append_gpus(sd_bus_message *m, Manager *manager, const Machine *machi
         const MachineGpu *gpu = &machine->gpus[i];
         r = sd_bus_message_append(m, "a{sv}", 6, "index", "u", gpu->index, "vendor", "s", gpu->vendor, "name",
                                   "s", gpu->name, "bus", "s", gpu->bus, "node", "i", gpu->node, "worker", "s",
-                                  worker_share_of_gpu(manager_workers(manager), gpu->index));
+                                  gpu_worker(manager, machine, gpu));
     }
     return r;
 }

@@ -126,6 +126,7 @@ uint64_t manager_scaling_deadline(Manager *manager);
 bool manager_claims(const Manager *manager); /* may anything new be handed out? */
 /* SetLimits is over. plain: it has the limits of its spec now. */
 void manager_throttle_follow(Manager *manager, Worker *worker, bool plain);
+void manager_throttle_returned(Manager *manager, Worker *worker); /* it has come, or is back: before manager_freeze_returned() */
 void manager_tick_pressure(Manager *manager, uint64_t now);
 
 /* manager-tasks.c */

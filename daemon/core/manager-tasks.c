@@ -402,6 +402,7 @@ void manager_settle_reports(Manager *manager, Worker *worker, const HeldReport *
     settle_missing(settling, worker, held, n_held);
     manager_tasks_started(manager, worker, held, n_held);
     settling_submit(settling);
+    manager_throttle_returned(manager, worker);
     manager_freeze_returned(manager, worker);
     manager_drain_if_empty(manager, worker);
     dispatch(manager);

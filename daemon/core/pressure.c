@@ -45,6 +45,12 @@ void manager_throttle_follow(Manager *manager, Worker *worker, bool plain)
     throttle(manager, worker, manager->ladder.rung >= RUNG_THROTTLE);
 }
 
+void manager_throttle_returned(Manager *manager, Worker *worker)
+{
+    worker->throttled |= worker->unsure; /* an earlier daemon may have done it */
+    throttle(manager, worker, manager->ladder.rung >= RUNG_THROTTLE);
+}
+
 static void throttle_all(Manager *manager, bool on)
 {
     for (guint i = 0; i < manager->workers->len; i++)

@@ -322,6 +322,30 @@ static void test_restart_under_pressure(World *world, const void *unused)
     assert_log(world->link_log, "thaw w1 1");
 }
 
+/* Nor is a worker to be throttled for ever because the daemon that did it is gone. */
+static void test_restart_throttled(World *world, const void *unused)
+{
+    world_running_worker(world, 1);
+    climb_to(world, RUNG_THROTTLE);
+    world->facts.memory_pressure_percent = 1;
+    world_restart(world);
+    world_forget_logs(world);
+    g_assert_cmpint(world_register(world, 1), ==, 0);
+    fake_store_dispatch(&world->store);
+    assert_log(world->engine_log, "limits w1 1024");
+    g_assert_false(world_worker(world, 1)->throttled);
+}
+
+/* One that comes up meanwhile is no exception. */
+static void test_throttle_newcomer(World *world, const void *unused)
+{
+    climb_to(world, RUNG_THROTTLE);
+    const Worker *worker = world_running_worker(world, 1);
+    g_assert_true(worker->throttled);
+    relax(world);
+    assert_log(world->engine_log, "limits w1 1024");
+}
+
 /* Nobody can be told: another is taken. */
 static void test_disconnected_is_passed_over(World *world, const void *unused)
 {
@@ -411,6 +435,8 @@ int main(int argc, char **argv)
     TEST("/pressure/thaw-while-away", test_thaw_while_away);
     TEST("/pressure/freeze-lost", test_freeze_lost);
     TEST("/pressure/restart-under-pressure", test_restart_under_pressure);
+    TEST("/pressure/restart-throttled", test_restart_throttled);
+    TEST("/pressure/throttle-newcomer", test_throttle_newcomer);
     TEST("/pressure/disconnected-is-passed-over", test_disconnected_is_passed_over);
     TEST("/pressure/set-limits-while-throttled", test_set_limits_while_throttled);
     TEST("/pressure/set-limits-over-the-end", test_set_limits_over_the_end);

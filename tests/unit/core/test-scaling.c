@@ -367,9 +367,7 @@ static void test_recovered(World *world, const void *unused)
     world_advance(world, USEC_PER_SEC);
     world_forget_logs(world);
     come_back(world, 1);
-    world_advance(world, USEC_PER_SEC);
-    fake_store_dispatch(&world->store);
-    assert_log(world->engine_log, "start w2");
+    assert_log(world->engine_log, "limits w1 1024; start w2");
 }
 
 static void test_configured(World *world, const void *unused)

@@ -56,7 +56,7 @@ static void test_in_none(void)
     worker_limits_done(&limits);
 }
 
-/* Kills what is in a group of v1's freezer, which is frozen itself, or whose own group above is. */
+/* A process in the worker's group or below it; that group, or the one above, is frozen. */
 static void kill_frozen(const char *group_path, const char *process_path, const char *frozen_path)
 {
     int i = cgroup_hierarchy_of(CGROUP_FREEZER);
