@@ -47,8 +47,8 @@ static void explain_workers(Manager *manager, const TaskSpec *spec, GPtrArray *c
     else if (facts.ready == 0)
         conditions_add(
             conditions, "workers",
-            g_strdup_printf("none of the %u workers that may run it takes tasks now: they start, drain "
-                            "or are not connected",
+            g_strdup_printf("none of the %u workers that may run it takes tasks now: they start, drain, stand "
+                            "still (parctl thaw lets them go on) or are not connected",
                             facts.fitting));
     else if (facts.busy >= facts.slots)
         conditions_add(conditions, "workers",
