@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What tasks took before, by class: their name, else their program. Kept in memory, bounded; each class that changed is
- * written some seconds later, all of them when the service ends: what a crash loses is learned again. */
+/* What tasks took before, by class: their name, else their program. Kept in memory, bounded: the one not used for the longest
+ * time goes first. Each class that changed is written some seconds later, all of them when the service ends: what a crash
+ * loses is learned again. A class of one task is not written: often each task of a batch has a name of its own. */
 #include <string.h>
 
 #include "core/manager-internal.h"
@@ -13,8 +14,8 @@ typedef struct Class {
     uint32_t uid;
     char *name;
     Learned *learned;
-    bool dirty;
-    uint64_t used; /* a count that grows with each use */
+    bool dirty, stored;
+    GList link; /* in recent */
 } Class;
 
 static guint class_hash(gconstpointer key)
@@ -43,6 +44,7 @@ static void class_free(gpointer data)
 void learning_init(Learning *learning)
 {
     learning->classes = g_hash_table_new_full(class_hash, class_equal, NULL, class_free);
+    g_queue_init(&learning->recent);
     learning->save_usec = UINT64_MAX;
 }
 
@@ -74,15 +76,11 @@ static Class *class_find(Learning *learning, uint32_t uid, const char *name)
 /* Their number is bounded: names are what anybody submits. */
 static void forget_oldest(Manager *manager)
 {
-    GHashTableIter iter;
-    gpointer value;
-    Class *oldest = NULL;
+    Class *oldest = manager->learning.recent.tail->data;
 
-    g_hash_table_iter_init(&iter, manager->learning.classes);
-    while (g_hash_table_iter_next(&iter, NULL, &value))
-        if (!oldest || ((Class *) value)->used < oldest->used)
-            oldest = value;
-    manager->ports.store->save_learned(manager->ports.store, &(LearnedRow){ oldest->uid, oldest->name, NULL });
+    if (oldest->stored)
+        manager->ports.store->save_learned(manager->ports.store, &(LearnedRow){ oldest->uid, oldest->name, NULL });
+    g_queue_unlink(&manager->learning.recent, &oldest->link);
     g_hash_table_remove(manager->learning.classes, oldest);
 }
 
@@ -90,9 +88,16 @@ static Class *class_add(Learning *learning, uint32_t uid, char *name, Learned *l
 {
     Class *class = g_new0(Class, 1);
 
-    *class = (Class){ .uid = uid, .name = name, .learned = learned, .used = ++learning->uses };
+    *class = (Class){ .uid = uid, .name = name, .learned = learned, .link.data = class };
     g_hash_table_add(learning->classes, class);
+    g_queue_push_head_link(&learning->recent, &class->link);
     return class;
+}
+
+static void class_use(Learning *learning, Class *class)
+{
+    g_queue_unlink(&learning->recent, &class->link);
+    g_queue_push_head_link(&learning->recent, &class->link);
 }
 
 void learning_load(Learning *learning, const GPtrArray *rows)
@@ -103,7 +108,7 @@ void learning_load(Learning *learning, const GPtrArray *rows)
         const void *data = g_bytes_get_data(row->data, &size);
         Learned *learned;
         if (learned_parse(data, size, &learned) >= 0)
-            (void) class_add(learning, row->uid, g_strdup(row->class), learned);
+            class_add(learning, row->uid, g_strdup(row->class), learned)->stored = true;
     }
 }
 
@@ -123,7 +128,7 @@ void manager_learn(Manager *manager, const TaskSpec *spec, const TaskResult *res
         class = class_add(learning, spec->context->uid, g_steal_pointer(&name), learned_new());
     learned_add(class->learned, result->memory_peak_bytes, result->end_usec - result->start_usec);
     class->dirty = true;
-    class->used = ++learning->uses;
+    class_use(learning, class);
     if (learning->save_usec == UINT64_MAX) {
         learning->save_usec = usec_add(manager_now(manager), SAVE_USEC);
         manager_rearm(manager);
@@ -147,11 +152,12 @@ void manager_save_learned(Manager *manager)
     g_hash_table_iter_init(&iter, manager->learning.classes);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         Class *class = value;
-        if (!class->dirty)
+        if (!class->dirty || (!class->stored && learned_count(class->learned) < 2))
             continue;
         g_autoptr(GBytes) data = learned_serialize(class->learned);
         manager->ports.store->save_learned(manager->ports.store, &(LearnedRow){ class->uid, class->name, data });
         class->dirty = false;
+        class->stored = true;
     }
 }
 

@@ -12,7 +12,8 @@
 /* learning.c */
 typedef struct Learning {
     GHashTable *classes;
-    uint64_t uses, save_usec; /* monotonic: when what changed is written */
+    GQueue recent;      /* of them, the one used last first */
+    uint64_t save_usec; /* monotonic: when what changed is written */
 } Learning;
 
 /* scaling.c */

@@ -18,7 +18,8 @@ struct Learned {
     uint64_t count;
     uint64_t memory_max_bytes, time_max_usec; /* UINT64_MAX memory: never known */
     uint32_t n, next; /* of the samples; the oldest is at next once the ring is full */
-    Sample samples[LEARNED_SAMPLES_MAX];
+    uint32_t room;    /* for so many; most classes have few */
+    Sample *samples;
 };
 
 typedef struct Header {
@@ -36,12 +37,18 @@ Learned *learned_new(void)
 
 Learned *learned_free(Learned *learned)
 {
+    if (learned)
+        g_free(learned->samples);
     g_free(learned);
     return NULL;
 }
 
 static void keep_sample(Learned *learned, const Sample *sample)
 {
+    if (learned->next == learned->room) {
+        learned->room = CLAMP(learned->room * 2, 2U, LEARNED_SAMPLES_MAX);
+        learned->samples = g_renew(Sample, learned->samples, learned->room);
+    }
     learned->samples[learned->next] = *sample;
     learned->next = (learned->next + 1) % LEARNED_SAMPLES_MAX;
     learned->n = MIN(learned->n + 1, LEARNED_SAMPLES_MAX);
@@ -56,6 +63,11 @@ void learned_add(Learned *learned, uint64_t memory_peak_bytes, uint64_t time_use
         learned->memory_max_bytes = learned->memory_max_bytes == UINT64_MAX
                                         ? memory_peak_bytes
                                         : MAX(learned->memory_max_bytes, memory_peak_bytes);
+}
+
+uint64_t learned_count(const Learned *learned)
+{
+    return learned->count;
 }
 
 /* ------------------------------------------------------------------ figures */

@@ -19,6 +19,7 @@ Learned *learned_new(void);
 Learned *learned_free(Learned *learned); /* takes NULL, returns NULL */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Learned, learned_free)
 void learned_add(Learned *learned, uint64_t memory_peak_bytes /* UINT64_MAX: not known */, uint64_t time_usec);
+uint64_t learned_count(const Learned *learned);
 void learned_figures(const Learned *learned, LearnedFigures *ret);
 
 /* For the store; of this machine's byte order. -EINVAL: not such a thing. */
