@@ -254,7 +254,7 @@ static bool hand_out(Round *round, Worker *worker, bool ahead)
 }
 
 /* One task for each free slot, the workers in turn, so that a few tasks spread over all of them. */
-static void fill_slots(Round *round)
+static void fill_slots_of(Round *round, bool private)
 {
     const GPtrArray *workers = round->manager->workers;
     bool progress = true;
@@ -263,10 +263,18 @@ static void fill_slots(Round *round)
         progress = false;
         for (guint i = 0; i < workers->len; i++) {
             Worker *worker = workers->pdata[i];
-            if (worker_is_ready(worker) && g_hash_table_size(worker->tasks) < worker->spec->slots)
+            if (worker_is_ready(worker) && (worker->spec->user != UID_ANYBODY) == private &&
+                g_hash_table_size(worker->tasks) < worker->spec->slots)
                 progress |= hand_out(round, worker, false);
         }
     }
+}
+
+/* Who has workers of one's own uses them first, and leaves the others to others. */
+static void fill_slots(Round *round)
+{
+    fill_slots_of(round, true);
+    fill_slots_of(round, false);
 }
 
 static size_t n_ready(Manager *manager)

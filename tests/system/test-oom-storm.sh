@@ -47,20 +47,19 @@ done
 is "$(pctl status --json | jq '[.workers[] | select(.state == "running")] | length')" $workers "forced, all run"
 ok "the status names the forced ones" test "$(pctl status --json | jq '[.workers[] | select(.forced)] | length')" -gt 0
 
-# beside them, with the weight of somebody who matters
-pctl add-worker -q --memory 64M --cpu-weight 10000 --force --name beside > /dev/null
-pctl drain -q w1 --wait
+# beside them somebody who has a worker of her own
+pctl add-worker -q --memory 64M --user-only alice --force > /dev/null
 pids_before=$(pgrep -x parexec-worker | sort | tr '\n' ' ')
 daemon=$(systemctl show -P MainPID parexecd.service)
-systemd-run -q --unit=beside -p CPUWeight=10000 -p StandardOutput=file:/tmp/counts /usr/bin/python3 -c "$counter"
+install -o alice /dev/null /tmp/counts
+beside=$(as_user alice parctl submit -q -- sh -c 'exec /usr/bin/python3 -c "$1" > /tmp/counts' sh "$counter")
 sleep 3
 calm=$(awk '{ n += $2 } END { print n / NR }' /tmp/counts)
-: > /tmp/counts.mark
 start=$(wc -l < /tmp/counts)
 
 late=0 wrong=0 seen=0
 for _ in $(seq "$rounds"); do
-    batch=$(pctl submit --json --memory "${limit}M" --array 1-9 -- /usr/bin/python3 -c "$hog" | jq .batch)
+    batch=$(pctl submit --json --memory "${limit}M" --array "1-$workers" -- /usr/bin/python3 -c "$hog" | jq .batch)
     pctl wait -q "batch:$batch" > /dev/null 2>&1
     while read -r task outcome finished; do
         seen=$((seen + 1))
@@ -71,8 +70,8 @@ for _ in $(seq "$rounds"); do
         jq -r '.[] | "\(.id) \(.outcome) \((.finished[0:19] + "Z" | fromdate) + (.finished[20:23] | tonumber) / 1000)"')
 done
 storm=$(tail -n "+$((start + 1))" /tmp/counts | awk '{ n += $2 } END { print n / NR }')
-is "$seen" $((rounds * 9)) "every task has a row"
-is "$wrong" 0 "every one of $((rounds * 9)) tasks ended as oom"
+is "$seen" $((rounds * workers)) "every task has a row"
+is "$wrong" 0 "every one of $((rounds * workers)) tasks ended as oom"
 share=$(awk -v a="$storm" -v b="$calm" 'BEGIN { printf "%d", 100 * a / b }')
 diag "$late of $seen took more than a second from near the limit to their end; beside them $share % of the work went on"
 if [ "${PAREXEC_STORM_STRICT-}" = 1 ]; then
@@ -81,7 +80,7 @@ if [ "${PAREXEC_STORM_STRICT-}" = 1 ]; then
 fi
 is "$(pgrep -x parexec-worker | sort | tr '\n' ' ')" "$pids_before" "every worker lives, in the same process"
 is "$(systemctl show -P MainPID parexecd.service)" "$daemon" "and so does the daemon"
-ok "what runs beside lives" systemctl is-active -q beside
+is "$(task_property "$beside" State)" running "what runs beside lives"
 is "$(pctl run -- echo fine)" fine "and tasks run as ever"
-systemctl stop beside
+pctl cancel -q "$beside"
 done_testing

@@ -197,9 +197,20 @@ static void test_urgent(World *world, const void *unused)
     g_assert_true(g_str_has_prefix(log, "run w1 4.1"));
 }
 
+/* One's own worker goes first, whichever was added first. */
+static void test_private_first(World *world, const void *unused)
+{
+    world_running_worker(world, 2);
+    world_running_worker_of(world, 1, 1000);
+    for (int i = 0; i < 2; i++)
+        world_submit_one(world, world_task(1000, 0));
+    assert_log(world->link_log, "run w2 1.1; run w1 2.1");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    WORLD_TEST("/dispatch/private-first", test_private_first);
     WORLD_TEST("/dispatch/spread", test_spread);
     WORLD_TEST("/dispatch/slots", test_slots);
     WORLD_TEST("/dispatch/user", test_user);
