@@ -47,8 +47,10 @@ done
 is "$(pctl status --json | jq '[.workers[] | select(.state == "running")] | length')" $workers "forced, all run"
 ok "the status names the forced ones" test "$(pctl status --json | jq '[.workers[] | select(.forced)] | length')" -gt 0
 
-# beside them somebody who has a worker of her own
+# Beside them somebody who has a worker of her own, and a greater share. (With equal weights the kernel gives a group that
+# has one thread two thirds of a CPU, if the other group has threads on every CPU.)
 pctl add-worker -q --memory 64M --user-only alice --force > /dev/null
+ok "her slice takes a weight" systemctl set-property --runtime parexec-u1000.slice CPUWeight=1000
 pids_before=$(pgrep -x parexec-worker | sort | tr '\n' ' ')
 daemon=$(systemctl show -P MainPID parexecd.service)
 install -o alice /dev/null /tmp/counts
