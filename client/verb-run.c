@@ -189,12 +189,23 @@ static int submit(Run *run, const RunSettings *settings, char **argv)
     return r < 0 ? r : connection_call_async(run->client, message.m, on_submitted, run, NULL);
 }
 
+/* What it has read or written of its streams by then cannot be undone. */
+static int check_once(Client *client, const TaskOptions *options)
+{
+    if (!options->retries && !options->backoff && !options->retry_memory)
+        return 0;
+    return output_usage_error(client, _("what runs here is not tried again, since its input and output are used up by "
+                                        "then; --retries, --backoff and --retry-memory are for submit and map"));
+}
+
 static int run_run(Client *client, const void *settings, char **argv)
 {
     g_autoptr(Tracker) tracker = NULL;
     Run run = { .client = client };
-    int r = tracker_new(client, on_ended, &run, &tracker);
+    int r = check_once(client, &((const RunSettings *) settings)->task);
 
+    if (r >= 0)
+        r = tracker_new(client, on_ended, &run, &tracker);
     if (r < 0)
         return r;
     run.tracker = tracker;
