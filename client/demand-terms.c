@@ -56,13 +56,12 @@ int demand_terms_set_retry_memory(TaskTerms *terms, const char *word)
 
 int demand_gpus_parse(const char *word, uint32_t *ret_gpus, bool *ret_optional)
 {
-    bool optional = g_str_has_suffix(word, "?");
-    g_autofree char *number = g_strndup(word, strlen(word) - (optional ? 1 : 0));
-    uint64_t gpus;
+    uint32_t gpus;
+    bool optional;
 
-    if (parse_uint64(number, &gpus) < 0 || gpus > GPUS_MAX || (optional && gpus == 0))
+    if (gpus_parse(word, &gpus, &optional) < 0 || gpus > GPUS_MAX || (optional && gpus == 0))
         return -EINVAL;
-    *ret_gpus = (uint32_t) gpus;
+    *ret_gpus = gpus;
     *ret_optional = optional;
     return 0;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "util/parse-util.h"
+#include "util/word-list.h"
 
 void placement_init(Placement *placement)
 {
@@ -49,14 +50,17 @@ char *placement_to_text(const Placement *placement)
     return g_string_free(text, FALSE);
 }
 
-static int read_pin(Placement *placement, char *value)
+static int read_pin(void *fields, char *value)
 {
+    Placement *placement = fields;
+
     placement->pin = strcmp(value, "1") == 0;
     return 0;
 }
 
-static int read_numa(Placement *placement, char *value)
+static int read_numa(void *fields, char *value)
 {
+    Placement *placement = fields;
     uint64_t node = 0;
     int r = strcmp(value, "auto") == 0 ? 0 : parse_uint64(value, &node);
 
@@ -66,29 +70,25 @@ static int read_numa(Placement *placement, char *value)
     return 0;
 }
 
-static int read_gpus(Placement *placement, char *value)
+static int read_gpus(void *fields, char *value)
 {
-    size_t length = strlen(value);
-    uint64_t gpus;
+    Placement *placement = fields;
 
-    placement->gpus_optional = length > 0 && value[length - 1] == '?';
-    if (placement->gpus_optional)
-        value[length - 1] = '\0';
-    if (parse_uint64(value, &gpus) < 0 || gpus > UINT32_MAX)
-        return -EINVAL;
-    placement->gpus = (uint32_t) gpus;
-    return 0;
+    return gpus_parse(value, &placement->gpus, &placement->gpus_optional);
 }
 
-static int read_gpu_list(Placement *placement, char *value)
+static int read_gpu_list(void *fields, char *value)
 {
+    Placement *placement = fields;
+
     g_free(placement->gpu_list);
     placement->gpu_list = g_strdup(value);
     return 0;
 }
 
-static int read_resources(Placement *placement, char *value)
+static int read_resources(void *fields, char *value)
 {
+    Placement *placement = fields;
     g_autofree char *why = NULL;
 
     g_clear_pointer(&placement->resources, g_array_unref);
@@ -97,24 +97,10 @@ static int read_resources(Placement *placement, char *value)
 
 int placement_from_text(const char *text, Placement *placement)
 {
-    static const struct {
-        const char *key;
-        int (*read)(Placement *placement, char *value);
-    } keys[] = {
+    static const WordKey keys[] = {
         { "pin", read_pin },           { "numa", read_numa },           { "gpus", read_gpus },
         { "gpu-list", read_gpu_list }, { "resources", read_resources },
     };
-    g_auto(GStrv) words = g_strsplit(text, " ", -1);
-    int r = 0;
 
-    for (char **word = words; r >= 0 && *word; word++) {
-        char *equals = strchr(*word, '=');
-        if (!equals)
-            continue;
-        *equals = '\0';
-        for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
-            if (strcmp(keys[i].key, *word) == 0)
-                r = keys[i].read(placement, equals + 1);
-    }
-    return r;
+    return word_list_read(text, keys, G_N_ELEMENTS(keys), placement);
 }

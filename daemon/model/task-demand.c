@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "util/parse-util.h"
+#include "util/word-list.h"
 
 #define RESOURCE_NAME_MAX 64U
 
@@ -95,6 +96,19 @@ uint32_t resources_count(const GArray *resources, const char *name)
     for (guint i = 0; resources && i < resources->len; i++)
         if (strcmp(g_array_index(resources, Resource, i).name, name) == 0)
             return g_array_index(resources, Resource, i).count;
+    return 0;
+}
+
+int gpus_parse(const char *text, uint32_t *ret_n, bool *ret_optional)
+{
+    bool optional = g_str_has_suffix(text, "?");
+    g_autofree char *number = g_strndup(text, strlen(text) - optional);
+    uint64_t n;
+
+    if (parse_uint64(number, &n) < 0 || n > UINT32_MAX)
+        return -EINVAL;
+    *ret_n = (uint32_t) n;
+    *ret_optional = optional;
     return 0;
 }
 
@@ -255,18 +269,23 @@ static int read_number(const char *value, uint64_t most, uint64_t *ret)
     return 0;
 }
 
-static int read_cpu_quota(TaskDemand *demand, char *value)
+static int read_cpu_quota(void *fields, char *value)
 {
+    TaskDemand *demand = fields;
+
     return read_number(value, UINT64_MAX, &demand->cpu_quota_usec_per_sec);
 }
 
-static int read_tasks_max(TaskDemand *demand, char *value)
+static int read_tasks_max(void *fields, char *value)
 {
+    TaskDemand *demand = fields;
+
     return read_number(value, UINT64_MAX, &demand->tasks_max);
 }
 
-static int read_io_weight(TaskDemand *demand, char *value)
+static int read_io_weight(void *fields, char *value)
 {
+    TaskDemand *demand = fields;
     uint64_t weight = 0;
     int r = read_number(value, 10000, &weight);
 
@@ -274,35 +293,32 @@ static int read_io_weight(TaskDemand *demand, char *value)
     return r;
 }
 
-static int read_memory(TaskDemand *demand, char *value)
+static int read_memory(void *fields, char *value)
 {
+    TaskDemand *demand = fields;
+
     demand->memory_auto = strcmp(value, "auto") == 0;
     return demand->memory_auto ? 0 : -EINVAL;
 }
 
-static int read_retry_memory(TaskDemand *demand, char *value)
+static int read_retry_memory(void *fields, char *value)
 {
+    TaskDemand *demand = fields;
     g_autofree char *why = NULL;
 
     return task_demand_parse_retry_memory(value, demand, &why);
 }
 
-static int read_gpus(TaskDemand *demand, char *value)
+static int read_gpus(void *fields, char *value)
 {
-    size_t length = strlen(value);
-    uint64_t gpus = 0;
-    int r;
+    TaskDemand *demand = fields;
 
-    demand->gpus_optional = length > 0 && value[length - 1] == '?';
-    if (demand->gpus_optional)
-        value[length - 1] = '\0';
-    r = read_number(value, UINT32_MAX, &gpus);
-    demand->gpus = (uint32_t) gpus;
-    return r;
+    return gpus_parse(value, &demand->gpus, &demand->gpus_optional);
 }
 
-static int read_resources(TaskDemand *demand, char *value)
+static int read_resources(void *fields, char *value)
 {
+    TaskDemand *demand = fields;
     g_autofree char *why = NULL;
     GArray *resources;
     int r = resources_parse(value, &resources, &why);
@@ -316,25 +332,11 @@ static int read_resources(TaskDemand *demand, char *value)
 
 int task_demand_from_text(const char *text, TaskDemand *demand)
 {
-    static const struct {
-        const char *key;
-        int (*read)(TaskDemand *demand, char *value);
-    } keys[] = {
+    static const WordKey keys[] = {
         { "cpu-quota", read_cpu_quota }, { "tasks-max", read_tasks_max },       { "io-weight", read_io_weight },
         { "memory", read_memory },       { "retry-memory", read_retry_memory }, { "gpus", read_gpus },
         { "resources", read_resources },
     };
-    g_auto(GStrv) words = g_strsplit(text, " ", -1);
-    int r = 0;
 
-    for (char **word = words; r >= 0 && *word; word++) {
-        char *equals = strchr(*word, '=');
-        if (!equals)
-            continue;
-        *equals = '\0';
-        for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
-            if (strcmp(keys[i].key, *word) == 0)
-                r = keys[i].read(demand, equals + 1);
-    }
-    return r;
+    return word_list_read(text, keys, G_N_ELEMENTS(keys), demand);
 }

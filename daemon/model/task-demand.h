@@ -22,6 +22,9 @@ int resources_parse(const char *text, GArray **ret, char **ret_why) _warn_unused
 char *resources_format(const GArray *resources /* NULL: none */);
 uint32_t resources_count(const GArray *resources /* NULL: none */, const char *name); /* 0: there is none */
 
+/* "2", or "2?": as many as there are, up to two. */
+int gpus_parse(const char *text, uint32_t *ret_n, bool *ret_optional) _warn_unused_;
+
 typedef struct TaskDemand {
     uint64_t cpu_quota_usec_per_sec; /* LIMIT_INFINITY: none */
     uint64_t tasks_max;              /* processes and threads; LIMIT_INFINITY: none */
