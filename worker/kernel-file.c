@@ -28,7 +28,9 @@ int kernel_file_read(int directory, const char *name, char **ret)
 
 int kernel_file_write(int directory, const char *name, const char *text)
 {
-    _cleanup_close_ int fd = openat(directory, name, O_WRONLY | O_CLOEXEC);
+    /* O_NONBLOCK: since Linux 6.16 a lower memory.max or memory.high is set at once, and reclaimed for by whoever wants more;
+     * before, and without it, the writer waits for the reclaim. */
+    _cleanup_close_ int fd = openat(directory, name, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
 
     if (fd < 0)
         return -errno;

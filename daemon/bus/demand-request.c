@@ -27,12 +27,18 @@ int demand_request_read_io_weight(sd_bus_message *m, const char *option, void *t
 
 int demand_request_read_retry_memory(sd_bus_message *m, const char *option, void *target, sd_bus_error *error)
 {
+    TaskDemand *demand = &((TaskRequest *) target)->demand;
     g_autofree char *why = NULL;
     const char *text;
     int r = sd_bus_message_read_basic(m, 's', &text);
 
-    if (r >= 0 && task_demand_parse_retry_memory(text, &((TaskRequest *) target)->demand, &why) < 0)
+    if (r >= 0 && task_demand_parse_retry_memory(text, demand, &why) < 0)
         return options_invalid(error, "retry-memory: %s.", why);
+    if (r >= 0 && demand->n_memory_steps > 0 && demand->memory_steps[0] < LIMIT_MEMORY_MIN_BYTES)
+        return options_invalid(error,
+                               "retry-memory begins with %" G_GUINT64_FORMAT
+                               " bytes; a task has a limit of at least %" G_GUINT64_FORMAT " bytes.",
+                               demand->memory_steps[0], LIMIT_MEMORY_MIN_BYTES);
     return r;
 }
 

@@ -50,6 +50,31 @@ static void refuse_one(sd_bus_message *m, const TaskDeed *deed)
         (void) sd_bus_reply_method_errorf(m, PAREXEC_ERROR_INVALID_STATE, "%s", sentences[deed->action]);
 }
 
+/* No task stands still, or goes on. */
+static void refuse_freezing(sd_bus_message *m, const TaskDeed *deed, int r)
+{
+    static const struct {
+        int error;
+        const char *name, *sentence;
+    } refusals[] = {
+        { EBUSY, PAREXEC_ERROR_INVALID_STATE,
+          "The worker stands still with all its tasks; they go on when it does, which is an administrator's to say." },
+        { EAGAIN, PAREXEC_ERROR_INVALID_STATE,
+          "The machine is under pressure, and tasks stand still for that; they go on when it ends." },
+        { ENOTCONN, PAREXEC_ERROR_INVALID_STATE,
+          "The worker has ended, or has no connection at present; try again." },
+        { EOPNOTSUPP, PAREXEC_ERROR_FAILED,
+          "The worker could not do it: the task was about to end, or the kernel has no freezer here." },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(refusals); i++)
+        if (refusals[i].error == -r) {
+            (void) sd_bus_reply_method_errorf(m, refusals[i].name, "%s", refusals[i].sentence);
+            return;
+        }
+    bus_error_reply(m, r, deed_name(deed));
+}
+
 static void on_acted(int r, uint64_t count, void *userdata)
 {
     Action *action = userdata;
@@ -61,7 +86,9 @@ static void on_acted(int r, uint64_t count, void *userdata)
     if (r == -ENOKEY && queue) {
         g_autofree char *shown = format_foreign(queue);
         (void) sd_bus_reply_method_errorf(m, PAREXEC_ERROR_NO_SUCH_QUEUE, "There is no queue \"%s\".", shown);
-    } else if (r < 0)
+    } else if (r < 0 && deed.kind == DEED_FREEZE)
+        refuse_freezing(m, &deed, r);
+    else if (r < 0)
         bus_error_reply(m, r, deed_name(&deed));
     else if (!deed.one)
         (void) sd_bus_reply_method_return(m, "u", (uint32_t) MIN(count, UINT32_MAX));
@@ -175,6 +202,7 @@ int task_action_run(Bus *bus, sd_bus_message *m, TaskFilter *filter, TaskDeed de
     if (r <= 0)
         return r < 0 ? r : 1;
     edit = NULL; /* it goes on with the deed */
-    act(bus, m, g_steal_pointer(&taken), foreign > 0 || peer->uid == 0 ? UID_ANYBODY : peer->uid, deed);
+    bool all = foreign > 0 || peer->uid == 0 || (bus->options.user_mode && peer->uid == geteuid());
+    act(bus, m, g_steal_pointer(&taken), all ? UID_ANYBODY : peer->uid, deed);
     return 1;
 }

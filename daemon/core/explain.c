@@ -101,6 +101,25 @@ static void explain_handed_out(Manager *manager, const TaskRow *row, GPtrArray *
         g_strdup_printf("worker %s has it and starts it when what runs there has ended", task->worker->id));
 }
 
+/* It runs, but stands still. */
+static void explain_frozen(Manager *manager, uint64_t id, GPtrArray *conditions)
+{
+    const ActiveTask *task = manager_find_active(manager, id);
+
+    if (!task || !task->worker)
+        return;
+    if (task->worker->frozen)
+        conditions_add(conditions, "frozen",
+                       g_strdup_printf("it stands still, since worker %s does; parctl thaw %s ends that", task->worker->id,
+                                       task->worker->id));
+    else if (task->frozen_by_pressure)
+        conditions_add(conditions, "frozen",
+                       g_strdup("it stands still, since the machine is under pressure, and goes on when that ends"));
+    else if (task->frozen)
+        conditions_add(conditions, "frozen",
+                       g_strdup_printf("it stands still; parctl thaw %" G_GUINT64_FORMAT " lets it go on", id));
+}
+
 static void on_explained(int r, TaskRow *row, GPtrArray *conditions, void *userdata)
 {
     g_autofree Explaining *explaining = userdata;
@@ -123,6 +142,8 @@ static void on_explained(int r, TaskRow *row, GPtrArray *conditions, void *userd
         if (!manager_find_active(manager, row->spec->id) && fitting_is_demanding(row->spec))
             explain_room(manager, row->spec, conditions);
     }
+    if (r >= 0 && row->state == TASK_RUNNING)
+        explain_frozen(manager, row->spec->id, conditions);
     if (r >= 0 && row->state == TASK_BLOCKED && conditions->len == 0)
         explain_hopeless(manager, row->spec, conditions);
     if (r >= 0 && row->state == TASK_SKIPPED && row->reason)

@@ -15,7 +15,8 @@ typedef struct Freezing {
     unsigned n_open; /* questions */
     uint64_t count;
     bool frozen; /* what is wanted */
-    uint32_t worker; /* of a whole worker */
+    uint32_t worker; /* of a whole worker; 0: of tasks */
+    bool own;        /* by the tasks' owner, who need not be an administrator */
     int r;
     char *why;
     void (*done)(const struct Freezing *freezing);
@@ -174,6 +175,20 @@ static ActiveTask *find_running(Manager *manager, uint64_t id, bool frozen)
     return frozen && (task->cancelled || task->timed_out) ? NULL : task; /* it is about to end, and has to be able to */
 }
 
+/* Whoever may let a task go on may not thereby undo what is done to its worker, nor, unless it is an administrator, what
+ * is done for the machine. */
+static bool may_thaw(Manager *manager, Freezing *freezing, const ActiveTask *task)
+{
+    bool by_worker = freezing->worker == 0 && task->worker->frozen,
+         by_pressure = freezing->own && manager->ladder.rung >= RUNG_FREEZE;
+
+    if (by_worker)
+        freezing_fail(freezing, -EBUSY, "its worker stands still");
+    else if (by_pressure)
+        freezing_fail(freezing, -EAGAIN, "the machine is under pressure");
+    return !by_worker && !by_pressure;
+}
+
 /* Tells the workers, each of its own tasks. freezing: NULL if nobody waits. */
 static void ask(Manager *manager, Freezing *freezing, const GArray *tasks, bool frozen, bool reclaim)
 {
@@ -185,7 +200,7 @@ static void ask(Manager *manager, Freezing *freezing, const GArray *tasks, bool 
     for (guint i = 0; i < tasks->len; i++) {
         uint64_t id = g_array_index(tasks, uint64_t, i);
         ActiveTask *task = find_running(manager, id, frozen);
-        if (!task)
+        if (!task || (freezing && !frozen && !may_thaw(manager, freezing, task)))
             continue;
         if (!task->worker->connected) {
             task->worker->unsure = true;
@@ -245,6 +260,7 @@ void manager_freeze_tasks(Manager *manager, TaskFilter *filter, uint32_t only_ui
     Selecting *selecting = g_new(Selecting, 1);
     Freezing *freezing = freezing_new(manager, frozen);
 
+    freezing->own = only_uid != UID_ANYBODY;
     freezing->done = answer_modified;
     freezing->answer.modified = done;
     freezing->userdata = userdata;

@@ -172,7 +172,9 @@ static int read_file(const char *path, char **ret_text)
 
 static int write_file(const char *path, const char *value)
 {
-    _cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    /* O_NONBLOCK: since Linux 6.16 a lower memory.max or memory.high is set at once, and reclaimed for by whoever wants more;
+     * before, and without it, the writer waits for the reclaim. */
+    _cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     size_t size = strlen(value);
 
     if (fd < 0)

@@ -60,6 +60,7 @@ static void test_refused(void)
     task_refused("'io-weight': <uint64 4294967297>", "InvalidArgument", "io-weight is 4294967297");
     task_refused("'retry-memory': <'0.5x'>", "InvalidArgument", "retry-memory");
     task_refused("'retry-memory': <'2G,1G'>", "InvalidArgument", "not more than the step before");
+    task_refused("'retry-memory': <'1M,1G'>", "InvalidArgument", "at least 8388608 bytes");
     task_refused("'resources': <'a b=1'>", "InvalidArgument", "resources: ");
     task_refused("'resources': <'a=1,a=1'>", "InvalidArgument", "comes twice");
     task_refused("'memory-auto': <'yes'>", "InvalidArgument", "takes the type");
