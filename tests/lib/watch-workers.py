@@ -50,7 +50,8 @@ objects.connect("object-removed", lambda _m, o: seen.add("object-removed"))
 objects.connect("interface-proxy-properties-changed", lambda m, o, p, c, i: on_properties(m, p, None, c, i))
 bus.signal_subscribe(NAME, MANAGER, None, PATH, None, Gio.DBusSignalFlags.NONE, on_signal)
 call("Subscribe", None, "()", lambda _: None)
-options = {"name": GLib.Variant("s", "indicator"), "memory-max": GLib.Variant("t", 100 << 20)}
+options = {"name": GLib.Variant("s", "indicator"), "memory-max": GLib.Variant("t", 100 << 20),
+           "force": GLib.Variant("b", True)}
 call("AddWorker", GLib.Variant("(a{sv})", (options,)), "(o)", on_worker)
 GLib.timeout_add_seconds(60, loop.quit)
 loop.run()

@@ -4,6 +4,7 @@
 # Tasks that need more memory than anybody said: after "oom" the next attempt gets more, and what tasks of a class took is
 # what the later ones ask for.
 # timeout: 240
+# vm: no (minutes of emulation; who runs out of memory on cgroup v2 is told by test-oom)
 # shellcheck source=tests/lib/system.sh
 . "$(dirname "$0")/../lib/system.sh"
 

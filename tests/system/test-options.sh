@@ -4,6 +4,7 @@
 # shellcheck disable=SC2016 # what stands in single quotes is for the shells of the tasks
 #
 # Options of parctl that no other test is about, each by what it does.
+# vm: no (minutes of emulation; what differs by the cgroup version is in test-limits and test-capacity)
 # shellcheck source=tests/lib/system.sh
 . "$(dirname "$0")/../lib/system.sh"
 dir=$(mktemp -d)
