@@ -9,6 +9,7 @@
 #include "client/json-output.h"
 #include "client/output.h"
 #include "client/table.h"
+#include "client/text.h"
 #include "client/verb.h"
 #include "util/parse-util.h"
 
@@ -54,7 +55,25 @@ static void add_row(Table *table, const ClassStatistics *row)
     table_add(table, COLOR_NONE, format_timespan(row->time_max_usec));
 }
 
-static int print_rows(Client *client, sd_bus_message *reply)
+/* A program's name is whatever somebody called a file. */
+static void print_name(const ClassStatistics *row)
+{
+    g_autofree char *name = text_printable(row->class ?: "");
+
+    printf("%s\n", name);
+}
+
+static void note_nothing(Client *client, const char *name)
+{
+    g_autofree char *shown = text_printable(name ?: "");
+
+    if (name)
+        output_note(client, _("nothing is known of \"%s\": no task of this name has succeeded"), shown);
+    else
+        output_note(client, _("nothing is known yet: no task has succeeded"));
+}
+
+static int print_rows(Client *client, const char *name, sd_bus_message *reply)
 {
     g_autoptr(Table) table = table_new(stats_columns, G_N_ELEMENTS(stats_columns));
     g_autoptr(GPtrArray) rows = class_statistics_new();
@@ -63,12 +82,12 @@ static int print_rows(Client *client, sd_bus_message *reply)
     if (r < 0)
         return r;
     if (rows->len == 0) {
-        output_note(client, _("nothing is known yet: no task has succeeded"));
+        note_nothing(client, name);
         return 0;
     }
     for (guint i = 0; i < rows->len; i++) {
         if (client->quiet)
-            printf("%s\n", ((const ClassStatistics *) rows->pdata[i])->class ?: "");
+            print_name(rows->pdata[i]);
         else
             add_row(table, rows->pdata[i]);
     }
@@ -95,7 +114,7 @@ static int run_stats(Client *client, const void *s, char **argv)
         if (r >= 0)
             json_output_print(json);
     } else
-        r = print_rows(client, reply);
+        r = print_rows(client, argv[0], reply);
     return r < 0 ? connection_report_message(client, r) : 0;
 }
 

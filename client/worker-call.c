@@ -28,6 +28,13 @@ int worker_call(Client *client, const char *id, sd_bus_message *call)
 
     if (r >= 0)
         return 0;
+    if (sd_bus_error_has_name(&error, PAREXEC_ERROR_INSUFFICIENT_MEMORY)) {
+        /* what helps where a worker is added, does not here */
+        g_autofree char *sentence = error_sentence(&error);
+        client->failure = PARCTL_REFUSED;
+        output_error("%s", sentence);
+        return r;
+    }
     if (!sd_bus_error_has_name(&error, "org.freedesktop.DBus.Error.UnknownObject"))
         return error_report(client, &error, r);
     r = output_failure(client, ENOENT, _("there is no worker %s"), id);

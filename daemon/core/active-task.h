@@ -28,6 +28,7 @@ typedef struct ActiveTask {
     bool frozen;             /* its processes stand still */
     uint64_t frozen_usec;    /* monotonic: since then */
     bool frozen_by_pressure; /* and it is to go on when the pressure ends */
+    TaskLimits limits;       /* what was changed while it ran; its memory is in the spec */
     Pressed pressed;
     uint64_t started_monotonic_usec; /* later by the time that it stood still */
 } ActiveTask;

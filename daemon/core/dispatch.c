@@ -139,19 +139,42 @@ static bool has_spare_slot(const Worker *worker)
     return g_hash_table_size(worker->tasks) + 1 < worker->spec->slots;
 }
 
-#define KINDS_MAX 32U /* so many kinds of tasks that do not fit are looked at, for one that does */
+#define KINDS_MAX 32U     /* so many kinds of tasks that do not fit are looked at, for one that does */
+#define COMPARED_MAX 256U /* and so many that are too large for this worker, which costs less */
 
 /* What has come of looking at the queue for one worker: tasks that ask for the same are judged once. */
 typedef struct Kind {
     const TaskSpec *spec; /* the first of them */
     FitVerdict verdict;
-    bool hopeless;
 } Kind;
 
 typedef struct Look {
     Kind kinds[KINDS_MAX];
-    unsigned n;
+    unsigned n, n_compared, n_hopes; /* n_hopes: too large ones that were asked about among all workers */
+    const TaskSpec *too_large; /* the latest that may fit another worker, */
+    const TaskSpec *hopeless;  /* and that fits none */
 } Look;
+
+/* More than this worker has is passed over, however many there are: what comes after it may fit. True: it is. */
+static bool pass_over(Round *round, const Worker *worker, const TaskSpec *spec, Look *look, bool *ret_hopeless)
+{
+    *ret_hopeless = look->hopeless && fitting_is_alike(look->hopeless, spec);
+    if (*ret_hopeless)
+        return true;
+    if (look->too_large && fitting_is_alike(look->too_large, spec))
+        return true;
+    if (look->n == KINDS_MAX || look->n_compared == COMPARED_MAX) /* it is not looked at closely either way */
+        return true;
+    look->n_compared++;
+    if (!fitting_is_too_large(round->manager, worker, spec))
+        return false;
+    if (look->n_hopes < KINDS_MAX) {
+        look->n_hopes++;
+        *ret_hopeless = fitting_is_hopeless(round->manager, spec, NULL);
+    }
+    *(*ret_hopeless ? &look->hopeless : &look->too_large) = spec;
+    return true;
+}
 
 /* NULL: there have been enough. */
 static const Kind *judge(Round *round, const Worker *worker, const TaskSpec *spec, Look *look)
@@ -162,8 +185,7 @@ static const Kind *judge(Round *round, const Worker *worker, const TaskSpec *spe
     if (look->n == KINDS_MAX)
         return NULL;
     Kind *kind = &look->kinds[look->n++];
-    *kind = (Kind){ spec, fitting_judge(round->manager, worker, spec, NULL), false };
-    kind->hopeless = kind->verdict == FITS_NEVER && fitting_is_hopeless(round->manager, spec, NULL);
+    *kind = (Kind){ spec, fitting_judge(round->manager, worker, spec, NULL) };
     return kind;
 }
 
@@ -182,7 +204,7 @@ static void give_up(Round *round, TaskWindow *window, const TaskSpec *spec)
 /* The first of the queue that this worker has room for. ahead: that needs no room of its own. */
 static const TaskSpec *choose(Round *round, const Worker *worker, TaskWindow *window, bool ahead)
 {
-    bool kept = is_kept(round, worker);
+    bool kept = is_kept(round, worker), hopeless;
     Look look = { .n = 0 };
 
     for (const TaskSpec *next, *spec = task_window_first(window); spec; spec = next) {
@@ -193,14 +215,19 @@ static const TaskSpec *choose(Round *round, const Worker *worker, TaskWindow *wi
             return spec;
         if (ahead)
             return NULL;
-        const Kind *kind = kept ? NULL : judge(round, worker, spec, &look);
+        if (kept)
+            continue;
+        if (pass_over(round, worker, spec, &look, &hopeless)) {
+            if (hopeless)
+                give_up(round, window, spec);
+            continue;
+        }
+        const Kind *kind = judge(round, worker, spec, &look);
         if (!kind)
             continue;
         if (kind->verdict == FITS)
             return spec;
-        if (kind->hopeless)
-            give_up(round, window, spec);
-        else if (kind->verdict == FITS_LATER && kind->spec == spec) {
+        if (kind->verdict == FITS_LATER && kind->spec == spec) {
             wait_for_room(round, worker, window, spec);
             kept = is_kept(round, worker);
         }

@@ -93,6 +93,18 @@ static void add_unknown(Manager *manager, const Worker *worker, const TaskSpec *
         add_limited(&taken->memory_bytes, wanted_memory(manager, spec));
 }
 
+/* While it runs it may have been given other limits than it asked for. */
+static Room room_of_active(const ActiveTask *task)
+{
+    Room room = room_of_task(task->spec);
+
+    if (task->limits.set_cpu)
+        room.cpu_quota_usec_per_sec = task->limits.cpu_quota_usec_per_sec;
+    if (task->limits.set_tasks)
+        room.tasks = task->limits.tasks_max;
+    return room;
+}
+
 /* Resources: a new array. */
 static Room taken_room(Manager *manager, const Worker *worker, GArray **ret_resources)
 {
@@ -104,7 +116,7 @@ static Room taken_room(Manager *manager, const Worker *worker, GArray **ret_reso
     g_hash_table_iter_init(&iter, worker->tasks);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         const TaskSpec *spec = ((const ActiveTask *) value)->spec;
-        Room room = room_of_task(spec);
+        Room room = room_of_active(value);
         add_limited(&taken.memory_bytes, room.memory_bytes);
         add_limited(&taken.cpu_quota_usec_per_sec, room.cpu_quota_usec_per_sec);
         add_limited(&taken.tasks, room.tasks);
@@ -125,6 +137,14 @@ FitVerdict fitting_judge(Manager *manager, const Worker *worker, const TaskSpec 
          wanted = wanted_room(manager, spec);
 
     return fit_judge(&whole, &taken, &wanted, ret_why);
+}
+
+bool fitting_is_too_large(Manager *manager, const Worker *worker, const TaskSpec *spec)
+{
+    const Room nothing = { 0 };
+    Room whole = room_of_worker(worker->spec), wanted = wanted_room(manager, spec);
+
+    return fit_judge(&whole, &nothing, &wanted, NULL) == FITS_NEVER;
 }
 
 /* ---- among all workers */

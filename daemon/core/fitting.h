@@ -19,6 +19,9 @@ bool fitting_is_alike(const TaskSpec *a, const TaskSpec *b);
 /* ret_why: as fit_judge(). */
 FitVerdict fitting_judge(Manager *manager, const Worker *worker, const TaskSpec *spec, char **ret_why);
 
+/* Is it more than the worker has in all? Costs little. */
+bool fitting_is_too_large(Manager *manager, const Worker *worker, const TaskSpec *spec);
+
 /* Is there a worker that may run it, and does it fit none of them even when they are empty? */
 bool fitting_is_hopeless(Manager *manager, const TaskSpec *spec, char **ret_why);
 /* Does it fit another worker that has a free slot now? */

@@ -9,6 +9,7 @@
 
 #define PROGRAM_MAX 80U /* bytes of its name that count; some more where they are no text */
 #define SAVE_USEC (10 * USEC_PER_SEC)
+#define SHARE_OF_ONE_USER (LEARNED_ROWS_MAX / 8) /* of the classes that are kept, when there is room for no more */
 
 typedef struct Class {
     uint32_t uid;
@@ -16,6 +17,7 @@ typedef struct Class {
     Learned *learned;
     bool dirty, stored;
     GList link; /* in recent */
+    GList own;  /* in that of its user */
 } Class;
 
 static guint class_hash(gconstpointer key)
@@ -44,6 +46,7 @@ static void class_free(gpointer data)
 void learning_init(Learning *learning)
 {
     learning->classes = g_hash_table_new_full(class_hash, class_equal, NULL, class_free);
+    learning->of_users = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     g_queue_init(&learning->recent);
     learning->save_usec = UINT64_MAX;
 }
@@ -51,6 +54,7 @@ void learning_init(Learning *learning)
 void learning_done(Learning *learning)
 {
     g_hash_table_unref(learning->classes);
+    g_hash_table_unref(learning->of_users);
 }
 
 /* "sim" of /opt/sim/bin/sim; what cannot be shown as text is not told apart. */
@@ -73,14 +77,45 @@ static Class *class_find(Learning *learning, uint32_t uid, const char *name)
     return g_hash_table_lookup(learning->classes, &key);
 }
 
-/* Their number is bounded: names are what anybody submits. */
-static void forget_oldest(Manager *manager)
+static void class_enter(Learning *learning, Class *class)
 {
-    Class *oldest = manager->learning.recent.tail->data;
+    GQueue *own = g_hash_table_lookup(learning->of_users, GUINT_TO_POINTER(class->uid));
+
+    if (!own) {
+        own = g_new(GQueue, 1);
+        g_queue_init(own);
+        g_hash_table_insert(learning->of_users, GUINT_TO_POINTER(class->uid), own);
+    }
+    g_queue_push_head_link(own, &class->own);
+    g_queue_push_head_link(&learning->recent, &class->link);
+}
+
+static void class_leave(Learning *learning, Class *class)
+{
+    GQueue *own = g_hash_table_lookup(learning->of_users, GUINT_TO_POINTER(class->uid));
+
+    g_queue_unlink(own, &class->own);
+    g_queue_unlink(&learning->recent, &class->link);
+    if (own->length == 0)
+        g_hash_table_remove(learning->of_users, GUINT_TO_POINTER(class->uid));
+}
+
+/* Who has more than a share of them gives up one's own: nobody makes the others' be forgotten with names without end. */
+static Class *find_oldest(const Learning *learning, uint32_t uid)
+{
+    const GQueue *own = g_hash_table_lookup(learning->of_users, GUINT_TO_POINTER(uid));
+
+    return own && own->length > SHARE_OF_ONE_USER ? own->tail->data : learning->recent.tail->data;
+}
+
+/* Their number is bounded: names are what anybody submits. */
+static void forget_oldest(Manager *manager, uint32_t uid)
+{
+    Class *oldest = find_oldest(&manager->learning, uid);
 
     if (oldest->stored)
         manager->ports.store->save_learned(manager->ports.store, &(LearnedRow){ oldest->uid, oldest->name, NULL });
-    g_queue_unlink(&manager->learning.recent, &oldest->link);
+    class_leave(&manager->learning, oldest);
     g_hash_table_remove(manager->learning.classes, oldest);
 }
 
@@ -88,16 +123,16 @@ static Class *class_add(Learning *learning, uint32_t uid, char *name, Learned *l
 {
     Class *class = g_new0(Class, 1);
 
-    *class = (Class){ .uid = uid, .name = name, .learned = learned, .link.data = class };
+    *class = (Class){ .uid = uid, .name = name, .learned = learned, .link.data = class, .own.data = class };
     g_hash_table_add(learning->classes, class);
-    g_queue_push_head_link(&learning->recent, &class->link);
+    class_enter(learning, class);
     return class;
 }
 
 static void class_use(Learning *learning, Class *class)
 {
-    g_queue_unlink(&learning->recent, &class->link);
-    g_queue_push_head_link(&learning->recent, &class->link);
+    class_leave(learning, class);
+    class_enter(learning, class);
 }
 
 void learning_load(Learning *learning, const GPtrArray *rows)
@@ -123,7 +158,7 @@ void manager_learn(Manager *manager, const TaskSpec *spec, const TaskResult *res
     name = class_name(spec);
     class = class_find(learning, spec->context->uid, name);
     if (!class && g_hash_table_size(learning->classes) >= LEARNED_ROWS_MAX)
-        forget_oldest(manager);
+        forget_oldest(manager, spec->context->uid);
     if (!class)
         class = class_add(learning, spec->context->uid, g_steal_pointer(&name), learned_new());
     learned_add(class->learned, result->memory_peak_bytes, result->end_usec - result->start_usec);

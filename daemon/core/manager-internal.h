@@ -13,6 +13,7 @@
 typedef struct Learning {
     GHashTable *classes;
     GQueue recent;      /* of them, the one used last first */
+    GHashTable *of_users; /* uid → GQueue of the same, of that user */
     uint64_t save_usec; /* monotonic: when what changed is written */
 } Learning;
 

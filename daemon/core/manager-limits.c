@@ -92,6 +92,21 @@ typedef struct Limiting {
     void *userdata;
 } Limiting;
 
+/* For what is counted of it. */
+static void note_limits(ActiveTask *task, const TaskLimits *limits)
+{
+    if (limits->set_memory) /* more than its worker has it cannot take, and others are not to be kept out by it */
+        task->spec->memory_max_bytes = MIN(limits->memory_max_bytes, task->worker->spec->limits.memory_max_bytes);
+    if (limits->set_cpu) {
+        task->limits.set_cpu = true;
+        task->limits.cpu_quota_usec_per_sec = limits->cpu_quota_usec_per_sec;
+    }
+    if (limits->set_tasks) {
+        task->limits.set_tasks = true;
+        task->limits.tasks_max = limits->tasks_max;
+    }
+}
+
 static void limit_started(const Limiting *limiting, const GArray *started)
 {
     Manager *manager = limiting->manager;
@@ -102,8 +117,7 @@ static void limit_started(const Limiting *limiting, const GArray *started)
         if (!task || !task->worker || task->settling)
             continue;
         limits.task = task->spec->id;
-        if (limits.set_memory)
-            task->spec->memory_max_bytes = limits.memory_max_bytes;
+        note_limits(task, &limits);
         manager->ports.link->limit(manager->ports.link, task->worker_number, &limits);
     }
 }

@@ -85,6 +85,7 @@ is "$(worker_property "$worker" MemoryMax)" $((96 << 20)) "and so has the bus"
 is "$(worker_property "$worker" CPUQuota)" 250000 "the CPU quota as well"
 pctl set "$worker" memory=4000G > /tmp/said 2>&1
 is $? 3 "more than the machine can carry is refused"
+unlike "$(cat /tmp/said)" "--force" "without the advice of add-worker"
 is "$(memory_limit_of "parexec-$worker.scope")" $((96 << 20)) "and changes nothing"
 pctl set w9999 memory=1G > /tmp/said 2>&1
 is $? 1 "there is no such worker"
@@ -159,6 +160,9 @@ like "$(pctl workers)" "$worker .*frozen" "parctl workers says so"
 waiting=$(pctl submit -q -- true)
 sleep 0.5
 is "$(task_property "$waiting" State)" queued "it takes nothing new"
+like "$(pctl thaw "$task" 2>&1)" "worker stands still with all its tasks" "no task of it is thawed alone"
+nok "it still stands still" computes "$busy"
+like "$(pctl why "$task")" "stands still, since worker $worker does" "why says so"
 ok "it is thawed" pctl thaw "$worker"
 ok "its task goes on" eventually 10 computes "$busy"
 pctl cancel -q "$task"

@@ -49,6 +49,7 @@ ok "the table has the peak ($peak)" test "$peak" -gt $((145 << 20)) -a "$peak" -
 next=$(jq '.[0]["next-memory"]' <<< "$row")
 ok "and what is asked for next ($next)" test "$next" -gt "$peak" -a "$next" -lt $((260 << 20))
 like "$(pctl stats)" "sim" "parctl stats shows the class"
+like "$(pctl stats nosuch 2>&1)" "nothing is known of \"nosuch\"" "of another it says that it knows none"
 as_user alice parctl submit -q --name sim --memory auto -- true > /dev/null
 ok "another user's class of that name is another" wait_task 8 succeeded
 is "$(as_user alice parctl stats --json | jq '[.[].owner] | unique | length')" 1 "and everybody sees their own"

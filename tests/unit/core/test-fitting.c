@@ -479,9 +479,29 @@ static void test_many_waiting(World *world, const void *unused)
     g_assert_cmpuint((uint64_t) g_get_monotonic_time() - begin, <, 20 * 50 * USEC_PER_MSEC);
 }
 
+/* Forty kinds that are too large for the small worker: what comes after them and fits goes there all the same. */
+static void test_behind_large_ones(World *world, const void *unused)
+{
+    Worker *small = world_running_worker(world, 1), *large = world_running_worker(world, 1);
+
+    small->spec->limits.memory_max_bytes = UINT64_C(64) << 20;
+    large->spec->limits.memory_max_bytes = UINT64_C(512) << 20;
+    for (uint64_t i = 0; i < 41; i++) {
+        TaskSpec *spec = world_task(1000, 0);
+        spec->context->memory_max_bytes = (200 + i) << 20;
+        world_submit_one(world, spec);
+    }
+    TaskSpec *little = world_task(1001, 0);
+    little->context->memory_max_bytes = UINT64_C(16) << 20;
+    uint64_t id = world_submit_one(world, little);
+    g_assert_nonnull(manager_find_active(world->manager, id));
+    g_assert_true(manager_find_active(world->manager, id)->worker == small);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    WORLD_TEST("/fitting/behind-large-ones", test_behind_large_ones);
     WORLD_TEST("/fitting/share", test_share);
     WORLD_TEST("/fitting/no-starving", test_no_starving);
     WORLD_TEST("/fitting/others-go-on", test_others_go_on);

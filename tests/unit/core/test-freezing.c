@@ -367,6 +367,46 @@ static void test_never_answered(World *world, const void *unused)
     freeze_task(world, 2, true);
 }
 
+static void thaw_as(World *world, uint32_t uid)
+{
+    world->n_done = 0;
+    world_forget_logs(world);
+    manager_freeze_tasks(world->manager, world_filter_ids(1, 1), uid, false, false, world_cancelled, world);
+    fake_store_dispatch(&world->store);
+}
+
+/* Whose task it is need not be an administrator, and may not undo what was done to the worker. */
+static void test_thaw_on_frozen_worker(World *world, const void *unused)
+{
+    Worker *worker = running(world, 1);
+
+    freeze(world, worker, true);
+    world_frozen(world, worker, 1, true, NULL);
+    thaw_as(world, 1000);
+    g_assert_cmpuint(world->n_done, ==, 1);
+    g_assert_cmpint(world->done_r, ==, -EBUSY);
+    assert_log(world->link_log, "");
+    g_autofree char *why = world_explain(world, 1);
+    g_assert_nonnull(strstr(why, "since worker w1 does"));
+    freeze(world, worker, false);
+    world_frozen(world, worker, 1, false, NULL);
+    g_assert_false(is_frozen(world, 1));
+    g_autofree char *running_again = world_explain(world, 1);
+    g_assert_null(strstr(running_again, "stands still"));
+}
+
+static void test_explain_frozen_task(World *world, const void *unused)
+{
+    Worker *worker = running(world, 1);
+
+    freeze_task(world, 1, true);
+    world_frozen(world, worker, 1, true, NULL);
+    g_autofree char *why = world_explain(world, 1);
+    g_assert_nonnull(strstr(why, "parctl thaw 1"));
+    thaw_as(world, 1000);
+    assert_log(world->link_log, "thaw w1 1");
+}
+
 /* A frozen task that somebody has frozen stays so over a break of the connection. */
 static void test_task_stays_frozen(World *world, const void *unused)
 {
@@ -408,6 +448,8 @@ int main(int argc, char **argv)
     WORLD_TEST("/freezing/no-such-tasks", test_no_such_tasks);
     WORLD_TEST("/freezing/ended-meanwhile", test_ended_meanwhile);
     WORLD_TEST("/freezing/never-answered", test_never_answered);
+    WORLD_TEST("/freezing/thaw-on-frozen-worker", test_thaw_on_frozen_worker);
+    WORLD_TEST("/freezing/explain-frozen-task", test_explain_frozen_task);
     WORLD_TEST("/freezing/task-stays-frozen", test_task_stays_frozen);
     return g_test_run();
 }

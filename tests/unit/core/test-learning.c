@@ -221,7 +221,9 @@ static void test_statistics(World *world, const void *unused)
     g_assert_cmpuint(((StatisticsRow *) both->pdata[0])->owner, ==, 1000);
 }
 
-/* The class that was used the longest ago gives way. */
+#define N_OF_OTHERS 10U
+
+/* The class that was used the longest ago gives way, but not another user's to somebody who has very many. */
 static void test_bounded(World *world, const void *unused)
 {
     Worker *worker = world_running_worker(world, 1);
@@ -236,21 +238,25 @@ static void test_bounded(World *world, const void *unused)
     g_autoptr(GBytes) data = learned_serialize(learned);
     for (unsigned i = 0; i < LEARNED_ROWS_MAX; i++) {
         LearnedRow *row = g_new(LearnedRow, 1);
-        *row = (LearnedRow){ 1000, g_strdup_printf("c%u", i), g_bytes_ref(data) };
+        *row = (LearnedRow){ i < N_OF_OTHERS ? 1001 : 1000, g_strdup_printf("c%u", i), g_bytes_ref(data) };
         g_ptr_array_add(rows, row);
     }
     world_gone(world, 1, "killed by signal 9");
     fake_store_dispatch(&world->store);
     world_restart(world);
     worker = world_running_worker(world, 4);
-    learn(world, worker, 1000, "c0", 1);
+    learn(world, worker, 1001, "c0", 1);
+    learn(world, worker, 1000, "c10", 1);
     g_assert_cmpuint(rows->len, ==, LEARNED_ROWS_MAX);
     learn(world, worker, 1000, "one more", 1);
     g_autoptr(GPtrArray) all = manager_statistics(world->manager, UID_ANYBODY, NULL);
     g_assert_cmpuint(all->len, ==, LEARNED_ROWS_MAX);
     const LearnedRow *forgotten = rows->pdata[rows->len - 1];
-    g_assert_cmpstr(forgotten->class, ==, "c1"); /* c0 was used again */
+    g_assert_cmpstr(forgotten->class, ==, "c11"); /* c10 was used again */
     g_assert_null(forgotten->data);
+    learn(world, worker, 1001, "another", 1);
+    forgotten = rows->pdata[rows->len - 1];
+    g_assert_cmpstr(forgotten->class, ==, "c1"); /* who has few takes the oldest of all */
     g_ptr_array_set_size(rows, 0);
 }
 

@@ -159,6 +159,34 @@ static void test_running_task(World *world, const void *unused)
 }
 
 /* With a worker and not started: it is asked for back, and goes out with the new limit. */
+static void submit_with_cpus(World *world, uint64_t milli)
+{
+    TaskSpec *spec = world_task(1000, 0);
+
+    spec->context->demand.cpu_quota_usec_per_sec = milli * 1000;
+    spec->context->demand.tasks_max = milli;
+    world_submit_one(world, spec);
+}
+
+/* Of these, too, what it has now is counted. */
+static void test_running_task_cpu(World *world, const void *unused)
+{
+    Worker *worker = world_running_worker(world, 2);
+    const TaskLimits limits = { .set_cpu = true, .set_tasks = true, .cpu_quota_usec_per_sec = 400000, .tasks_max = 400 };
+
+    worker->spec->limits.cpu_quota_usec_per_sec = USEC_PER_SEC;
+    worker->spec->limits.tasks_max = 1000;
+    submit_with_cpus(world, 900);
+    submit_with_cpus(world, 600);
+    world_started(world, worker, 1);
+    fake_store_dispatch(&world->store);
+    world_forget_logs(world);
+    manager_set_task_limits(world->manager, world_filter_ids(1, 1), UID_ANYBODY, &limits, world_cancelled, world);
+    fake_store_dispatch(&world->store);
+    g_autofree char *log = world_take(world->link_log);
+    g_assert_nonnull(strstr(log, "run w1 2.1"));
+}
+
 static void test_task_ahead(World *world, const void *unused)
 {
     Worker *worker = world_running_worker(world, 1);
@@ -236,6 +264,7 @@ int main(int argc, char **argv)
     WORLD_TEST("/manager-limits/more-room", test_more_room);
     WORLD_TEST("/manager-limits/less-than-taken", test_less_than_taken);
     WORLD_TEST("/manager-limits/running-task", test_running_task);
+    WORLD_TEST("/manager-limits/running-task-cpu", test_running_task_cpu);
     WORLD_TEST("/manager-limits/task-ahead", test_task_ahead);
     WORLD_TEST("/manager-limits/committed", test_committed);
     WORLD_TEST("/manager-limits/user-share", test_user_share);

@@ -167,6 +167,24 @@ static void test_freeze_by_hand(World *world, const void *unused)
     assert_log(world->link_log, "");
 }
 
+/* The owner cannot undo what is done for the machine; an administrator can. */
+static void test_thaw_by_owner(World *world, const void *unused)
+{
+    Worker *worker = world_running_worker(world, 1);
+
+    run_one(world, worker, 0);
+    climb_to(world, RUNG_FREEZE);
+    world_frozen(world, worker, 1, true, NULL);
+    world_forget_logs(world);
+    manager_freeze_tasks(world->manager, world_filter_ids(1, 1), 1000, false, false, world_cancelled, world);
+    fake_store_dispatch(&world->store);
+    g_assert_cmpint(world->done_r, ==, -EAGAIN);
+    assert_log(world->link_log, "");
+    manager_freeze_tasks(world->manager, world_filter_ids(1, 1), UID_ANYBODY, false, false, world_cancelled, world);
+    fake_store_dispatch(&world->store);
+    assert_log(world->link_log, "thaw w1 1");
+}
+
 static void test_requeue(World *world, const void *unused)
 {
     Worker *worker = world_running_worker(world, 2);
@@ -426,6 +444,7 @@ int main(int argc, char **argv)
     TEST("/pressure/throttle-least", test_throttle_least);
     TEST("/pressure/freeze", test_freeze);
     TEST("/pressure/freeze-by-hand", test_freeze_by_hand);
+    TEST("/pressure/thaw-by-owner", test_thaw_by_owner);
     TEST("/pressure/requeue", test_requeue);
     TEST("/pressure/requeue-overtaken", test_requeue_overtaken);
     TEST("/pressure/requeue-not-with-fds", test_requeue_not_with_fds);

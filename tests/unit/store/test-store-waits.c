@@ -38,6 +38,7 @@ static uint64_t submit_at(Fixture *f, uint64_t realtime_usec)
 
 static void assert_due(Fixture *f, uint64_t boot_usec, uint64_t realtime_usec)
 {
+    fixture_drain(f); /* it is told after the answers */
     g_assert_cmpuint(f->due_boot, ==, boot_usec);
     g_assert_cmpuint(f->due_real, ==, realtime_usec);
 }
