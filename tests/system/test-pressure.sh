@@ -23,7 +23,7 @@ if cgroup_is_v2; then
     lines='Memory=10%' load='import time
 held = []
 while True:
-    held.append(bytearray(1 << 20)); time.sleep(0.001)'
+    held.append(bytearray(1 << 20)); time.sleep(0.05)'
 else
     lines=$'Memory=100%\nCPU=60%' load='while True: pass'
 fi
