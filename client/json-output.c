@@ -375,3 +375,13 @@ void json_output_print_line(JsonOutput *json)
 {
     print(json, /* pretty= */ false);
 }
+
+int json_output_print_message(sd_bus_message *m)
+{
+    g_autoptr(JsonOutput) json = json_output_new();
+    int r = json_output_message(json, m);
+
+    if (r >= 0)
+        json_output_print(json);
+    return r;
+}

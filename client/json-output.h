@@ -38,3 +38,5 @@ char *json_output_text(JsonOutput *json, bool pretty);
 void json_output_print(JsonOutput *json);
 /* Always on one line: for streams of objects. */
 void json_output_print_line(JsonOutput *json);
+/* A whole reply, as json_output_message() and json_output_print(). */
+int json_output_print_message(sd_bus_message *m) _warn_unused_;

@@ -82,12 +82,9 @@ static int list_profiles(Client *client)
 
     if (r < 0)
         return r;
-    if (client->json) {
-        g_autoptr(JsonOutput) json = json_output_new();
-        r = json_output_message(json, reply);
-        if (r >= 0)
-            json_output_print(json);
-    } else
+    if (client->json)
+        r = json_output_print_message(reply);
+    else
         r = dict_read_each(reply, read_profile, &listing);
     if (r < 0)
         return connection_report_message(client, r);

@@ -62,17 +62,13 @@ static int list_queues(Client *client, GPtrArray *queues)
 
 static int print_json(Client *client)
 {
-    g_autoptr(JsonOutput) json = json_output_new();
     g_autoptr(sd_bus_message) reply = NULL;
     int r = connection_call_simple(client, "ListQueues", NULL, &reply);
 
     if (r < 0)
         return r;
-    r = json_output_message(json, reply);
-    if (r < 0)
-        return connection_report_message(client, r);
-    json_output_print(json);
-    return 0;
+    r = json_output_print_message(reply);
+    return r < 0 ? connection_report_message(client, r) : 0;
 }
 
 static void print_table(const GPtrArray *queues)

@@ -108,12 +108,9 @@ static int run_stats(Client *client, const void *s, char **argv)
     int r = class_statistics_call(client, argv[0], settings->all, &reply);
     if (r < 0)
         return r;
-    if (client->json) {
-        g_autoptr(JsonOutput) json = json_output_new();
-        r = json_output_message(json, reply);
-        if (r >= 0)
-            json_output_print(json);
-    } else
+    if (client->json)
+        r = json_output_print_message(reply);
+    else
         r = print_rows(client, argv[0], reply);
     return r < 0 ? connection_report_message(client, r) : 0;
 }

@@ -199,12 +199,9 @@ static int run_topology(Client *client, const void *settings, char **argv)
     if (r < 0)
         return r;
     topology_init(&topology);
-    if (client->json) {
-        g_autoptr(JsonOutput) json = json_output_new();
-        r = json_output_message(json, reply);
-        if (r >= 0)
-            json_output_print(json);
-    } else
+    if (client->json)
+        r = json_output_print_message(reply);
+    else
         r = dict_read(reply, topology_fields, G_N_ELEMENTS(topology_fields), &topology);
     if (r < 0)
         return connection_report_message(client, r);

@@ -36,6 +36,22 @@ void active_task_free(gpointer data)
     g_free(task);
 }
 
+GHashTable *active_tasks_by_worker_new(void)
+{
+    return g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify) g_array_unref);
+}
+
+void active_tasks_by_worker_add(GHashTable *by_worker, const ActiveTask *task)
+{
+    GArray *ids = g_hash_table_lookup(by_worker, GUINT_TO_POINTER(task->worker_number));
+
+    if (!ids) {
+        ids = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+        g_hash_table_insert(by_worker, GUINT_TO_POINTER(task->worker_number), ids);
+    }
+    g_array_append_val(ids, task->spec->id);
+}
+
 void active_task_set_state(ActiveTask *task, TaskState state)
 {
     g_assert(task_state_may_follow(task->state, state));

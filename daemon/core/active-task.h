@@ -36,6 +36,10 @@ typedef struct ActiveTask {
 ActiveTask *active_task_new(TaskSpec *spec /* taken */, Worker *worker);
 void active_task_free(gpointer task); /* takes it off its worker */
 
+/* Ids of tasks by the worker that has them: number → GArray of uint64_t. */
+GHashTable *active_tasks_by_worker_new(void);
+void active_tasks_by_worker_add(GHashTable *by_worker, const ActiveTask *task);
+
 /* The only way the state changes: asserts that it may. */
 void active_task_set_state(ActiveTask *task, TaskState state);
 

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Whether the machine carries one more worker, and where it goes: gathers the facts for policy/admission and policy/placing. */
-#include <math.h>
-
 #include "core/manager-internal.h"
 
 void add_verdict_done(AddVerdict *verdict)
@@ -27,11 +25,7 @@ static uint64_t due_bytes(Manager *manager, Worker *worker)
 /* Pinned cores are its own, whether it uses them or not. */
 static double cores_of(const WorkerSpec *spec)
 {
-    double cores = admission_cores(spec->limits.cpu_quota_usec_per_sec);
-
-    if (!spec->placement.pin)
-        return cores;
-    return spec->limits.cpu_quota_usec_per_sec == LIMIT_INFINITY ? MAX(1U, spec->slots) : ceil(cores);
+    return spec->placement.pin ? placing_units(spec) : admission_cores(spec->limits.cpu_quota_usec_per_sec);
 }
 
 /* What the live workers have, all together. */

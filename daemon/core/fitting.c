@@ -204,17 +204,13 @@ static uint64_t largest_worker(Manager *manager, const TaskSpec *spec, bool (*is
 /* If all of them end, others like them may come. */
 uint64_t fitting_most_memory(Manager *manager, const TaskSpec *spec)
 {
-    uint64_t most = largest_worker(manager, spec, counts);
-    HostFacts host;
+    uint64_t most = largest_worker(manager, spec, counts), reserve = manager->settings.memory_reserve_bytes;
 
     if (most == 0)
         most = largest_worker(manager, spec, fitting_may_run);
     if (most != LIMIT_INFINITY)
         return most;
-    manager->ports.host->facts(manager->ports.host, &host);
-    return host.memory_total_bytes > manager->settings.memory_reserve_bytes
-               ? host.memory_total_bytes - manager->settings.memory_reserve_bytes
-               : most;
+    return manager->memory_total_bytes > reserve ? manager->memory_total_bytes - reserve : most;
 }
 
 /* ---- handing out */

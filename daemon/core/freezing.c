@@ -192,8 +192,7 @@ static bool may_thaw(Manager *manager, Freezing *freezing, const ActiveTask *tas
 /* Tells the workers, each of its own tasks. freezing: NULL if nobody waits. */
 static void ask(Manager *manager, Freezing *freezing, const GArray *tasks, bool frozen, bool reclaim)
 {
-    g_autoptr(GHashTable) by_worker =
-        g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify) g_array_unref);
+    g_autoptr(GHashTable) by_worker = active_tasks_by_worker_new();
     GHashTableIter iter;
     gpointer key, value;
 
@@ -210,12 +209,7 @@ static void ask(Manager *manager, Freezing *freezing, const GArray *tasks, bool 
         }
         if (freezing)
             task->frozen_by_pressure = false; /* from now on it is as somebody wants it */
-        GArray *list = g_hash_table_lookup(by_worker, GUINT_TO_POINTER(task->worker_number));
-        if (!list) {
-            list = g_array_new(FALSE, FALSE, sizeof(uint64_t));
-            g_hash_table_insert(by_worker, GUINT_TO_POINTER(task->worker_number), list);
-        }
-        g_array_append_val(list, id);
+        active_tasks_by_worker_add(by_worker, task);
     }
     g_hash_table_iter_init(&iter, by_worker);
     while (g_hash_table_iter_next(&iter, &key, &value))

@@ -15,6 +15,7 @@ typedef struct Class {
     uint32_t uid;
     char *name;
     Learned *learned;
+    uint64_t asked_bytes; /* what to ask for, by what is known; 0: to be worked out, or nothing is known */
     bool dirty, stored;
     GList link; /* in recent */
     GList own;  /* in that of its user */
@@ -162,6 +163,7 @@ void manager_learn(Manager *manager, const TaskSpec *spec, const TaskResult *res
     if (!class)
         class = class_add(learning, spec->context->uid, g_steal_pointer(&name), learned_new());
     learned_add(class->learned, result->memory_peak_bytes, result->end_usec - result->start_usec);
+    class->asked_bytes = 0;
     class->dirty = true;
     class_use(learning, class);
     if (learning->save_usec == UINT64_MAX) {
@@ -173,9 +175,11 @@ void manager_learn(Manager *manager, const TaskSpec *spec, const TaskResult *res
 uint64_t manager_learned_memory(Manager *manager, const TaskSpec *spec)
 {
     g_autofree char *name = class_name(spec);
-    const Class *class = class_find(&manager->learning, spec->context->uid, name);
+    Class *class = class_find(&manager->learning, spec->context->uid, name);
 
-    return learned_memory(class ? class->learned : NULL, manager->settings.memory_default_bytes);
+    if (class && class->asked_bytes == 0)
+        class->asked_bytes = learned_memory(class->learned, /* default_bytes= */ 0);
+    return class && class->asked_bytes > 0 ? class->asked_bytes : manager->settings.memory_default_bytes;
 }
 
 void manager_save_learned(Manager *manager)

@@ -57,6 +57,7 @@ struct Manager {
     PressureLadder ladder;
     uint64_t pressure_usec; /* monotonic: when the ladder is looked at next */
     GPtrArray *freezings;   /* of freezing.c: what workers were asked and have not answered */
+    uint64_t memory_total_bytes; /* of the machine; read at the start: tasks are compared with it by the thousand */
     bool has_parked;        /* the store may have tasks that fitted no worker */
     uint64_t recovery_usec; /* monotonic: so long the workers of an earlier daemon are waited for */
 };

@@ -477,7 +477,7 @@ static uint64_t forget_range(Manager *manager, const IdRange *range, uint64_t an
 
 void manager_stop_tasks(Manager *manager, const GArray *ids_to_stop, Outcome outcome)
 {
-    g_autoptr(GHashTable) by_worker = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify) g_array_unref);
+    g_autoptr(GHashTable) by_worker = active_tasks_by_worker_new();
     GHashTableIter iter;
     gpointer number, ids;
 
@@ -486,12 +486,7 @@ void manager_stop_tasks(Manager *manager, const GArray *ids_to_stop, Outcome out
         const ActiveTask *task = g_hash_table_lookup(manager->active, &id);
         if (!task || !task->worker)
             continue;
-        GArray *list = g_hash_table_lookup(by_worker, GUINT_TO_POINTER(task->worker_number));
-        if (!list) {
-            list = g_array_new(FALSE, FALSE, sizeof(uint64_t));
-            g_hash_table_insert(by_worker, GUINT_TO_POINTER(task->worker_number), list);
-        }
-        g_array_append_val(list, id);
+        active_tasks_by_worker_add(by_worker, task);
     }
     g_hash_table_iter_init(&iter, by_worker);
     while (g_hash_table_iter_next(&iter, &number, &ids)) {

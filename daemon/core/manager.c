@@ -138,8 +138,11 @@ EngineEvents manager_engine_events(Manager *manager)
 void manager_start(Manager *manager, const ManagerPorts *ports, StoreSnapshot *snapshot)
 {
     g_autoptr(StoreSnapshot) taken = snapshot;
+    HostFacts host;
 
     manager->ports = *ports;
+    manager->ports.host->facts(manager->ports.host, &host);
+    manager->memory_total_bytes = host.memory_total_bytes;
     manager->counts = taken->counts;
     manager->next_worker = taken->next_worker;
     manager->enabled = taken->enabled;

@@ -144,8 +144,7 @@ static void take_node(Work *work, int32_t node)
     }
 }
 
-/* As many as its CPU quota, rounded up, or its slots. */
-static uint32_t units_wanted(const WorkerSpec *spec)
+uint32_t placing_units(const WorkerSpec *spec)
 {
     uint64_t quota = spec->limits.cpu_quota_usec_per_sec;
 
@@ -379,7 +378,7 @@ static void survey(Work *work, const PlacingFacts *facts, const WorkerSpec *spec
     work->machine = facts->machine ? facts->machine : &unknown;
     work->spec = spec;
     work->site.node = NUMA_NONE;
-    work->units = units_wanted(spec);
+    work->units = placing_units(spec);
     work->cpus = g_array_new(FALSE, FALSE, sizeof(uint32_t));
     work->gpus = g_array_new(FALSE, FALSE, sizeof(uint32_t));
     if (spec->limits.allowed_cpus)

@@ -281,10 +281,10 @@ int flow_move(Database *database, const StoredTask *task, int state)
 }
 
 /* By element: some of them, perhaps, and those that are skipped for good. */
-static int enter_element(Database *database, const StoredTask *element)
+static int enter_element(Database *database, const StoredTask *element, const GArray *conditions)
 {
     TaskState state;
-    int r = gate_judge_element(database, element, &state);
+    int r = gate_judge_element(database, element, conditions, &state);
 
     if (r < 0 || state == TASK_BLOCKED)
         return r < 0                                  ? r
@@ -296,12 +296,13 @@ static int enter_element(Database *database, const StoredTask *element)
 
 static int enter_elements(Database *database, const StoredTask *task)
 {
+    g_autoptr(GArray) conditions = NULL;
     StoredTask element = *task;
-    int r = 0;
+    int r = gate_load_conditions(database, task->spec, &conditions);
 
     for (uint64_t id = task->id; r >= 0 && id <= task->last; id++) {
         element.id = element.last = id;
-        r = enter_element(database, &element);
+        r = enter_element(database, &element, conditions);
     }
     return r;
 }

@@ -285,14 +285,13 @@ int gate_judge(Database *database, uint64_t spec, TaskState *ret)
 }
 
 /* Arrays that go element by element have the same indices: see gate_insert(). */
-int gate_judge_element(Database *database, const StoredTask *element, TaskState *ret)
+int gate_judge_element(Database *database, const StoredTask *element, const GArray *conditions, TaskState *ret)
 {
-    g_autoptr(GArray) conditions = NULL;
-    int r = gate_load_conditions(database, element->spec, &conditions);
     Gate gate;
+    int r = 0;
 
     *ret = TASK_QUEUED;
-    for (guint i = 0; r >= 0 && conditions && i < conditions->len; i++) {
+    for (guint i = 0; conditions && i < conditions->len; i++) {
         Dependency condition = g_array_index(conditions, Dependency, i);
         Truth truth;
         if (condition.kind != DEPENDENCY_AFTER_CORR)
@@ -306,8 +305,8 @@ int gate_judge_element(Database *database, const StoredTask *element, TaskState 
         if (truth == TRUTH_NO)
             *ret = TASK_SKIPPED;
     }
-    if (r < 0 || *ret != TASK_SKIPPED)
-        return r;
+    if (*ret != TASK_SKIPPED)
+        return 0;
     r = gate_find(database, element->spec, &gate);
     if (r > 0 && gate.keep)
         *ret = TASK_BLOCKED;

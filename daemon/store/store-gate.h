@@ -24,7 +24,9 @@ int gate_insert(Database *database, const TaskSpec *spec, GateSite *site, TaskSt
 
 /* blocked, queued or skipped, of all tasks of the spec; GATE_BY_ELEMENT: that is to be asked for each element. */
 int gate_judge(Database *database, uint64_t spec, TaskState *ret) _warn_unused_;
-int gate_judge_element(Database *database, const StoredTask *element, TaskState *ret) _warn_unused_;
+/* conditions: of gate_load_conditions(), which is costly and the same for all elements; NULL: no gate. */
+int gate_judge_element(Database *database, const StoredTask *element, const GArray *conditions, TaskState *ret)
+    _warn_unused_;
 
 int gate_has_inputs(Database *database, uint64_t spec, bool *ret) _warn_unused_;
 /* As text; NULL: none. *ret_reason: why it was skipped, may be NULL. */

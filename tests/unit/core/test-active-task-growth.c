@@ -210,6 +210,7 @@ static void test_unlimited_worker(World *world, const void *unused)
 
     spec->limits.memory_max_bytes = LIMIT_INFINITY;
     world->facts.memory_total_bytes = UINT64_C(3) << 30;
+    world_restart(world);
     Worker *worker = world_running_worker_with(world, spec);
     world_submit_one(world, growing(1024, "16x"));
     world_oom(world, worker, 1, OOM_TASK);
