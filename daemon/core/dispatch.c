@@ -26,75 +26,6 @@ typedef struct Round {
     GArray *kept;          /* Kept */
 } Round;
 
-static TaskWindow *window_for(Manager *manager, const Worker *worker)
-{
-    for (guint i = 0; i < manager->windows->len; i++)
-        if (task_window_user(manager->windows->pdata[i]) == worker->spec->user &&
-            g_strcmp0(task_window_class(manager->windows->pdata[i]), worker->spec->class) == 0)
-            return manager->windows->pdata[i];
-    TaskWindow *window = task_window_new(worker->spec->user, worker->spec->class);
-    g_ptr_array_add(manager->windows, window);
-    return window;
-}
-
-void dispatch_offer(Manager *manager, const TaskSpec *spec)
-{
-    for (guint i = 0; i < manager->windows->len; i++)
-        task_window_offer(manager->windows->pdata[i], spec);
-}
-
-void dispatch_invalidate(Manager *manager)
-{
-    for (guint i = 0; i < manager->windows->len; i++)
-        task_window_invalidate(manager->windows->pdata[i]);
-}
-
-/* ---- reading on */
-
-typedef struct Loading {
-    Manager *manager;
-    TaskWindow *window; /* windows live as long as the manager */
-} Loading;
-
-static void on_window_loaded(int r, GPtrArray *tasks, bool complete, void *userdata)
-{
-    g_autofree Loading *loading = userdata;
-    Manager *manager = loading->manager;
-    GPtrArray *fresh;
-
-    if (r < 0) {
-        task_window_set_loading(loading->window, false);
-        return;
-    }
-    fresh = g_ptr_array_new();
-    for (guint i = 0; i < tasks->len; i++) {
-        TaskSpec *spec = tasks->pdata[i];
-        if (g_hash_table_contains(manager->active, &spec->id)) /* handed out since the question was asked */
-            task_spec_free(spec);
-        else
-            g_ptr_array_add(fresh, spec);
-    }
-    g_ptr_array_set_free_func(tasks, NULL);
-    g_ptr_array_unref(tasks);
-    task_window_replace(loading->window, fresh, complete);
-    dispatch(manager);
-}
-
-void dispatch_load_windows(Manager *manager)
-{
-    for (guint i = 0; i < manager->windows->len; i++) {
-        TaskWindow *window = manager->windows->pdata[i];
-        if (!task_window_wants_load(window))
-            continue;
-        Loading *loading = g_new(Loading, 1);
-        *loading = (Loading){ manager, window };
-        task_window_set_loading(window, true);
-        manager->ports.store->load_window(manager->ports.store, task_window_user(window),
-                                          task_window_class(window), TASK_WINDOW_MAX, on_window_loaded,
-                                          loading);
-    }
-}
-
 /* ---- handing out */
 
 static bool claim_fds(Manager *manager, TaskSpec *spec)
@@ -189,16 +120,10 @@ static const Kind *judge(Round *round, const Worker *worker, const TaskSpec *spe
     return kind;
 }
 
-static void remove_from_windows(Manager *manager, uint64_t task)
-{
-    for (guint i = 0; i < manager->windows->len; i++)
-        task_window_remove(manager->windows->pdata[i], task);
-}
-
 static void give_up(Round *round, TaskWindow *window, const TaskSpec *spec)
 {
     g_ptr_array_add(round->hopeless, task_window_take(window, spec));
-    remove_from_windows(round->manager, spec->id);
+    windows_remove(round->manager, spec->id);
 }
 
 /* The first of the queue that this worker has room for. ahead: that needs no room of its own. */
@@ -232,20 +157,22 @@ static const TaskSpec *choose(Round *round, const Worker *worker, TaskWindow *wi
             kept = is_kept(round, worker);
         }
     }
+    if (look.too_large && !look.hopeless && !kept) /* otherwise there will be others */
+        windows_narrow(round->manager, worker);
     return NULL;
 }
 
 static TaskSpec *next_task(Round *round, const Worker *worker, bool ahead)
 {
     Manager *manager = round->manager;
-    TaskWindow *window = window_for(manager, worker);
+    TaskWindow *window = windows_find(manager, worker);
     const TaskSpec *chosen;
 
     if (ahead && is_kept(round, worker))
         return NULL;
     while ((chosen = choose(round, worker, window, ahead))) {
         TaskSpec *spec = task_window_take(window, chosen);
-        remove_from_windows(manager, spec->id);
+        windows_remove(manager, spec->id);
         if (claim_fds(manager, spec))
             return spec;
         manager_fail_queued(
@@ -323,7 +250,7 @@ static void fill_ahead(Round *round)
         Worker *worker = manager->workers->pdata[i];
         if (!worker_is_ready(worker))
             continue;
-        size_t queued = task_window_size(window_for(manager, worker));
+        size_t queued = task_window_size(windows_find(manager, worker));
         size_t target = MIN(most, ahead_target(worker->spec->slots, worker->mean_usec, queued, ready));
         size_t ahead = worker_n_ahead(worker);
         if (ahead > target / 2) /* topped up in gulps, not one by one */
@@ -402,7 +329,7 @@ static void rebalance(Manager *manager)
 
     for (guint i = 0; i < manager->workers->len; i++) {
         Worker *worker = manager->workers->pdata[i];
-        if (!worker_is_ready(worker) || task_window_size(window_for(manager, worker)) > 0)
+        if (!worker_is_ready(worker) || task_window_size(windows_find(manager, worker)) > 0)
             continue;
         idle |= g_hash_table_size(worker->tasks) < worker->spec->slots;
         if (n_recallable(worker) > 1 && (!richest || n_recallable(worker) > n_recallable(richest)))
@@ -417,7 +344,7 @@ static void recall_less_urgent(Manager *manager)
 {
     for (guint i = 0; i < manager->workers->len; i++) {
         Worker *worker = manager->workers->pdata[i];
-        const TaskSpec *first = task_window_first(window_for(manager, worker));
+        const TaskSpec *first = task_window_first(windows_find(manager, worker));
         if (first && worker_is_ready(worker) && worker_n_ahead(worker) > 0)
             recall(manager, worker, SIZE_MAX, first->priority);
     }
@@ -426,6 +353,41 @@ static void recall_less_urgent(Manager *manager)
 /* ---- what fits no worker */
 
 #define TOLD_MAX 16 /* an array of a million elements is one piece of news */
+
+/* Where every worker of a window has a narrow one, nobody looks at what is new in it. */
+static void find_hopeless(Round *round, TaskWindow *window)
+{
+    const TaskSpec *before = NULL;
+    unsigned n_kinds = 0;
+    bool hopeless = false;
+
+    for (const TaskSpec *next, *spec = task_window_first(window); spec && n_kinds < KINDS_MAX; spec = next) {
+        next = task_window_next(window, spec);
+        if (!fitting_is_demanding(spec))
+            continue;
+        if (!before || !fitting_is_alike(before, spec)) {
+            hopeless = fitting_is_hopeless(round->manager, spec, NULL);
+            n_kinds++;
+        }
+        before = spec;
+        if (hopeless)
+            give_up(round, window, spec);
+    }
+}
+
+static void judge_unjudged(Round *round)
+{
+    Manager *manager = round->manager;
+
+    if (!manager->has_unjudged)
+        return;
+    manager->has_unjudged = false;
+    for (guint i = 0; i < manager->windows->len; i++) {
+        TaskWindow *window = manager->windows->pdata[i];
+        if (!task_window_room(window) && windows_has_narrow(manager, window))
+            find_hopeless(round, window);
+    }
+}
 
 static void park_hopeless(Round *round)
 {
@@ -468,8 +430,10 @@ void dispatch(Manager *manager)
     round.by_worker = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify) g_ptr_array_unref);
     round.assignments = g_array_new(FALSE, FALSE, sizeof(Assignment));
     round.kept = g_array_new(FALSE, FALSE, sizeof(Kept));
+    windows_tidy(manager);
     fill_slots(&round);
     fill_ahead(&round);
+    judge_unjudged(&round);
     send_round(&round);
     park_hopeless(&round);
     rebalance(manager);
@@ -478,5 +442,5 @@ void dispatch(Manager *manager)
     g_array_unref(round.assignments);
     g_ptr_array_unref(round.hopeless);
     g_array_unref(round.kept);
-    dispatch_load_windows(manager);
+    windows_load(manager);
 }

@@ -139,12 +139,22 @@ FitVerdict fitting_judge(Manager *manager, const Worker *worker, const TaskSpec 
     return fit_judge(&whole, &taken, &wanted, ret_why);
 }
 
-bool fitting_is_too_large(Manager *manager, const Worker *worker, const TaskSpec *spec)
+bool fitting_exceeds(Manager *manager, const Room *whole, const TaskSpec *spec)
 {
     const Room nothing = { 0 };
-    Room whole = room_of_worker(worker->spec), wanted = wanted_room(manager, spec);
+    Room wanted;
 
-    return fit_judge(&whole, &nothing, &wanted, NULL) == FITS_NEVER;
+    if (!fitting_is_demanding(spec))
+        return false;
+    wanted = wanted_room(manager, spec);
+    return fit_judge(whole, &nothing, &wanted, NULL) == FITS_NEVER;
+}
+
+bool fitting_is_too_large(Manager *manager, const Worker *worker, const TaskSpec *spec)
+{
+    Room whole = room_of_worker(worker->spec);
+
+    return fitting_exceeds(manager, &whole, spec);
 }
 
 /* ---- among all workers */

@@ -19,7 +19,8 @@ bool fitting_is_alike(const TaskSpec *a, const TaskSpec *b);
 /* ret_why: as fit_judge(). */
 FitVerdict fitting_judge(Manager *manager, const Worker *worker, const TaskSpec *spec, char **ret_why);
 
-/* Is it more than the worker has in all? Costs little. */
+/* Is it more than such a room, or the worker, has in all? Costs little. */
+bool fitting_exceeds(Manager *manager, const Room *whole, const TaskSpec *spec);
 bool fitting_is_too_large(Manager *manager, const Worker *worker, const TaskSpec *spec);
 
 /* Is there a worker that may run it, and does it fit none of them even when they are empty? */

@@ -4,7 +4,7 @@
  *
  * A worker answers each question once, in their order: manager->freezings has those that are open, oldest first.
  *
- * Invariant: task->frozen is what the worker has said last. Whoever asked is answered when all workers have, or are
+ * Invariant: task->frozen is what the worker has said last, or is remembered of an earlier service. Whoever asked is answered when all workers have, or are
  * gone. What a connection that broke has left open is put right when the worker is back (worker->unsure). */
 #include "core/manager-internal.h"
 #include "util/parse-util.h"
@@ -123,6 +123,7 @@ void manager_tasks_frozen(Manager *manager, Worker *worker, const uint64_t *task
     }
     if (question)
         answer_question(question, n, -EOPNOTSUPP, n_failures > 0 ? failures[0].why : NULL);
+    manager_remember_frozen(manager);
     NOTIFY(manager, worker_changed, worker);
     if (manager->n_relative > 0)
         manager_rearm(manager);
@@ -291,6 +292,7 @@ static void answer_worker(const Freezing *freezing)
         worker->frozen = !freezing->frozen;
         ask(manager, NULL, tasks, worker->frozen, false);
     }
+    manager_remember_frozen(manager);
     freezing->answer.worker(freezing->r, freezing->why, freezing->userdata);
     if (worker && !worker->frozen)
         dispatch(manager);
@@ -331,6 +333,7 @@ void manager_thaw_to_end(Manager *manager, Worker *worker)
             g_array_append_val(tasks, task->spec->id);
     }
     worker->frozen = false;
+    manager_remember_frozen(manager);
     manager_freeze_list(manager, tasks, false);
 }
 
@@ -358,8 +361,8 @@ static bool is_wanted_frozen(const Worker *worker, const ActiveTask *task)
     return task->frozen && !task->frozen_by_pressure && worker->state != WORKER_DRAINING;
 }
 
-/* It is back, and may have heard less than it was told, or more than we know of: an earlier daemon's wishes are not
- * known, and nothing is to stand still that nobody remembers. */
+/* It is back, and may have heard less than it was told, or more than we know of: nothing is to stand still that nobody
+ * remembers. */
 void manager_freeze_returned(Manager *manager, Worker *worker)
 {
     g_autoptr(GArray) frozen = g_array_new(FALSE, FALSE, sizeof(uint64_t)),

@@ -56,8 +56,10 @@ struct Manager {
     Scaling scaling;
     PressureLadder ladder;
     uint64_t pressure_usec; /* monotonic: when the ladder is looked at next */
+    char *frozen_wish;      /* as it was remembered last */
     GPtrArray *freezings;   /* of freezing.c: what workers were asked and have not answered */
     uint64_t memory_total_bytes; /* of the machine; read at the start: tasks are compared with it by the thousand */
+    bool has_unjudged;      /* tasks have come into the windows that were not looked at yet */
     bool has_parked;        /* the store may have tasks that fitted no worker */
     uint64_t recovery_usec; /* monotonic: so long the workers of an earlier daemon are waited for */
 };
@@ -103,6 +105,10 @@ void manager_freeze_list(Manager *manager, const GArray *tasks /* uint64_t */, b
 void manager_thaw_to_end(Manager *manager, Worker *worker); /* it drains */
 void manager_keep_frozen(Manager *manager, Worker *worker); /* tasks have started on it */
 void manager_freeze_returned(Manager *manager, Worker *worker);
+
+/* freeze-wish.c */
+void manager_remember_frozen(Manager *manager); /* what is frozen may have changed */
+void manager_recall_frozen(Manager *manager, const char *wish);
 
 /* learning.c */
 void learning_init(Learning *learning);
@@ -175,8 +181,16 @@ void manager_tick_recovery(Manager *manager, uint64_t now);
 
 /* dispatch.c */
 void dispatch(Manager *manager);
-void dispatch_offer(Manager *manager, const TaskSpec *spec); /* newly queued */
-void dispatch_invalidate(Manager *manager); /* what is queued has changed in ways that were not told */
 void dispatch_recall_all(Manager *manager, Worker *worker);  /* everything that it has not started */
-void dispatch_load_windows(Manager *manager);
 void dispatch_room_changed(Manager *manager); /* a worker has come, or has more: what fitted none may fit now */
+
+/* windows.c */
+TaskWindow *windows_find(Manager *manager, const Worker *worker); /* where it finds its next tasks */
+void windows_narrow(Manager *manager, const Worker *worker); /* all that it finds there is too large for it */
+void windows_tidy(Manager *manager);                         /* narrow ones that are not wanted any more */
+bool windows_has_narrow(Manager *manager, const TaskWindow *wide);
+void windows_offer(Manager *manager, const TaskSpec *spec); /* newly queued */
+void windows_remove(Manager *manager, uint64_t task);
+void windows_remove_range(Manager *manager, uint64_t first, uint64_t last);
+void windows_invalidate(Manager *manager); /* what is queued has changed in ways that were not told */
+void windows_load(Manager *manager);

@@ -7,8 +7,7 @@
 
 void manager_forget_range(Manager *manager, const IdRange *range)
 {
-    for (guint i = 0; i < manager->windows->len; i++)
-        task_window_remove_range(manager->windows->pdata[i], range->first, range->last);
+    windows_remove_range(manager, range->first, range->last);
 }
 
 /* ---- from the store */
@@ -20,10 +19,10 @@ void manager_tasks_ready(GPtrArray *tasks, bool more, void *userdata)
     for (guint i = 0; i < tasks->len; i++) {
         const TaskSpec *spec = tasks->pdata[i];
         if (!g_hash_table_contains(manager->active, &spec->id))
-            dispatch_offer(manager, spec);
+            windows_offer(manager, spec);
     }
     if (more)
-        dispatch_invalidate(manager);
+        windows_invalidate(manager);
     dispatch(manager);
 }
 

@@ -47,9 +47,9 @@ static void offer_submission(Manager *manager, const Submission *submission, boo
         return;
 
     for (guint i = 0; simple && i < submission->tasks->len; i++)
-        dispatch_offer(manager, submission->tasks->pdata[i]);
+        windows_offer(manager, submission->tasks->pdata[i]);
     if (!simple)
-        dispatch_invalidate(manager);
+        windows_invalidate(manager);
 }
 
 static void on_submitted(int r, Submission *submission, void *userdata)
@@ -153,9 +153,9 @@ static void on_settled(int r, void *userdata)
         g_hash_table_steal(manager->active, &id);
         requeued |= task->state == TASK_QUEUED;
         if (task->state == TASK_QUEUED && !task->stale)
-            dispatch_offer(manager, task->spec);
+            windows_offer(manager, task->spec);
         else if (task->state == TASK_QUEUED) /* the store has it as it was edited */
-            dispatch_invalidate(manager);
+            windows_invalidate(manager);
         manager->n_relative -= task->spec->context->policy.timeout_percent > 0;
         active_task_free(task);
     }

@@ -49,7 +49,7 @@ Manager *manager_new(const Settings *settings)
     manager->workers = g_ptr_array_new_with_free_func(worker_destroy);
     manager->active = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, active_task_free);
     manager->windows = g_ptr_array_new_with_free_func(window_free);
-    g_ptr_array_add(manager->windows, task_window_new(UID_ANYBODY, NULL));
+    g_ptr_array_add(manager->windows, task_window_new(UID_ANYBODY, NULL, NULL));
     manager->fds = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, fds_destroy);
     manager->open_batches = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     manager->run_times = run_times_new();
@@ -72,6 +72,7 @@ void manager_free(Manager *manager)
     run_times_free(manager->run_times);
     g_rand_free(manager->random);
     g_ptr_array_unref(manager->freezings);
+    g_free(manager->frozen_wish);
     learning_done(&manager->learning);
     scaling_done(manager);
     g_ptr_array_unref(manager->windows);
@@ -155,7 +156,8 @@ void manager_start(Manager *manager, const ManagerPorts *ports, StoreSnapshot *s
         manager_adopt_task(manager, taken->held->pdata[i]);
     learning_load(&manager->learning, taken->learned);
     scaling_load(manager, taken->wishes);
-    dispatch_load_windows(manager);
+    manager_recall_frozen(manager, taken->wishes ? g_hash_table_lookup(taken->wishes, "frozen") : NULL);
+    windows_load(manager);
     manager_rearm(manager);
 }
 

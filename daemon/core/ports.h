@@ -225,6 +225,14 @@ typedef struct BatchEnd {
 /* r < 0: -ENOSPC (the disk is full) or another errno; nothing was changed. Callbacks come in the order of the calls. */
 typedef void (*StoreDone)(int r, void *userdata);
 typedef void (*StoreSubmitted)(int r, Submission *submission /* still the store's */, void *userdata);
+/* That of the task with this id and priority, whether there is one or not. */
+typedef struct QueuePlace {
+    int32_t priority;
+    uint64_t id;
+} QueuePlace;
+
+#define QUEUE_HEAD ((QueuePlace){ INT32_MAX, 0 })
+
 typedef void (*StoreWindow)(int r, GPtrArray *tasks /* TaskSpec; taken */, bool complete, void *userdata);
 typedef void (*StoreRows)(int r, GPtrArray *rows /* TaskRow; taken */, uint64_t cursor, void *userdata);
 typedef void (*StoreRow)(int r /* -ENOENT */, TaskRow *row /* taken */, void *userdata);
@@ -246,9 +254,9 @@ struct StorePort {
     void (*discard_batch)(StorePort *store, uint64_t batch);
 
     /* The tasks that are next: queued, with no worker, of this user (UID_ANYBODY: all) and class (NULL: commands), by
-     * priority, then id; at most limit. complete: there are no others. Arrays come as single tasks. */
-    void (*load_window)(StorePort *store, uint32_t user, const char *class, size_t limit, StoreWindow done,
-                        void *userdata);
+     * priority, then id, from behind a place on; at most limit. complete: there are no others. Arrays come as single tasks. */
+    void (*load_window)(StorePort *store, uint32_t user, const char *class, QueuePlace after, size_t limit,
+                        StoreWindow done, void *userdata);
     /* The results of those that the task waited for. -E2BIG: over INPUTS_BYTES_MAX. */
     void (*load_inputs)(StorePort *store, uint64_t task, StoreInputs done, void *userdata);
 

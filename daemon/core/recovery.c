@@ -54,8 +54,7 @@ static void make_up_for(Manager *manager, Worker *worker, TaskSpec *spec, const 
 {
     Assignment assignment = { spec->id, question->fence, worker->number, question->start_usec };
 
-    for (guint i = 0; i < manager->windows->len; i++)
-        task_window_remove(manager->windows->pdata[i], spec->id);
+    windows_remove(manager, spec->id);
     spec->fence = question->fence;
     ActiveTask *task = active_task_new(spec, worker);
     g_hash_table_insert(manager->active, &task->spec->id, task);

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The head of the queue, as a balanced sequence by (priority descending, id ascending) with an index by id. See the
- * header for the invariant; it holds because the store answers in the order of the calls, and the core acts on answers. */
+ * header for the invariant; it holds because the store answers in the order of the calls, and the core acts on answers.
+ * Nothing behind its end is in it, so that what is found there needs no comparing with what is here. */
 #include "core/task-window.h"
 
 struct TaskWindow {
     uint32_t user;
     char *class; /* NULL: commands */
+    Room *room;  /* NULL: any */
     GSequence *order; /* TaskSpec, owned by the window (the sequence frees nothing: elements are taken out) */
     GHashTable *by_id; /* uint64_t* (in the spec) → GSequenceIter* */
-    bool complete;     /* nothing is queued beyond it */
+    QueuePlace end;
+    bool complete;     /* nothing is queued behind the end */
     bool stale;        /* something before its end may be missing */
     bool loading;      /* the store has been asked */
 };
@@ -22,12 +25,19 @@ static int compare(gconstpointer a, gconstpointer b, gpointer unused)
     return (x->id > y->id) - (x->id < y->id);
 }
 
-TaskWindow *task_window_new(uint32_t user, const char *class)
+static bool is_within(const TaskSpec *spec, QueuePlace end)
+{
+    return spec->priority > end.priority || (spec->priority == end.priority && spec->id <= end.id);
+}
+
+TaskWindow *task_window_new(uint32_t user, const char *class, const Room *room)
 {
     TaskWindow *window = g_new0(TaskWindow, 1);
 
     window->user = user;
     window->class = g_strdup(class);
+    window->room = room ? room_copy(room) : NULL;
+    window->end = QUEUE_HEAD;
     window->order = g_sequence_new(NULL);
     window->by_id = g_hash_table_new(g_int64_hash, g_int64_equal);
     window->stale = true;
@@ -63,6 +73,7 @@ void task_window_free(TaskWindow *window)
     g_hash_table_unref(window->by_id);
     g_sequence_free(window->order);
     g_free(window->class);
+    room_free(window->room);
     g_free(window);
 }
 
@@ -76,21 +87,34 @@ const char *task_window_class(const TaskWindow *window)
     return window->class;
 }
 
+const Room *task_window_room(const TaskWindow *window)
+{
+    return window->room;
+}
+
+bool task_window_is_complete(const TaskWindow *window)
+{
+    return window->complete && !window->stale;
+}
+
+bool task_window_is_loading(const TaskWindow *window)
+{
+    return window->loading;
+}
+
 size_t task_window_size(const TaskWindow *window)
 {
     return g_hash_table_size(window->by_id);
 }
 
-static GSequenceIter *last_iter(TaskWindow *window)
+/* More than it may hold: the last one goes, and what is before it is the end. */
+static void trim(TaskWindow *window)
 {
-    return g_sequence_iter_prev(g_sequence_get_end_iter(window->order));
-}
+    TaskSpec *last = take(window, g_sequence_iter_prev(g_sequence_get_end_iter(window->order)));
 
-static bool belongs(TaskWindow *window, const TaskSpec *spec)
-{
-    if (window->complete)
-        return true;
-    return task_window_size(window) > 0 && compare(spec, g_sequence_get(last_iter(window)), NULL) < 0;
+    window->end = (QueuePlace){ last->priority, last->id - 1 };
+    window->complete = false;
+    task_spec_free(last);
 }
 
 void task_window_offer(TaskWindow *window, const TaskSpec *spec)
@@ -99,33 +123,14 @@ void task_window_offer(TaskWindow *window, const TaskSpec *spec)
         return;
     if (g_strcmp0(window->class, spec->class) != 0 || g_hash_table_contains(window->by_id, &spec->id))
         return;
-    if (!belongs(window, spec)) {
-        window->complete = false;
+    if (!window->complete && !is_within(spec, window->end))
         return;
-    }
     insert(window, task_spec_copy(spec));
-    if (task_window_size(window) > TASK_WINDOW_MAX) {
-        task_spec_free(take(window, last_iter(window)));
-        window->complete = false;
-    }
+    if (task_window_size(window) > TASK_WINDOW_MAX)
+        trim(window);
 }
 
-void task_window_replace(TaskWindow *window, GPtrArray *tasks, bool complete)
-{
-    clear(window);
-    for (guint i = 0; i < tasks->len; i++)
-        insert(window, tasks->pdata[i]);
-    g_ptr_array_set_free_func(tasks, NULL);
-    g_ptr_array_unref(tasks);
-    window->complete = complete;
-    window->loading = false;
-    window->stale = false;
-}
-
-void task_window_invalidate(TaskWindow *window)
-{
-    window->stale = true;
-}
+/* ---- loading */
 
 bool task_window_wants_load(const TaskWindow *window)
 {
@@ -133,9 +138,57 @@ bool task_window_wants_load(const TaskWindow *window)
            (window->stale || (!window->complete && task_window_size(window) < TASK_WINDOW_LOW));
 }
 
-void task_window_set_loading(TaskWindow *window, bool loading)
+QueuePlace task_window_begin_load(TaskWindow *window, size_t *ret_limit)
 {
-    window->loading = loading;
+    window->loading = true;
+    *ret_limit = window->stale ? TASK_WINDOW_MAX : TASK_WINDOW_MAX - task_window_size(window);
+    return window->stale ? QUEUE_HEAD : window->end;
+}
+
+static bool is_same_place(QueuePlace a, QueuePlace b)
+{
+    return a.priority == b.priority && a.id == b.id;
+}
+
+static void spec_free(gpointer spec, gpointer unused)
+{
+    task_spec_free(spec);
+}
+
+/* Offers made room for themselves at the end: there is a gap now. */
+static bool is_out_of_date(const TaskWindow *window, QueuePlace after)
+{
+    return !is_same_place(after, QUEUE_HEAD) && !is_same_place(after, window->end);
+}
+
+void task_window_fill(TaskWindow *window, QueuePlace after, GPtrArray *tasks, QueuePlace end, bool complete)
+{
+    window->loading = false;
+    g_ptr_array_set_free_func(tasks, NULL);
+    if (is_out_of_date(window, after)) {
+        g_ptr_array_foreach(tasks, spec_free, NULL);
+        g_ptr_array_unref(tasks);
+        return;
+    }
+    if (is_same_place(after, QUEUE_HEAD)) {
+        clear(window);
+        window->stale = false;
+    }
+    for (guint i = 0; i < tasks->len; i++)
+        insert(window, tasks->pdata[i]);
+    g_ptr_array_unref(tasks);
+    window->end = end;
+    window->complete = complete;
+}
+
+void task_window_fail_load(TaskWindow *window)
+{
+    window->loading = false;
+}
+
+void task_window_invalidate(TaskWindow *window)
+{
+    window->stale = true;
 }
 
 const TaskSpec *task_window_first(const TaskWindow *window)

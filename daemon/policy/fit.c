@@ -3,6 +3,7 @@
 #include "policy/fit.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "util/parse-util.h"
 
@@ -15,6 +16,36 @@ Room room_of_worker(const WorkerSpec *spec)
         .gpus = spec->placement.gpus,
         .resources = spec->placement.resources,
     };
+}
+
+Room *room_copy(const Room *room)
+{
+    Room *copy = g_memdup2(room, sizeof *room);
+
+    if (copy->resources)
+        g_array_ref((GArray *) copy->resources);
+    return copy;
+}
+
+void room_free(Room *room)
+{
+    if (room && room->resources)
+        g_array_unref((GArray *) room->resources);
+    g_free(room);
+}
+
+bool room_equal(const Room *a, const Room *b)
+{
+    g_autofree char *resources_a = NULL, *resources_b = NULL;
+
+    if (a->memory_bytes != b->memory_bytes || a->cpu_quota_usec_per_sec != b->cpu_quota_usec_per_sec ||
+        a->tasks != b->tasks || a->gpus != b->gpus)
+        return false;
+    if (a->resources == b->resources)
+        return true;
+    resources_a = resources_format(a->resources);
+    resources_b = resources_format(b->resources);
+    return strcmp(resources_a, resources_b) == 0;
 }
 
 static uint64_t amount(uint64_t value)
@@ -59,7 +90,7 @@ static char *show_number(uint64_t number)
 
 typedef struct Thing {
     uint64_t whole, taken, wanted;
-    const char *of, *name; /* "needs 1G", "of ", "memory"; "needs 2", "", "CPUs" */
+    const char *name, *plural; /* "needs 1 GPU", "needs 2 GPUs"; plural NULL: "needs 1G of memory" */
     char *(*show)(uint64_t amount);
 } Thing;
 
@@ -72,15 +103,23 @@ static FitVerdict judge(const Thing *thing)
     return thing->taken > thing->whole - thing->wanted ? FITS_LATER : FITS;
 }
 
+/* Half a CPU, two CPUs: what is shown as "1" is one. */
+static char *needs(const Thing *thing)
+{
+    g_autofree char *wanted = thing->show(thing->wanted);
+
+    if (!thing->plural)
+        return g_strdup_printf("needs %s of %s", wanted, thing->name);
+    return g_strdup_printf("needs %s %s", wanted, strcmp(wanted, "1") == 0 ? thing->name : thing->plural);
+}
+
 static char *sentence(const Thing *thing)
 {
-    g_autofree char *wanted = thing->show(thing->wanted), *whole = thing->show(thing->whole),
-                    *taken = thing->show(thing->taken);
+    g_autofree char *wanted = needs(thing), *whole = thing->show(thing->whole), *taken = thing->show(thing->taken);
 
     if (judge(thing) == FITS_NEVER)
-        return g_strdup_printf("needs %s %s%s; the worker has %s", wanted, thing->of, thing->name, whole);
-    return g_strdup_printf("needs %s %s%s; of the worker's %s, %s taken by its other tasks", wanted,
-                           thing->of, thing->name, whole, taken);
+        return g_strdup_printf("%s; the worker has %s", wanted, whole);
+    return g_strdup_printf("%s; of the worker's %s, %s taken by its other tasks", wanted, whole, taken);
 }
 
 /* ------------------------------------------------------------------ all of them */
@@ -88,11 +127,11 @@ static char *sentence(const Thing *thing)
 static GArray *things_of(const Room *whole, const Room *taken, const Room *wanted)
 {
     const Thing plain[] = {
-        { whole->memory_bytes, taken->memory_bytes, wanted->memory_bytes, "of ", "memory", format_bytes },
-        { whole->cpu_quota_usec_per_sec, taken->cpu_quota_usec_per_sec, wanted->cpu_quota_usec_per_sec, "",
+        { whole->memory_bytes, taken->memory_bytes, wanted->memory_bytes, "memory", NULL, format_bytes },
+        { whole->cpu_quota_usec_per_sec, taken->cpu_quota_usec_per_sec, wanted->cpu_quota_usec_per_sec, "CPU",
           "CPUs", show_cpus },
-        { whole->tasks, taken->tasks, wanted->tasks, "", "processes", show_number },
-        { whole->gpus, taken->gpus, wanted->gpus, "", "GPUs", show_number },
+        { whole->tasks, taken->tasks, wanted->tasks, "process", "processes", show_number },
+        { whole->gpus, taken->gpus, wanted->gpus, "GPU", "GPUs", show_number },
     };
     GArray *things = g_array_new(FALSE, FALSE, sizeof(Thing));
 
@@ -102,8 +141,8 @@ static GArray *things_of(const Room *whole, const Room *taken, const Room *wante
         Thing thing = { resources_count(whole->resources, resource->name),
                         resources_count(taken->resources, resource->name),
                         resource->count,
-                        "of ",
                         resource->name,
+                        NULL,
                         show_number };
         g_array_append_val(things, thing);
     }

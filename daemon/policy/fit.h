@@ -19,6 +19,11 @@ typedef enum FitVerdict {
     FITS_NEVER, /* more than the worker has in all */
 } FitVerdict;
 
+/* Keeps the resources it points to. */
+Room *room_copy(const Room *room);
+void room_free(Room *room);
+bool room_equal(const Room *a, const Room *b);
+
 Room room_of_worker(const WorkerSpec *spec);
 /* What a task that says how much memory it takes takes; one that does not shares what is left, and takes nothing. */
 Room room_of_task(const TaskSpec *spec);

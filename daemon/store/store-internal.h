@@ -66,7 +66,7 @@ void store_enqueue(Store *store, Op *op /* taken */);
 /* The members of the port; each is in the file of its operation. */
 void store_submit(StorePort *port, Submission *submission, StoreSubmitted done, void *userdata);
 void store_discard_batch(StorePort *port, uint64_t batch);
-void store_load_window(StorePort *port, uint32_t user, const char *class, size_t limit, StoreWindow done,
+void store_load_window(StorePort *port, uint32_t user, const char *class, QueuePlace after, size_t limit, StoreWindow done,
                        void *userdata);
 void store_load_inputs(StorePort *port, uint64_t task, StoreInputs done, void *userdata);
 void store_modify(StorePort *port, TaskFilter *filter, uint32_t only_uid, TaskAction action, TaskEdit *edit,

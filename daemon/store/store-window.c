@@ -15,6 +15,7 @@ typedef struct Candidate {
 typedef struct Search {
     Database *database;
     int64_t class;
+    QueuePlace after;
     uint64_t limit;
     GArray *best;    /* Candidate, in the order of the queue: of the users that were looked at */
     uint64_t n_best; /* tasks in it, at most limit */
@@ -113,6 +114,7 @@ static int search_read_some(Search *search, const Source *source, uint32_t uid, 
             return r;
         Candidate candidate = { priority, (uint64_t) sql_column_int(statement, 0),
                                 (uint64_t) sql_column_int(statement, 1) };
+        candidate.first = MAX(candidate.first, *after + 1); /* a range may begin before */
         const HiddenIds *hidden = database_find_hidden(database, candidate.first);
         if (hidden) {
             *after = hidden->last;
@@ -133,7 +135,7 @@ static int search_priority(Search *search, uint32_t uid, int64_t priority)
     uint64_t needed = search->limit - search->n_found;
 
     for (size_t i = 0; i < G_N_ELEMENTS(sources); i++) {
-        uint64_t after = 0, left = needed;
+        uint64_t after = priority == search->after.priority ? search->after.id : 0, left = needed;
         int r;
         do
             r = search_read_some(search, &sources[i], uid, priority, &after, &left);
@@ -166,7 +168,7 @@ static int search_next_priority(Search *search, uint32_t uid, int64_t most, int6
 
 static int search_user(Search *search, uint32_t uid)
 {
-    int64_t priority = INT32_MAX;
+    int64_t priority = search->after.priority;
     int r = 0;
 
     while (search->n_found < search->limit &&
@@ -224,6 +226,7 @@ typedef struct WindowOp {
     Op op;
     uint32_t user;
     char *class; /* NULL: commands */
+    QueuePlace after;
     size_t limit;
     GPtrArray *tasks;
     bool complete;
@@ -268,7 +271,11 @@ static int window_run(Database *database, Op *op)
     g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(Candidate));
     /* One more than asked for tells whether there are others. */
     Search search = {
-        .database = database, .limit = (uint64_t) window->limit + 1, .best = best, .found = found
+        .database = database,
+        .after = window->after,
+        .limit = (uint64_t) window->limit + 1,
+        .best = best,
+        .found = found
     };
     int r;
 
@@ -302,14 +309,19 @@ static void window_free(Op *op)
 
 static const OpClass window_class = { .run = window_run, .complete = window_complete, .free = window_free };
 
-void store_load_window(StorePort *port, uint32_t user, const char *class, size_t limit, StoreWindow done,
-                       void *userdata)
+void store_load_window(StorePort *port, uint32_t user, const char *class, QueuePlace after, size_t limit,
+                       StoreWindow done, void *userdata)
 {
     WindowOp *window = g_new(WindowOp, 1);
 
     *window = (WindowOp){
-        .op = OP_INIT(window_class), .user = user, .class = g_strdup(class), .limit = limit, .done = done,
-        .userdata = userdata
+        .op = OP_INIT(window_class),
+        .user = user,
+        .class = g_strdup(class),
+        .after = after,
+        .limit = limit,
+        .done = done,
+        .userdata = userdata,
     };
     store_enqueue((Store *) port, &window->op);
 }

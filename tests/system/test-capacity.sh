@@ -151,12 +151,21 @@ ok "and computes" computes "$busy"
 like "$(pctl freeze "$task")" "1 task stands still" "it is frozen"
 nok "it computes no more" computes "$busy"
 is "$(task_property "$task" State)" running "though it counts as running"
+daemon_restart
+ok "its worker is back" wait_worker "$worker" running
+nok "it stands still when the service has been restarted" computes "$busy"
+like "$(pctl why "$task")" "parctl thaw $task" "why says so"
 like "$(pctl thaw "$task")" "1 task goes on" "it is thawed"
 ok "and goes on" eventually 10 computes "$busy"
 ok "its worker is frozen" pctl freeze "$worker" --reclaim
 is "$(worker_property "$worker" Frozen)" true "which is a property"
 nok "its task stands still" computes "$busy"
 like "$(pctl workers)" "$worker .*frozen" "parctl workers says so"
+daemon_kill
+daemon_start
+ok "the worker is back when the service was killed" eventually 10 test "$(worker_property "$worker" State)" = running
+is "$(worker_property "$worker" Frozen)" true "and is frozen"
+nok "its task still stands still" computes "$busy"
 waiting=$(pctl submit -q -- true)
 sleep 0.5
 is "$(task_property "$waiting" State)" queued "it takes nothing new"

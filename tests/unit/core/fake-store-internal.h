@@ -14,6 +14,7 @@ struct Op {
     Assignment *assignments;
     Settlement *settlements;
     size_t n, limit;
+    QueuePlace after;
     uint64_t batch, boot_usec;
     uint32_t user;
     bool enabled;

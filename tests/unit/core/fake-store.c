@@ -175,6 +175,7 @@ typedef struct Collect {
     GPtrArray *tasks;
     uint32_t user;
     const char *class;
+    QueuePlace after;
 } Collect;
 
 static gboolean collect_next(gpointer key, gpointer value, gpointer userdata)
@@ -182,6 +183,9 @@ static gboolean collect_next(gpointer key, gpointer value, gpointer userdata)
     FakeTask *task = value;
     Collect *collect = userdata;
 
+    if (collect->after.priority < task->spec->priority ||
+        (collect->after.priority == task->spec->priority && collect->after.id >= task->spec->id))
+        return FALSE;
     if (task->committed && task->state == TASK_QUEUED && task->worker == 0 &&
         (collect->user == UID_ANYBODY || collect->user == task->spec->context->uid) &&
         g_strcmp0(collect->class, task->spec->class) == 0)
@@ -201,7 +205,7 @@ static void run_load_window(FakeStore *store, Op *op)
     int r = fake_store_take_failure(store);
 
     store->n_windows_loaded++;
-    g_tree_foreach(store->tasks, collect_next, &(Collect){ found, op->user, op->name });
+    g_tree_foreach(store->tasks, collect_next, &(Collect){ found, op->user, op->name, op->after });
     g_ptr_array_sort(found, compare_order);
     for (guint i = 0; i < found->len && i < op->limit; i++)
         g_ptr_array_add(specs, task_spec_copy(((FakeTask *) found->pdata[i])->spec));
@@ -210,12 +214,13 @@ static void run_load_window(FakeStore *store, Op *op)
     op->window(r, specs, found->len <= op->limit, op->userdata);
 }
 
-static void store_load_window(StorePort *port, uint32_t user, const char *class, size_t limit,
+static void store_load_window(StorePort *port, uint32_t user, const char *class, QueuePlace after, size_t limit,
                               StoreWindow done, void *userdata)
 {
     fake_store_ask(port, &(Op){ .run = run_load_window,
                                 .user = user,
                                 .name = g_strdup(class),
+                                .after = after,
                                 .limit = limit,
                                 .window = done,
                                 .userdata = userdata });

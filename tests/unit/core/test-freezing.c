@@ -419,9 +419,80 @@ static void test_task_stays_frozen(World *world, const void *unused)
     world_forget_logs(world);
     come_back(world, worker);
     assert_log(world->link_log, "thaw w1 2");
-    world_restart(world);
+}
+
+/* ---- over a restart of the service */
+
+static Worker *restarted(World *world)
+{
     fake_store_dispatch(&world->store);
+    world_restart(world);
     world_forget_logs(world);
+    return manager_find_worker(world->manager, 1);
+}
+
+/* One task of three stands still, and does so after the restart; it is let go, and does not stand still after the next. */
+static void test_task_after_restart(World *world, const void *unused)
+{
+    Worker *worker = running(world, 3);
+
+    freeze_task(world, 2, true);
+    world_frozen(world, worker, 2, true, NULL);
+    worker = restarted(world);
+    come_back(world, worker);
+    assert_log(world->link_log, "thaw w1 1 3"); /* whoever may have frozen them */
+    world_frozen(world, worker, 1, false, NULL);
+    g_assert_true(is_frozen(world, 2));
+    g_assert_false(is_frozen(world, 1));
+    freeze_task(world, 2, false);
+    assert_log(world->link_log, "thaw w1 2");
+    world_frozen(world, worker, 2, false, NULL);
+    worker = restarted(world);
+    g_assert_false(is_frozen(world, 2));
+}
+
+/* It ended while the service was away, and is tried again: that attempt goes on. */
+static void test_next_attempt_after_restart(World *world, const void *unused)
+{
+    Worker *worker = running(world, 1);
+
+    freeze_task(world, 1, true);
+    world_frozen(world, worker, 1, true, NULL);
+    fake_store_dispatch(&world->store);
+    g_assert_cmpuint(world_fence(world, 1), ==, 1);
+    g_hash_table_insert(world->store.wishes, g_strdup("frozen"), g_strdup("1.2 99.1 w77 w99999999999 x .5 7 . w"));
+    worker = restarted(world);
+    g_assert_false(is_frozen(world, 1));
+    g_assert_false(worker->frozen);
+}
+
+static void test_worker_after_restart(World *world, const void *unused)
+{
+    Worker *worker = running(world, 1);
+
+    freeze(world, worker, true);
+    world_frozen(world, worker, 1, true, NULL);
+    worker = restarted(world);
+    g_assert_true(worker->frozen);
+    come_back(world, worker);
+    assert_log(world->link_log, "freeze w1 1");
+    world_frozen(world, worker, 1, true, NULL);
+    freeze(world, worker, false);
+    world_frozen(world, worker, 1, false, NULL);
+    g_assert_false(restarted(world)->frozen);
+}
+
+/* It is let go by the drain. */
+static void test_drained_before_restart(World *world, const void *unused)
+{
+    Worker *worker = running(world, 1);
+
+    freeze(world, worker, true);
+    world_frozen(world, worker, 1, true, NULL);
+    g_assert_cmpint(manager_drain(world->manager, worker), ==, 0);
+    worker = restarted(world);
+    g_assert_false(worker->frozen);
+    g_assert_false(is_frozen(world, 1));
 }
 
 int main(int argc, char **argv)
@@ -451,5 +522,9 @@ int main(int argc, char **argv)
     WORLD_TEST("/freezing/thaw-on-frozen-worker", test_thaw_on_frozen_worker);
     WORLD_TEST("/freezing/explain-frozen-task", test_explain_frozen_task);
     WORLD_TEST("/freezing/task-stays-frozen", test_task_stays_frozen);
+    WORLD_TEST("/freezing/task-after-restart", test_task_after_restart);
+    WORLD_TEST("/freezing/next-attempt-after-restart", test_next_attempt_after_restart);
+    WORLD_TEST("/freezing/worker-after-restart", test_worker_after_restart);
+    WORLD_TEST("/freezing/drained-before-restart", test_drained_before_restart);
     return g_test_run();
 }

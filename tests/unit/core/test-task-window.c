@@ -28,15 +28,20 @@ static void offer(TaskWindow *window, uint64_t id, int32_t priority)
     task_window_offer(window, spec);
 }
 
-/* A window that holds these ids, all of priority 0. */
-static void load(TaskWindow *window, uint64_t first, uint64_t last, bool complete)
+/* The store has found these ids, all of priority 0, behind that place. */
+static void fill(TaskWindow *window, QueuePlace after, uint64_t first, uint64_t last, bool complete)
 {
     GPtrArray *tasks = g_ptr_array_new();
 
     for (uint64_t id = first; id <= last; id++)
         g_ptr_array_add(tasks, spec_new(id, 0, 1000));
-    task_window_set_loading(window, true);
-    task_window_replace(window, tasks, complete);
+    task_window_fill(window, after, tasks, (QueuePlace){ 0, last }, complete);
+}
+
+/* A window that holds these ids. */
+static void load(TaskWindow *window, uint64_t first, uint64_t last, bool complete)
+{
+    fill(window, QUEUE_HEAD, first, last, complete);
 }
 
 static char *drain(TaskWindow *window)
@@ -61,7 +66,7 @@ static char *drain(TaskWindow *window)
 
 static void test_order(void)
 {
-    TaskWindow *window = task_window_new(UID_ANYBODY, NULL);
+    TaskWindow *window = task_window_new(UID_ANYBODY, NULL, NULL);
 
     load(window, 1, 0, true);
     offer(window, 5, 0);
@@ -80,7 +85,7 @@ static void test_order(void)
 
 static void test_user(void)
 {
-    TaskWindow *window = task_window_new(1001, NULL);
+    TaskWindow *window = task_window_new(1001, NULL, NULL);
     g_autoptr(TaskSpec) mine = spec_new(1, 0, 1001), foreign = spec_new(2, 0, 1000);
 
     g_assert_cmpuint(task_window_user(window), ==, 1001);
@@ -94,7 +99,7 @@ static void test_user(void)
 /* What lies beyond the end of an incomplete window stays on disk. */
 static void test_incomplete(void)
 {
-    TaskWindow *window = task_window_new(UID_ANYBODY, NULL);
+    TaskWindow *window = task_window_new(UID_ANYBODY, NULL, NULL);
 
     load(window, 10, 600, false);
     offer(window, 601, 0);
@@ -110,7 +115,7 @@ static void test_incomplete(void)
 
 static void test_empty_incomplete(void)
 {
-    TaskWindow *window = task_window_new(UID_ANYBODY, NULL);
+    TaskWindow *window = task_window_new(UID_ANYBODY, NULL, NULL);
 
     g_assert_true(task_window_wants_load(window)); /* nothing is known yet */
     offer(window, 1, 0);
@@ -122,7 +127,7 @@ static void test_empty_incomplete(void)
 
 static void test_full(void)
 {
-    TaskWindow *window = task_window_new(UID_ANYBODY, NULL);
+    TaskWindow *window = task_window_new(UID_ANYBODY, NULL, NULL);
 
     load(window, 1, TASK_WINDOW_MAX, true);
     offer(window, 5000, 1); /* pushes the last one out */
@@ -135,16 +140,90 @@ static void test_full(void)
     g_assert_false(task_window_wants_load(window));
     task_spec_free(take_first(window));
     g_assert_true(task_window_wants_load(window));
-    task_window_set_loading(window, true);
+    size_t limit;
+    QueuePlace after = task_window_begin_load(window, &limit);
+    g_assert_cmpint(after.priority, ==, 0); /* only what is missing */
+    g_assert_cmpuint(after.id, ==, TASK_WINDOW_MAX - 1);
+    g_assert_cmpuint(limit, ==, TASK_WINDOW_MAX - task_window_size(window));
     g_assert_false(task_window_wants_load(window)); /* asked already */
-    task_window_set_loading(window, false);
+    task_window_fail_load(window);
     g_assert_true(task_window_wants_load(window));
+    task_window_free(window);
+}
+
+/* More of the queue is added to what is there. */
+static void test_extend(void)
+{
+    TaskWindow *window = task_window_new(UID_ANYBODY, NULL, NULL);
+    size_t limit;
+
+    g_assert_cmpint(task_window_begin_load(window, &limit).priority, ==, INT32_MAX);
+    g_assert_cmpuint(limit, ==, TASK_WINDOW_MAX);
+    load(window, 10, 12, false);
+    QueuePlace after = task_window_begin_load(window, &limit);
+    g_assert_cmpuint(limit, ==, TASK_WINDOW_MAX - 3);
+    offer(window, 5, 0);
+    offer(window, 13, 0); /* the store may have seen it, or has it still to see */
+    fill(window, after, 13, 14, true);
+    g_assert_false(task_window_wants_load(window));
+    assert_drains(window, "5 10 11 12 13 14");
+    task_window_free(window);
+}
+
+/* Everything that was found is left out, or gone: the end moves all the same. */
+static void test_extend_by_nothing(void)
+{
+    TaskWindow *window = task_window_new(UID_ANYBODY, NULL, NULL);
+    size_t limit;
+
+    load(window, 1, 3, false);
+    QueuePlace after = task_window_begin_load(window, &limit);
+    task_window_fill(window, after, g_ptr_array_new(), (QueuePlace){ 0, 99 }, false);
+    g_assert_true(task_window_wants_load(window));
+    g_assert_cmpuint(task_window_begin_load(window, &limit).id, ==, 99);
+    offer(window, 50, 0);
+    assert_drains(window, "1 2 3 50");
+    task_window_free(window);
+}
+
+/* While the store looked, what is offered has pushed the end forward. */
+static void test_extend_too_late(void)
+{
+    TaskWindow *window = task_window_new(UID_ANYBODY, NULL, NULL);
+    size_t limit;
+
+    load(window, 1, 10, false);
+    QueuePlace after = task_window_begin_load(window, &limit);
+    for (uint64_t id = 10000; id < 10000 + TASK_WINDOW_MAX - 9; id++)
+        offer(window, id, 1);
+    g_assert_cmpuint(task_window_size(window), ==, TASK_WINDOW_MAX);
+    fill(window, after, 11, 12, true);
+    g_assert_cmpuint(task_window_size(window), ==, TASK_WINDOW_MAX); /* 10 is missing: so they are not taken */
+    g_assert_false(task_window_is_complete(window));
+    task_window_free(window);
+}
+
+/* Something was queued elsewhere while the store looked for more: it is still to be looked for. */
+static void test_extend_when_stale(void)
+{
+    TaskWindow *window = task_window_new(UID_ANYBODY, NULL, NULL);
+    size_t limit;
+
+    load(window, 1, 3, false);
+    QueuePlace after = task_window_begin_load(window, &limit);
+    task_window_invalidate(window);
+    fill(window, after, 4, 5, true);
+    g_assert_true(task_window_wants_load(window));
+    g_assert_false(task_window_is_complete(window));
+    g_assert_cmpint(task_window_begin_load(window, &limit).priority, ==, INT32_MAX);
+    load(window, 1, 6, true);
+    assert_drains(window, "1 2 3 4 5 6");
     task_window_free(window);
 }
 
 static void test_invalidate(void)
 {
-    TaskWindow *window = task_window_new(UID_ANYBODY, NULL);
+    TaskWindow *window = task_window_new(UID_ANYBODY, NULL, NULL);
 
     load(window, 1, 1000, true);
     g_assert_false(task_window_wants_load(window));
@@ -159,7 +238,7 @@ static void test_invalidate(void)
 
 static void test_remove(void)
 {
-    TaskWindow *window = task_window_new(UID_ANYBODY, NULL);
+    TaskWindow *window = task_window_new(UID_ANYBODY, NULL, NULL);
 
     load(window, 1, 12, true);
     task_window_remove(window, 3);
@@ -188,6 +267,10 @@ int main(int argc, char **argv)
     g_test_add_func("/task-window/incomplete", test_incomplete);
     g_test_add_func("/task-window/empty-incomplete", test_empty_incomplete);
     g_test_add_func("/task-window/full", test_full);
+    g_test_add_func("/task-window/extend", test_extend);
+    g_test_add_func("/task-window/extend-by-nothing", test_extend_by_nothing);
+    g_test_add_func("/task-window/extend-too-late", test_extend_too_late);
+    g_test_add_func("/task-window/extend-when-stale", test_extend_when_stale);
     g_test_add_func("/task-window/invalidate", test_invalidate);
     g_test_add_func("/task-window/remove", test_remove);
     return g_test_run();

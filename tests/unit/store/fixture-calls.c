@@ -93,15 +93,20 @@ static void on_window(int r, GPtrArray *tasks, bool complete, void *userdata)
     *(Loaded *) userdata = (Loaded){ tasks, complete };
 }
 
-GPtrArray *load_window(Fixture *f, uint32_t user, size_t limit, bool *ret_complete)
+GPtrArray *load_window_after(Fixture *f, uint32_t user, QueuePlace after, size_t limit, bool *ret_complete)
 {
     Loaded loaded = { 0 };
 
-    f->port->load_window(f->port, user, f->class, limit, on_window, &loaded);
+    f->port->load_window(f->port, user, f->class, after, limit, on_window, &loaded);
     fixture_drain(f);
     g_assert_nonnull(loaded.tasks);
     *ret_complete = loaded.complete;
     return loaded.tasks;
+}
+
+GPtrArray *load_window(Fixture *f, uint32_t user, size_t limit, bool *ret_complete)
+{
+    return load_window_after(f, user, QUEUE_HEAD, limit, ret_complete);
 }
 
 char *window_of(Fixture *f, uint32_t user, size_t limit)
@@ -115,6 +120,25 @@ char *window_of(Fixture *f, uint32_t user, size_t limit)
                                ((TaskSpec *) tasks->pdata[i])->id);
     if (!complete)
         g_string_append(text, " +");
+    return g_string_free(text, FALSE);
+}
+
+char *window_by_pieces(Fixture *f, uint32_t user, size_t piece)
+{
+    GString *text = g_string_new(NULL);
+    QueuePlace after = QUEUE_HEAD;
+    bool complete = false;
+
+    while (!complete) {
+        g_autoptr(GPtrArray) tasks = load_window_after(f, user, after, piece, &complete);
+        g_assert_cmpuint(tasks->len, <=, piece);
+        g_assert_true(complete || tasks->len == piece);
+        for (guint i = 0; i < tasks->len; i++) {
+            const TaskSpec *spec = tasks->pdata[i];
+            g_string_append_printf(text, "%s%" G_GUINT64_FORMAT, text->len > 0 ? " " : "", spec->id);
+            after = (QueuePlace){ spec->priority, spec->id };
+        }
+    }
     return g_string_free(text, FALSE);
 }
 

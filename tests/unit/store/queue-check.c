@@ -71,11 +71,13 @@ void trial_check_states(Trial *t)
 {
     g_autofree char *states = model_states(t->m), *seen = trial_seen_states(t->f);
     g_autofree char *window = model_window(t->m), *seen_window = window_of(t->f, UID_ANYBODY, 10000);
+    g_autofree char *by_pieces = window_by_pieces(t->f, UID_ANYBODY, 7);
     g_autofree char *queues = model_queues(t->m), *seen_queues = list_queues(t->f);
 
     explain_difference(t, seen, states);
     g_assert_cmpstr(seen, ==, states);
     g_assert_cmpstr(seen_window, ==, window);
+    g_assert_cmpstr(by_pieces, ==, window);
     g_assert_cmpstr(seen_queues, ==, queues);
     g_assert_true(model_is_due(t->m, false, t->f->due_boot));
     g_assert_true(model_is_due(t->m, true, t->f->due_real));

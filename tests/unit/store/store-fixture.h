@@ -92,6 +92,9 @@ Submitted submit_array(Fixture *f, uint64_t n, int32_t priority);
 
 /* The ids of the window, separated by blanks, "+" at the end if there are others. */
 char *window_of(Fixture *f, uint32_t user, size_t limit);
+GPtrArray *load_window_after(Fixture *f, uint32_t user, QueuePlace after, size_t limit, bool *ret_complete);
+/* The whole window, read in pieces. */
+char *window_by_pieces(Fixture *f, uint32_t user, size_t piece);
 GPtrArray *load_window(Fixture *f, uint32_t user, size_t limit, bool *ret_complete);
 
 void assign(Fixture *f, uint64_t task, uint64_t fence, uint32_t worker);

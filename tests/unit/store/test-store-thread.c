@@ -78,10 +78,10 @@ static void test_order(void)
     f->port->get(f->port, 1, note_row, f);
     call_submit(f, 2, 0);
     f->port->get(f->port, 1, note_row, f);
-    f->port->load_window(f->port, UID_ANYBODY, NULL, 10, note_window, f);
+    f->port->load_window(f->port, UID_ANYBODY, NULL, QUEUE_HEAD, 10, note_window, f);
     call_assign(f, 1, 1);
     call_assign(f, 2, 1);
-    f->port->load_window(f->port, UID_ANYBODY, NULL, 10, note_window, f);
+    f->port->load_window(f->port, UID_ANYBODY, NULL, QUEUE_HEAD, 10, note_window, f);
     call_settle(f, 1, 1, TASK_SUCCEEDED);
     call_settle(f, 2, 1, TASK_QUEUED);
     f->port->settle(f->port, NULL, 0, note_done, f);
@@ -487,7 +487,7 @@ static void test_read_only(void)
     f->port->set_enabled(f->port, false, note_done, f);
     f->port->cancel(f->port, FILTER_IDS(2), UID_ANYBODY, 5, note_cancel, f);
     call_settle(f, 1, 1, TASK_SUCCEEDED);
-    f->port->load_window(f->port, UID_ANYBODY, NULL, 10, note_window, f);
+    f->port->load_window(f->port, UID_ANYBODY, NULL, QUEUE_HEAD, 10, note_window, f);
     fixture_release(f);
     fixture_drain(f);
     g_assert_cmpstr(

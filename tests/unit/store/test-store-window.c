@@ -43,6 +43,8 @@ static void test_priorities(void)
     assert_string(window_of(f, UID_ANYBODY, 9), "8 3 5 6 7 10 1 2 4 +");
     assert_string(window_of(f, UID_ANYBODY, 4), "8 3 5 6 +");
     assert_string(window_of(f, UID_ANYBODY, 1), "8 +");
+    for (size_t piece = 1; piece < 12; piece++)
+        assert_string(window_by_pieces(f, UID_ANYBODY, piece), "8 3 5 6 7 10 1 2 4 9");
     fixture_free(f);
 }
 
@@ -63,6 +65,10 @@ static void test_users(void)
     assert_string(window_of(f, 1000, 100), "6 2 3");
     assert_string(window_of(f, 0, 100), "4");
     assert_string(window_of(f, 1001, 1), "5");
+    for (size_t piece = 1; piece < 4; piece++) {
+        assert_string(window_by_pieces(f, UID_ANYBODY, piece), "4 6 1 2 3 5 7 8");
+        assert_string(window_by_pieces(f, 1000, piece), "6 2 3");
+    }
     fixture_free(f);
 }
 
