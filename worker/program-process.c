@@ -78,17 +78,6 @@ static TaskContext *program_context(const TaskContext *task)
     return context;
 }
 
-static char **program_environment(const Surroundings *surroundings, const char *worker)
-{
-    guint n = surroundings->environment->len;
-    char **environment = g_new0(char *, n + 2);
-
-    for (guint i = 0; i < n; i++)
-        environment[i] = g_strdup(surroundings->environment->pdata[i]);
-    environment[n] = g_strconcat("PAREXEC_WORKER_ID=", worker, NULL);
-    return environment;
-}
-
 static int check_user(const Slot *slot, char **ret_why)
 {
     uint32_t task_uid = slot->task->surroundings->context->uid, uid = slot->site->record->user;
@@ -109,7 +98,11 @@ static int spawn_in(Slot *slot, const Surroundings *surroundings, const Pipes *p
     gsize size;
     const void *data = g_bytes_get_data(slot->site->record->exec, &size);
     g_autofree char **argv = strv_blob_pointers(data, size);
-    g_auto(GStrv) envp = program_environment(surroundings, slot->site->record->id);
+    g_autofree char *added = NULL, *pressure = slot_pressure_file(slot, surroundings);
+    /* it is told of no task: it stays for others */
+    TaskIdentity identity = { .worker = slot->site->record->id, .array_index = ARRAY_INDEX_NONE, .pressure = pressure,
+                              .gpus = slot->task->gpus };
+    g_autofree char **envp = surroundings_environment(surroundings, &identity, &added);
     SpawnRequest request;
     bool held_up;
 

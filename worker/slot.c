@@ -181,17 +181,20 @@ static SpawnMode slot_spawn_mode(const Slot *slot, const SpawnRequest *request)
     return slot_is_held_up(slot, request->uid) ? SPAWN_FORK : SPAWN_SHARED;
 }
 
+char *slot_pressure_file(Slot *slot, const Surroundings *surroundings)
+{
+    return slot->leaf ? leaf_cgroup_give_pressure(slot->leaf, surroundings->context->uid) : NULL;
+}
+
 static int slot_spawn_once(Slot *slot, char *const *argv, TaskIdentity identity, const int *credential_fds)
 {
     const Surroundings *surroundings = slot->task->surroundings;
-    g_autofree char *added = NULL, *pressure = NULL;
+    g_autofree char *added = NULL, *pressure = slot_pressure_file(slot, surroundings);
     g_autofree char **envp = NULL;
     SpawnRequest request;
     bool held_up;
     int r;
 
-    if (slot->leaf)
-        pressure = leaf_cgroup_give_pressure(slot->leaf, surroundings->context->uid);
     identity.pressure = pressure;
     envp = surroundings_environment(surroundings, &identity, &added);
     slot_request(slot, argv, envp, &request);

@@ -86,6 +86,8 @@ void slot_done(Slot *slot);
 /* What starting anything in the slot takes, but for its streams. */
 void slot_spawn_request(const Slot *slot, const Surroundings *surroundings, char *const *argv, char *const *envp,
                         SpawnRequest *ret);
+/* Where what is started in it may ask for notice of memory pressure, as that user; NULL: nowhere. */
+char *slot_pressure_file(Slot *slot, const Surroundings *surroundings);
 
 /* Of a running one: the limits of its task, which have changed, hold from here. */
 void slot_apply_limits(Slot *slot);

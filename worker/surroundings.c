@@ -22,7 +22,6 @@ static const char *const reserved[] = { "PAREXEC_TASK_ID",   "PAREXEC_ATTEMPT", 
 static const char *const gpu_variables[] = { "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES",
                                              "HIP_VISIBLE_DEVICES",  "GPU_DEVICE_ORDINAL",     "ZE_AFFINITY_MASK" };
 
-#define MEMORY_PRESSURE_WRITE "c29tZSAyMDAwMDAgMjAwMDAwMA==" /* "some 200000 2000000", µs in so many µs */
 
 /* Which variable is it? The length of its name; an element without "=" names none. */
 static size_t name_length(const char *variable)
@@ -198,13 +197,19 @@ static void append_gpus(GString *text, const char *gpus)
         g_string_append_printf(text, "%s=%s%c", gpu_variables[i], gpus, '\0');
 }
 
+/* What is to be written to the file that MEMORY_PRESSURE_WATCH names, in Base64: "some 200000 2000000", µs in so many µs. That
+ * is systemd's own default, see its "Memory Pressure Handling in systemd". */
+#define MEMORY_PRESSURE_WRITE "c29tZSAyMDAwMDAgMjAwMDAwMA=="
+
 static GString *added_variables(const TaskIdentity *identity)
 {
     GString *text = g_string_sized_new(256);
 
-    g_string_append_printf(text, "PAREXEC_TASK_ID=%" PRIu64 "%c", identity->task, '\0');
-    g_string_append_printf(text, "PAREXEC_ATTEMPT=%" PRIu32 "%c", identity->attempt, '\0');
-    g_string_append_printf(text, "PAREXEC_BATCH_ID=%" PRIu64 "%c", identity->batch, '\0');
+    if (identity->task > 0)
+        g_string_append_printf(text,
+                               "PAREXEC_TASK_ID=%" PRIu64 "%cPAREXEC_ATTEMPT=%" PRIu32 "%cPAREXEC_BATCH_ID=%" PRIu64
+                               "%c",
+                               identity->task, '\0', identity->attempt, '\0', identity->batch, '\0');
     g_string_append_printf(text, "PAREXEC_WORKER_ID=%s%c", identity->worker, '\0');
     if (identity->array_index != ARRAY_INDEX_NONE)
         g_string_append_printf(text, "PAREXEC_ARRAY_INDEX=%" PRIu64 "%c", identity->array_index, '\0');

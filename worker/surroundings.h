@@ -24,7 +24,7 @@ Surroundings *surroundings_ref(Surroundings *surroundings);
 void surroundings_unref(Surroundings *surroundings); /* takes NULL */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Surroundings, surroundings_unref)
 
-/* What tells a task which one it is. */
+/* What tells a task which one it is; or a worker's program where it is (task 0). */
 typedef struct TaskIdentity {
     uint64_t task, batch, array_index; /* ARRAY_INDEX_NONE */
     uint32_t attempt;

@@ -269,7 +269,7 @@ void fitting_hand_out(Manager *manager, const Worker *worker, TaskSpec *spec)
     if (demand->memory_auto)
         spec->memory_max_bytes = wanted_memory(manager, spec);
     g_clear_pointer(&spec->gpus, g_free);
-    if (demand->gpus > 0)
+    if (demand->gpus > 0 && !worker->spec->exec) /* a program is told of them once, for all tasks that it does */
         spec->gpus = worker->spec->placement.gpu_list ? choose_gpus(worker, demand->gpus) : g_strdup("");
     else
         spec->gpus = g_strdup(worker->spec->placement.gpu_list);

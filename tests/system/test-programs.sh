@@ -68,6 +68,16 @@ is "${said[1]}" "${said[0]}" "by the same process"
 is "${said[2]}" "${said[0]}" "again"
 isnt "${said[3]}" "${said[0]}" "and by another after --recycle 3"
 
+# shellcheck disable=SC2016 # that is for the program's shell
+write_program pressure 'w=${MEMORY_PRESSURE_WATCH-none}; [ ! -w "$w" ] || w="${w##*/} $MEMORY_PRESSURE_WRITE"
+printf "{\"id\":%s,\"exit\":0,\"stdout\":\"%s\"}\\n" "$id" "$w"'
+ok "one is added that looks for memory pressure" add_program $programs/pressure pressure
+task=$(submit_as_alice --worker-class pressure -- look)
+ok "it does its task" wait_task "$task" succeeded 20
+expected=none
+if cgroup_is_v2 && [ -r /proc/pressure/memory ]; then expected='memory.pressure c29tZSAyMDAwMDAgMjAwMDAwMA=='; fi
+is "$(pctl logs "$task")" "$expected" "it may ask for notice of it, where that is per cgroup"
+
 # ---------------------------------------------------------------- bad ones
 
 write_program noise "exec tr '\\0' x < /dev/zero"

@@ -340,6 +340,24 @@ static void test_optional_gpus(World *world, const void *unused)
     g_assert_null(manager_find_active(world->manager, 5));
 }
 
+/* A program is told of its worker's GPUs when it starts, whichever task that is for. */
+static void test_gpus_of_program(World *world, const void *unused)
+{
+    Worker *worker = gpu_worker(world);
+
+    worker->spec->class = g_strdup("sim");
+    worker->spec->exec = g_bytes_new_static("sim", 4);
+    for (int i = 0; i < 2; i++) {
+        TaskSpec *task = gpu_task(1, false);
+        task->class = g_strdup("sim");
+        world_submit_one(world, task);
+    }
+    g_assert_cmpstr(gpus_of(world, 1), ==, "0,2");
+    g_assert_null(manager_find_active(world->manager, 2)); /* they are all taken */
+    world_end(world, worker, 1, OUTCOME_EXITED);
+    g_assert_cmpstr(gpus_of(world, 2), ==, "0,2");
+}
+
 /* One that had a GPU and comes back to the queue does not insist on it. */
 static void test_optional_gpu_once_had(World *world, const void *unused)
 {
@@ -519,6 +537,7 @@ int main(int argc, char **argv)
     WORLD_TEST("/fitting/no-worker-at-all", test_no_worker_at_all);
     WORLD_TEST("/fitting/waits-for-frozen", test_waits_for_frozen);
     WORLD_TEST("/fitting/gpus", test_gpus);
+    WORLD_TEST("/fitting/gpus-of-program", test_gpus_of_program);
     WORLD_TEST("/fitting/optional-gpus", test_optional_gpus);
     WORLD_TEST("/fitting/optional-gpu-once-had", test_optional_gpu_once_had);
     WORLD_TEST("/fitting/gpus-after-restart", test_gpus_after_restart);

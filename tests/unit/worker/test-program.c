@@ -293,6 +293,19 @@ static void test_lingers(Fixture *f, const void *slots)
     g_assert_cmpint(g_get_monotonic_time() - begin, >, 4 * G_TIME_SPAN_SECOND);
 }
 
+/* It is told of its GPUs and of its worker, and of no task: it does others, too. */
+static void test_told_once(Fixture *f, const void *slots)
+{
+    const FakeContext context = { .id = 1 };
+    const FakeTask task = { .id = 1, .gpus = "0,2", .argv = ARGV("do", "it") };
+
+    start(f, LOOP("printf '{\"id\":%s,\"exit\":0,\"stdout\":\"%s\"}\\n' $id "
+                  "\"$PAREXEC_GPUS $CUDA_VISIBLE_DEVICES $PAREXEC_WORKER_ID ${PAREXEC_TASK_ID-none}\""));
+    fake_daemon_run(f->fake, &context, 1, &task, 1);
+    fake_daemon_wait(f->fake, fake_has_results, 1);
+    assert_output(f, 1, "out", "0,2 0,2 w1 none");
+}
+
 static void test_missing(Fixture *f, const void *slots)
 {
     const char *const argv[] = { "/nonexistent/program", NULL };
@@ -390,6 +403,7 @@ int main(int argc, char **argv)
         { "recycled", 1, fixture_set_up_unstarted, test_recycled },
         { "too-large", 1, fixture_set_up_unstarted, test_too_large },
         { "lingers", 1, fixture_set_up_unstarted, test_lingers },
+        { "told-once", 1, fixture_set_up_unstarted, test_told_once },
         { "missing", 1, fixture_set_up_unstarted, test_missing },
         { "dies-at-once", 1, fixture_set_up_unstarted, test_dies_at_once },
         { "killed-while-idle", 1, fixture_set_up_unstarted, test_killed_while_idle },
