@@ -91,8 +91,34 @@ static PlacingVerdict place(Manager *manager, WorkerSpec *spec, char **ret_why)
     return placing_decide(&facts, spec, ret_why);
 }
 
+/* *ret_forced: it would not have been placed without. */
+static PlacingVerdict place_by_force(Manager *manager, WorkerSpec *spec, char **ret_why, bool *ret_forced)
+{
+    bool forced = spec->forced;
+    PlacingVerdict verdict;
+
+    *ret_forced = spec->forced = false;
+    verdict = place(manager, spec, ret_why);
+    spec->forced = forced;
+    if (verdict != REFUSED_NODE_MEMORY || !forced)
+        return verdict;
+    g_clear_pointer(ret_why, g_free);
+    *ret_forced = true;
+    return place(manager, spec, ret_why);
+}
+
+static char **node_risks(void)
+{
+    static const char *const risks[] = { "The node may run out of memory, however much other nodes have: the kernel may kill "
+                                         "running tasks of the workers that keep to it; what they have done would be lost.",
+                                         NULL };
+
+    return g_strdupv((char **) risks);
+}
+
 bool manager_admit(Manager *manager, WorkerSpec *spec, AddVerdict *ret)
 {
+    bool forced_place = false;
     AdmissionFacts facts;
     HostFacts host;
 
@@ -101,13 +127,15 @@ bool manager_admit(Manager *manager, WorkerSpec *spec, AddVerdict *ret)
     manager_admission_facts(manager, spec, &host, &facts);
     ret->admission = admission_decide(&facts, &ret->why);
     if (ret->admission == ADMITTED)
-        ret->placing = place(manager, spec, &ret->why);
+        ret->placing = place_by_force(manager, spec, &ret->why, &forced_place);
     if (ret->admission == REFUSED_CORES || ret->admission == REFUSED_MEMORY)
         ret->risks = admission_risks(&facts);
+    if (ret->placing == REFUSED_NODE_MEMORY)
+        ret->risks = node_risks();
     if (ret->admission != ADMITTED || ret->placing != PLACED)
         return false;
     facts.force = false;
     g_autofree char *ignored = NULL;
-    spec->forced = spec->forced && admission_decide(&facts, &ignored) != ADMITTED;
+    spec->forced = forced_place || (spec->forced && admission_decide(&facts, &ignored) != ADMITTED);
     return true;
 }

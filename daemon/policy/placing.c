@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/parse-util.h"
+
 #define NUMBERS_MAX 8192U /* as cpu_list_valid() */
 
 typedef struct Numbers {
@@ -17,7 +19,7 @@ typedef struct Numbers {
 /* What a node has left for the worker. */
 typedef struct Site {
     int32_t node;
-    uint64_t memory_bytes;
+    uint64_t memory_bytes, whole_bytes; /* whole: with what it has promised to others */
     uint32_t units, gpus, workers;
 } Site;
 
@@ -208,6 +210,7 @@ static void survey_site(const Work *work, const MachineNode *node, Site *ret)
 
     *ret = (Site){ .node = node->number,
                    .memory_bytes = node->memory_bytes,
+                   .whole_bytes = node->memory_bytes,
                    .units = count_units(work, node->number, true),
                    .gpus = count_gpus(work, node->number, true) };
     for (guint i = 0; work->facts->others && i < work->facts->others->len; i++) {
@@ -220,6 +223,13 @@ static void survey_site(const Work *work, const MachineNode *node, Site *ret)
     }
 }
 
+static bool has_memory(const Work *work, const Site *site)
+{
+    uint64_t wanted = work->spec->limits.memory_max_bytes;
+
+    return wanted == LIMIT_INFINITY || wanted <= site->memory_bytes;
+}
+
 static bool site_is_better(const Work *work, const Site *a, const Site *b)
 {
     bool cores_a = a->units >= work->units, cores_b = b->units >= work->units;
@@ -227,6 +237,8 @@ static bool site_is_better(const Work *work, const Site *a, const Site *b)
 
     if (b->node == NUMA_NONE || cores_a != cores_b)
         return b->node == NUMA_NONE || cores_a;
+    if (has_memory(work, a) != has_memory(work, b))
+        return has_memory(work, a);
     if (gpus_a != gpus_b)
         return gpus_a;
     if (a->memory_bytes != b->memory_bytes)
@@ -306,6 +318,20 @@ static bool place_on_node(Work *work, char **ret_why)
         return true;
     *ret_why = g_strdup_printf("none of %zu NUMA nodes has both memory and cores that the worker may use",
                                work->machine->n_nodes);
+    return false;
+}
+
+/* The machine may have more; but whoever keeps to a node has that node's. */
+static bool place_memory(Work *work, char **ret_why)
+{
+    const Site *site = &work->site;
+
+    if (!work->bound || work->spec->forced || has_memory(work, site))
+        return true;
+    g_autofree char *wanted = format_bytes(work->spec->limits.memory_max_bytes), *whole = format_bytes(site->whole_bytes),
+                    *taken = format_bytes(site->whole_bytes - site->memory_bytes);
+    *ret_why = g_strdup_printf("needs %s of memory on NUMA node %d; of its %s, %s promised to the workers that keep to it",
+                               wanted, site->node, whole, taken);
     return false;
 }
 
@@ -415,6 +441,7 @@ PlacingVerdict placing_decide(const PlacingFacts *facts, WorkerSpec *spec, char 
         PlacingVerdict refused;
     } parts[] = {
         { place_on_node, REFUSED_NO_SUCH_NODE },
+        { place_memory, REFUSED_NODE_MEMORY },
         { place_cores, REFUSED_PINNED_CORES },
         { place_gpus, REFUSED_GPUS },
     };

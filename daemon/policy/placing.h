@@ -17,6 +17,7 @@ typedef struct PlacingFacts {
 typedef enum PlacingVerdict {
     PLACED,
     REFUSED_NO_SUCH_NODE, /* or one without memory or cores */
+    REFUSED_NODE_MEMORY,  /* promised to other workers that keep to the node; overridden by spec.forced */
     REFUSED_PINNED_CORES, /* not so many are free */
     REFUSED_GPUS,
     REFUSED_RESOURCE,

@@ -28,6 +28,7 @@ static const Verdict of_admission[] = { [ADMITTED] = YES,
                                         [REFUSED_MEMORY] = MEMORY };
 static const Verdict of_placing[] = { [PLACED] = YES,
                                       [REFUSED_NO_SUCH_NODE] = NODE,
+                                      [REFUSED_NODE_MEMORY] = MEMORY,
                                       [REFUSED_PINNED_CORES] = PINNED,
                                       [REFUSED_GPUS] = GPUS,
                                       [REFUSED_RESOURCE] = RESOURCE };
@@ -48,7 +49,7 @@ typedef struct Script {
     uint64_t group_free_bytes;               /* 0: no limit */
     double group_cpus;                       /* 0: no limit */
     const char *resources;
-    Request requests[12];
+    Request requests[16]; /* closed by one without words */
 } Script;
 
 static const Script scripts[] = {
@@ -107,6 +108,7 @@ static const Script scripts[] = {
         { "memory=8G gpus=1?", 1, 1, YES },
         { "memory=8G cpus=30 pin numa=0", 1, 0, PINNED },
         { "memory=8G numa=2", 1, 0, NODE },
+        { "memory=160G numa=0", 1, 0, MEMORY },
         { "memory=1G resources=licence=2", 2, 1, RESOURCE },
         { "memory=1G cpus=34 pin", 1, 0, CORES },
         { "memory=1G cpus=34 pin force", 1, 1, YES } } },

@@ -13,6 +13,7 @@ typedef struct Step {
 
 static const char *const refusals[] = {
     [REFUSED_NO_SUCH_NODE] = "node",
+    [REFUSED_NODE_MEMORY] = "memory",
     [REFUSED_PINNED_CORES] = "cores",
     [REFUSED_GPUS] = "gpus",
     [REFUSED_RESOURCE] = "resource",
@@ -112,6 +113,29 @@ static void test_big_nodes(void)
         { "numa=2147483647 pin gpus=9", "node: there is no NUMA node 2147483647; there are 0-1" },
         { "numa=1 allowed-cpus=0-31", "node: NUMA node 1 has none of the CPUs 0-31" },
         { "numa=1 allowed-cpus=30-33,8000", "cpus 32-33; nodes 1; gpus -" },
+        { NULL },
+    };
+
+    run(MACHINE_BIG, false, "", steps);
+}
+
+/* 256G a node: what is promised to those that keep to it. */
+static void test_node_memory(void)
+{
+    static const Step steps[] = {
+        { "numa=0 memory=100G", "cpus 0-31,64-95; nodes 0; gpus -" },
+        { "numa=0 memory=100G", "cpus 0-31,64-95; nodes 0; gpus -" },
+        { "memory=200G", "cpus -; nodes -; gpus -" }, /* keeps to none */
+        { "numa=0 memory=57G",
+          "memory: needs 57.0G of memory on NUMA node 0; of its 256.0G, 200.0G promised to the workers that keep to it" },
+        { "numa=0 memory=56G", "cpus 0-31,64-95; nodes 0; gpus -" },
+        { "numa=0 memory=infinity", "cpus 0-31,64-95; nodes 0; gpus -" }, /* nothing is promised to it */
+        { "numa=0 memory=1G",
+          "memory: needs 1.0G of memory on NUMA node 0; of its 256.0G, 256.0G promised to the workers that keep to it" },
+        { "numa=0 memory=1G force", "cpus 0-31,64-95; nodes 0; gpus -" },
+        { "numa=auto gpus=1 memory=257G",
+          "memory: needs 257.0G of memory on NUMA node 1; of its 256.0G, 0B promised to the workers that keep to it" },
+        { "numa=auto gpus=3 memory=200G", "cpus 32-63,96-127; nodes 1; gpus 0,2,3" }, /* memory before GPUs */
         { NULL },
     };
 
@@ -290,6 +314,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/placing/big", test_big);
     g_test_add_func("/placing/big-nodes", test_big_nodes);
+    g_test_add_func("/placing/node-memory", test_node_memory);
     g_test_add_func("/placing/big-gpus", test_big_gpus);
     g_test_add_func("/placing/desktop", test_desktop);
     g_test_add_func("/placing/small", test_small);
