@@ -22,7 +22,6 @@ typedef struct Round {
     Manager *manager;
     GHashTable *by_worker; /* Worker* → GPtrArray of TaskSpec* (owned by the active tasks) */
     GArray *assignments;   /* Assignment */
-    GPtrArray *hopeless;   /* TaskSpec, taken out of the windows: tasks that fit no worker */
     GArray *kept;          /* Kept */
 } Round;
 
@@ -81,17 +80,13 @@ typedef struct Kind {
 
 typedef struct Look {
     Kind kinds[KINDS_MAX];
-    unsigned n, n_compared, n_hopes; /* n_hopes: too large ones that were asked about among all workers */
-    const TaskSpec *too_large; /* the latest that may fit another worker, */
-    const TaskSpec *hopeless;  /* and that fits none */
+    unsigned n, n_compared;
+    const TaskSpec *too_large; /* the latest */
 } Look;
 
 /* More than this worker has is passed over, however many there are: what comes after it may fit. True: it is. */
-static bool pass_over(Round *round, const Worker *worker, const TaskSpec *spec, Look *look, bool *ret_hopeless)
+static bool pass_over(Round *round, const Worker *worker, const TaskSpec *spec, Look *look)
 {
-    *ret_hopeless = look->hopeless && fitting_is_alike(look->hopeless, spec);
-    if (*ret_hopeless)
-        return true;
     if (look->too_large && fitting_is_alike(look->too_large, spec))
         return true;
     if (look->n == KINDS_MAX || look->n_compared == COMPARED_MAX) /* it is not looked at closely either way */
@@ -99,11 +94,7 @@ static bool pass_over(Round *round, const Worker *worker, const TaskSpec *spec, 
     look->n_compared++;
     if (!fitting_is_too_large(round->manager, worker, spec))
         return false;
-    if (look->n_hopes < KINDS_MAX) {
-        look->n_hopes++;
-        *ret_hopeless = fitting_is_hopeless(round->manager, spec, NULL);
-    }
-    *(*ret_hopeless ? &look->hopeless : &look->too_large) = spec;
+    look->too_large = spec;
     return true;
 }
 
@@ -120,16 +111,10 @@ static const Kind *judge(Round *round, const Worker *worker, const TaskSpec *spe
     return kind;
 }
 
-static void give_up(Round *round, TaskWindow *window, const TaskSpec *spec)
-{
-    g_ptr_array_add(round->hopeless, task_window_take(window, spec));
-    windows_remove(round->manager, spec->id);
-}
-
 /* The first of the queue that this worker has room for. ahead: that needs no room of its own. */
 static const TaskSpec *choose(Round *round, const Worker *worker, TaskWindow *window, bool ahead)
 {
-    bool kept = is_kept(round, worker), hopeless;
+    bool kept = is_kept(round, worker);
     Look look = { .n = 0 };
 
     for (const TaskSpec *next, *spec = task_window_first(window); spec; spec = next) {
@@ -142,11 +127,8 @@ static const TaskSpec *choose(Round *round, const Worker *worker, TaskWindow *wi
             return NULL;
         if (kept)
             continue;
-        if (pass_over(round, worker, spec, &look, &hopeless)) {
-            if (hopeless)
-                give_up(round, window, spec);
+        if (pass_over(round, worker, spec, &look))
             continue;
-        }
         const Kind *kind = judge(round, worker, spec, &look);
         if (!kind)
             continue;
@@ -157,7 +139,7 @@ static const TaskSpec *choose(Round *round, const Worker *worker, TaskWindow *wi
             kept = is_kept(round, worker);
         }
     }
-    if (look.too_large && !look.hopeless && !kept) /* otherwise there will be others */
+    if (look.too_large && !kept)
         windows_narrow(round->manager, worker);
     return NULL;
 }
@@ -350,97 +332,24 @@ static void recall_less_urgent(Manager *manager)
     }
 }
 
-/* ---- what fits no worker */
-
-#define TOLD_MAX 16 /* an array of a million elements is one piece of news */
-
-/* Where every worker of a window has a narrow one, nobody looks at what is new in it. */
-static void find_hopeless(Round *round, TaskWindow *window)
-{
-    const TaskSpec *before = NULL;
-    unsigned n_kinds = 0;
-    bool hopeless = false;
-
-    for (const TaskSpec *next, *spec = task_window_first(window); spec && n_kinds < KINDS_MAX; spec = next) {
-        next = task_window_next(window, spec);
-        if (!fitting_is_demanding(spec))
-            continue;
-        if (!before || !fitting_is_alike(before, spec)) {
-            hopeless = fitting_is_hopeless(round->manager, spec, NULL);
-            n_kinds++;
-        }
-        before = spec;
-        if (hopeless)
-            give_up(round, window, spec);
-    }
-}
-
-static void judge_unjudged(Round *round)
-{
-    Manager *manager = round->manager;
-
-    if (!manager->has_unjudged)
-        return;
-    manager->has_unjudged = false;
-    for (guint i = 0; i < manager->windows->len; i++) {
-        TaskWindow *window = manager->windows->pdata[i];
-        if (!task_window_room(window) && windows_has_narrow(manager, window))
-            find_hopeless(round, window);
-    }
-}
-
-static void park_hopeless(Round *round)
-{
-    Manager *manager = round->manager;
-    g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(uint64_t));
-
-    if (round->hopeless->len == 0)
-        return;
-    for (guint i = 0; i < round->hopeless->len; i++) {
-        const TaskSpec *spec = round->hopeless->pdata[i];
-        g_autofree char *why = NULL;
-        g_array_append_val(ids, spec->id);
-        if (i < TOLD_MAX && fitting_is_hopeless(manager, spec, &why))
-            NOTIFY(manager, task_unplaceable, spec->id, why);
-    }
-    manager->has_parked = true;
-    manager->ports.store->park(manager->ports.store, (uint64_t *) ids->data, ids->len);
-}
-
-void dispatch_room_changed(Manager *manager)
-{
-    if (!manager->has_parked)
-        return;
-    manager->has_parked = false;
-    manager->ports.store->unpark(manager->ports.store);
-}
-
-static void spec_free(gpointer spec)
-{
-    task_spec_free(spec);
-}
-
 void dispatch(Manager *manager)
 {
     Round round = { .manager = manager };
 
     if (!manager->enabled || manager_is_recovering(manager) || !manager_claims(manager))
         return;
-    round.hopeless = g_ptr_array_new_with_free_func(spec_free);
     round.by_worker = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify) g_ptr_array_unref);
     round.assignments = g_array_new(FALSE, FALSE, sizeof(Assignment));
     round.kept = g_array_new(FALSE, FALSE, sizeof(Kept));
+    parking_judge(manager);
     windows_tidy(manager);
     fill_slots(&round);
     fill_ahead(&round);
-    judge_unjudged(&round);
     send_round(&round);
-    park_hopeless(&round);
     rebalance(manager);
     recall_less_urgent(manager);
     g_hash_table_unref(round.by_worker);
     g_array_unref(round.assignments);
-    g_ptr_array_unref(round.hopeless);
     g_array_unref(round.kept);
     windows_load(manager);
 }

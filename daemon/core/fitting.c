@@ -159,10 +159,14 @@ bool fitting_is_too_large(Manager *manager, const Worker *worker, const TaskSpec
 
 /* ---- among all workers */
 
+static bool is_staying(const Worker *worker)
+{
+    return worker_state_is_live(worker->state) && worker->state != WORKER_DRAINING && !worker->aborting;
+}
+
 static bool counts(const Worker *worker, const TaskSpec *spec)
 {
-    return worker_state_is_live(worker->state) && worker->state != WORKER_DRAINING && !worker->aborting &&
-           fitting_may_run(worker, spec);
+    return is_staying(worker) && fitting_may_run(worker, spec);
 }
 
 bool fitting_is_hopeless(Manager *manager, const TaskSpec *spec, char **ret_why)
@@ -184,6 +188,22 @@ bool fitting_is_hopeless(Manager *manager, const TaskSpec *spec, char **ret_why)
             *ret_why = g_steal_pointer(&why);
     }
     return any;
+}
+
+bool fitting_is_covered(Manager *manager, const Worker *worker)
+{
+    Room room = room_of_worker(worker->spec);
+
+    for (guint i = 0; i < manager->workers->len; i++) {
+        const Worker *other = manager->workers->pdata[i];
+        if (other == worker || !is_staying(other) || other->spec->user != worker->spec->user ||
+            g_strcmp0(other->spec->class, worker->spec->class) != 0)
+            continue;
+        Room others = room_of_worker(other->spec);
+        if (room_covers(&others, &room))
+            return true;
+    }
+    return false;
 }
 
 bool fitting_fits_elsewhere(Manager *manager, const Worker *except, const TaskSpec *spec)

@@ -59,7 +59,9 @@ struct Manager {
     char *frozen_wish;      /* as it was remembered last */
     GPtrArray *freezings;   /* of freezing.c: what workers were asked and have not answered */
     uint64_t memory_total_bytes; /* of the machine; read at the start: tasks are compared with it by the thousand */
-    bool has_unjudged;      /* tasks have come into the windows that were not looked at yet */
+    GHashTable *unplaceable; /* uint64_t → char*: tasks of which it was told that they fit no worker, and why */
+    GHashTable *parked;     /* uint64_t: ids that a window that is being loaded may bring back */
+    bool has_unjudged;      /* tasks have come, or workers have changed: some may fit none */
     bool has_parked;        /* the store may have tasks that fitted no worker */
     uint64_t recovery_usec; /* monotonic: so long the workers of an earlier daemon are waited for */
 };
@@ -182,15 +184,18 @@ void manager_tick_recovery(Manager *manager, uint64_t now);
 /* dispatch.c */
 void dispatch(Manager *manager);
 void dispatch_recall_all(Manager *manager, Worker *worker);  /* everything that it has not started */
-void dispatch_room_changed(Manager *manager); /* a worker has come, or has more: what fitted none may fit now */
+
+/* parking.c */
+void parking_judge(Manager *manager);
+void parking_room_changed(Manager *manager, const Worker *worker); /* it has come, or has more or less */
 
 /* windows.c */
 TaskWindow *windows_find(Manager *manager, const Worker *worker); /* where it finds its next tasks */
 void windows_narrow(Manager *manager, const Worker *worker); /* all that it finds there is too large for it */
 void windows_tidy(Manager *manager);                         /* narrow ones that are not wanted any more */
-bool windows_has_narrow(Manager *manager, const TaskWindow *wide);
 void windows_offer(Manager *manager, const TaskSpec *spec); /* newly queued */
 void windows_remove(Manager *manager, uint64_t task);
 void windows_remove_range(Manager *manager, uint64_t first, uint64_t last);
+void windows_note_parked(Manager *manager, uint64_t task); /* taken out, and the store is still to be told */
 void windows_invalidate(Manager *manager); /* what is queued has changed in ways that were not told */
 void windows_load(Manager *manager);

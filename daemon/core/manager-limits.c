@@ -74,7 +74,7 @@ void manager_worker_limits_set(uint32_t number, int r, const char *why, void *us
     NOTIFY(manager, worker_changed, worker);
     answer_limits(worker, r, why);
     manager_throttle_follow(manager, worker, r >= 0);
-    dispatch_room_changed(manager);
+    parking_room_changed(manager, worker);
     dispatch(manager);
 }
 

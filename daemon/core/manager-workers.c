@@ -82,8 +82,9 @@ void manager_worker_set_state(Manager *manager, Worker *worker, WorkerState stat
     if (state == WORKER_RUNNING) {
         worker->idle_since_usec = manager_now(manager);
         answer(worker, 0);
-        dispatch_room_changed(manager);
+        parking_room_changed(manager, worker);
     }
+    manager->has_unjudged = true; /* there may be less room */
     if (state == WORKER_FAILED || state == WORKER_DEAD)
         answer(worker, -ECANCELED);
 }
@@ -273,8 +274,10 @@ int manager_drain(Manager *manager, Worker *worker)
 {
     if (!worker_state_is_live(worker->state))
         return -EALREADY;
-    if (worker->state == WORKER_DRAINING)
+    if (worker->state == WORKER_DRAINING) { /* it may have been frozen since */
+        manager_thaw_to_end(manager, worker);
         return 0;
+    }
     if (worker->state == WORKER_STARTING) /* it holds nothing yet */
         return manager_abort(manager, worker);
     manager_worker_set_state(manager, worker, WORKER_DRAINING);

@@ -83,16 +83,6 @@ void windows_tidy(Manager *manager)
     }
 }
 
-bool windows_has_narrow(Manager *manager, const TaskWindow *wide)
-{
-    for (guint i = 0; i < manager->windows->len; i++) {
-        const TaskWindow *window = manager->windows->pdata[i];
-        if (task_window_room(window) && is_of(window, task_window_user(wide), task_window_class(wide)))
-            return true;
-    }
-    return false;
-}
-
 /* ---- what comes and goes */
 
 void windows_offer(Manager *manager, const TaskSpec *spec)
@@ -103,7 +93,7 @@ void windows_offer(Manager *manager, const TaskSpec *spec)
         if (!room || !fitting_exceeds(manager, room, spec))
             task_window_offer(window, spec);
     }
-    manager->has_unjudged = true;
+    manager->has_unjudged |= fitting_is_demanding(spec);
 }
 
 void windows_remove(Manager *manager, uint64_t task)
@@ -116,6 +106,20 @@ void windows_remove_range(Manager *manager, uint64_t first, uint64_t last)
 {
     for (guint i = 0; i < manager->windows->len; i++)
         task_window_remove_range(manager->windows->pdata[i], first, last);
+}
+
+static bool any_is_loading(Manager *manager)
+{
+    for (guint i = 0; i < manager->windows->len; i++)
+        if (task_window_is_loading(manager->windows->pdata[i]))
+            return true;
+    return false;
+}
+
+void windows_note_parked(Manager *manager, uint64_t task)
+{
+    if (any_is_loading(manager))
+        g_hash_table_add(manager->parked, g_memdup2(&task, sizeof task));
 }
 
 void windows_invalidate(Manager *manager)
@@ -140,6 +144,12 @@ static bool is_left_out(Manager *manager, const Room *room, const TaskSpec *spec
     return before && fitting_is_alike(before, spec) ? before_is : fitting_exceeds(manager, room, spec);
 }
 
+/* Handed out, or put aside, since the question was asked. */
+static bool is_gone(Manager *manager, uint64_t task)
+{
+    return g_hash_table_contains(manager->active, &task) || g_hash_table_contains(manager->parked, &task);
+}
+
 static void spec_free(gpointer spec)
 {
     task_spec_free(spec);
@@ -157,9 +167,8 @@ static GPtrArray *sift(Manager *manager, const TaskWindow *window, GPtrArray *ta
         TaskSpec *spec = tasks->pdata[i];
         left_out = is_left_out(manager, task_window_room(window), spec, before, left_out);
         before = spec;
-        /* handed out since the question was asked? */
-        bool active = g_hash_table_contains(manager->active, &spec->id);
-        g_ptr_array_add(left_out || active ? dropped : kept, spec);
+        g_ptr_array_add(left_out || is_gone(manager, spec->id) ? dropped : kept, spec);
+        manager->has_unjudged |= fitting_is_demanding(spec);
     }
     return kept;
 }
@@ -182,7 +191,8 @@ static void on_loaded(int r, GPtrArray *tasks, bool complete, void *userdata)
     g_ptr_array_set_free_func(tasks, NULL);
     g_ptr_array_unref(tasks);
     task_window_fill(loading->window, loading->after, kept, end, complete);
-    manager->has_unjudged = true;
+    if (!any_is_loading(manager))
+        g_hash_table_remove_all(manager->parked);
     dispatch(manager);
 }
 

@@ -35,6 +35,8 @@ char *placement_to_text(const Placement *placement)
 
     if (placement->pin)
         g_string_append(text, " pin=1");
+    if (placement->own_cores > 0)
+        g_string_append_printf(text, " own-cores=%u", placement->own_cores);
     if (placement->numa == NUMA_AUTO)
         g_string_append(text, " numa=auto");
     else if (placement->numa >= 0)
@@ -55,6 +57,17 @@ static int read_pin(void *fields, char *value)
     Placement *placement = fields;
 
     placement->pin = strcmp(value, "1") == 0;
+    return 0;
+}
+
+static int read_own_cores(void *fields, char *value)
+{
+    Placement *placement = fields;
+    uint64_t n;
+
+    if (parse_uint64(value, &n) < 0 || n > UINT32_MAX)
+        return -EINVAL;
+    placement->own_cores = (uint32_t) n;
     return 0;
 }
 
@@ -98,8 +111,8 @@ static int read_resources(void *fields, char *value)
 int placement_from_text(const char *text, Placement *placement)
 {
     static const WordKey keys[] = {
-        { "pin", read_pin },           { "numa", read_numa },           { "gpus", read_gpus },
-        { "gpu-list", read_gpu_list }, { "resources", read_resources },
+        { "pin", read_pin },   { "own-cores", read_own_cores }, { "numa", read_numa },
+        { "gpus", read_gpus }, { "gpu-list", read_gpu_list },   { "resources", read_resources },
     };
 
     return word_list_read(text, keys, G_N_ELEMENTS(keys), placement);

@@ -9,6 +9,7 @@
 /* Where on the machine a worker is, and what of it is its own. */
 typedef struct Placement {
     bool pin;           /* it has physical cores of its own; they are in limits.allowed_cpus once it is placed */
+    uint32_t own_cores; /* how many they are, once it is placed: whatever its CPU quota becomes */
     int numa;           /* a node by the kernel's number, NUMA_NONE, NUMA_AUTO: the one with the most room */
     uint32_t gpus;      /* wanted */
     bool gpus_optional; /* fewer will do */

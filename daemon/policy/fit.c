@@ -48,6 +48,20 @@ bool room_equal(const Room *a, const Room *b)
     return strcmp(resources_a, resources_b) == 0;
 }
 
+bool room_covers(const Room *outer, const Room *inner)
+{
+    if (inner->memory_bytes > outer->memory_bytes ||
+        inner->cpu_quota_usec_per_sec > outer->cpu_quota_usec_per_sec || inner->tasks > outer->tasks ||
+        inner->gpus > outer->gpus)
+        return false;
+    for (guint i = 0; inner->resources && i < inner->resources->len; i++) {
+        const Resource *resource = &g_array_index(inner->resources, Resource, i);
+        if (resource->count > resources_count(outer->resources, resource->name))
+            return false;
+    }
+    return true;
+}
+
 static uint64_t amount(uint64_t value)
 {
     return value == LIMIT_INFINITY ? 0 : value;

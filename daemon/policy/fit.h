@@ -23,6 +23,8 @@ typedef enum FitVerdict {
 Room *room_copy(const Room *room);
 void room_free(Room *room);
 bool room_equal(const Room *a, const Room *b);
+/* Is there nothing that "inner" has more of? */
+bool room_covers(const Room *outer, const Room *inner);
 
 Room room_of_worker(const WorkerSpec *spec);
 /* What a task that says how much memory it takes takes; one that does not shares what is left, and takes nothing. */

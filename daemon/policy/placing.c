@@ -150,8 +150,8 @@ uint32_t placing_units(const WorkerSpec *spec)
 {
     uint64_t quota = spec->limits.cpu_quota_usec_per_sec;
 
-    if (!spec->placement.pin)
-        return 0;
+    if (!spec->placement.pin || spec->placement.own_cores > 0)
+        return spec->placement.own_cores;
     if (quota == LIMIT_INFINITY)
         return MAX(spec->slots, 1);
     return (uint32_t) CLAMP(ceil((double) quota / (double) USEC_PER_SEC), 1.0, (double) UINT32_MAX);
@@ -425,6 +425,7 @@ static void write_down(Work *work, WorkerSpec *spec)
         g_free(spec->limits.allowed_cpus);
         spec->limits.allowed_cpus = format_ranges(work->cpus);
     }
+    spec->placement.own_cores = work->units;
     if (work->bound) {
         g_free(spec->limits.allowed_memory_nodes);
         spec->limits.allowed_memory_nodes = g_strdup_printf("%d", work->site.node);

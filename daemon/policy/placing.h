@@ -23,11 +23,11 @@ typedef enum PlacingVerdict {
     REFUSED_RESOURCE,
 } PlacingVerdict;
 
-/* How many cores (hardware threads, with use_smt) a worker is to have as its own: its CPU quota, rounded up, or its slots; 0: it
- * is not pinned. */
+/* How many cores (hardware threads, with use_smt) a worker has as its own, or is to have: its CPU quota, rounded up, or its
+ * slots; 0: it is not pinned. */
 uint32_t placing_units(const WorkerSpec *spec);
 
-/* Fills limits.allowed_cpus, limits.allowed_memory_nodes, placement.gpu_list and placement.gpus (of optional ones: those it got).
+/* Fills limits.allowed_cpus, limits.allowed_memory_nodes, placement.own_cores, placement.gpu_list and placement.gpus (of optional ones: those it got).
  * A pinned worker gets as many cores as its CPU quota, rounded up, or its slots; those of one node if there is one with enough, near its
  * GPUs. allowed_cpus that were asked for are kept within. Untouched when refused; ret_why is then a sentence with numbers. */
 PlacingVerdict placing_decide(const PlacingFacts *facts, WorkerSpec *spec, char **ret_why);

@@ -182,6 +182,22 @@ static void test_parked(World *world, const void *unused)
     g_assert_cmpint(manager_find_active(world->manager, 1)->worker_number, ==, 3);
 }
 
+/* At once, though nobody looks for anything to do: the only worker is busy, or stands still. */
+static void test_parked_when_busy(World *world, const void *unused)
+{
+    Worker *worker = world_running_worker(world, 1);
+
+    world_submit(world, 1);
+    world_submit_limited(world, 2048);
+    assert_log(world->news_log, "2 unplaceable: " TOO_LARGE);
+    g_assert_cmpint(world_state(world, 2), ==, TASK_BLOCKED);
+    world_end(world, worker, 1, OUTCOME_EXITED);
+    g_assert_cmpint(manager_freeze_worker(world->manager, worker, true, false, world_changed, world), ==, 0);
+    world_submit_limited(world, 4096);
+    fake_store_dispatch(&world->store);
+    g_assert_cmpint(world_state(world, 3), ==, TASK_BLOCKED);
+}
+
 /* While the store is asked for more, what it answers may hold what has been put aside meanwhile. */
 static void test_told_once(World *world, const void *unused)
 {
@@ -193,6 +209,22 @@ static void test_told_once(World *world, const void *unused)
         world_submit_array(world, 100); /* the window is read anew */
         world_running_worker(world, 1);
     }
+    assert_log(world->news_log, "");
+}
+
+/* Only a worker that has more of something is a reason to look at them again, and they are not told of twice. */
+static void test_judged_again(World *world, const void *unused)
+{
+    world_running_worker(world, 1);
+    world_submit_limited(world, 4096);
+    assert_log(world->news_log, "1 unplaceable: needs 4.0G of memory; the worker has 1.0G");
+    unsigned n = world->store.n_unparks;
+    world_running_worker(world, 4);
+    world_running_worker_with(world, world_spec_with(1, 512));
+    g_assert_cmpuint(world->store.n_unparks, ==, n);
+    world_running_worker_with(world, world_spec_with(1, 2048));
+    g_assert_cmpuint(world->store.n_unparks, ==, n + 1);
+    g_assert_cmpint(world_state(world, 1), ==, TASK_BLOCKED);
     assert_log(world->news_log, "");
 }
 
@@ -529,6 +561,8 @@ int main(int argc, char **argv)
     WORLD_TEST("/fitting/without-limits", test_without_limits);
     WORLD_TEST("/fitting/never-ahead", test_never_ahead);
     WORLD_TEST("/fitting/parked", test_parked);
+    WORLD_TEST("/fitting/parked-when-busy", test_parked_when_busy);
+    WORLD_TEST("/fitting/judged-again", test_judged_again);
     WORLD_TEST("/fitting/told-once", test_told_once);
     WORLD_TEST("/fitting/array-told-shortly", test_array_told_shortly);
     WORLD_TEST("/fitting/enlarged", test_enlarged);

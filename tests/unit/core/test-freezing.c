@@ -260,6 +260,20 @@ static void test_drain(World *world, const void *unused)
     assert_log(world->link_log, "exit w1");
 }
 
+/* A worker that is frozen while it drains goes on when it is drained again. */
+static void test_drain_again(World *world, const void *unused)
+{
+    Worker *worker = running(world, 1);
+
+    g_assert_cmpint(manager_drain(world->manager, worker), ==, 0);
+    freeze(world, worker, true);
+    assert_log(world->link_log, "freeze w1 1");
+    world_frozen(world, worker, 1, true, NULL);
+    g_assert_cmpint(manager_drain(world->manager, worker), ==, 0);
+    assert_log(world->link_log, "thaw w1 1");
+    g_assert_false(worker->frozen);
+}
+
 static void test_drain_of_frozen_task(World *world, const void *unused)
 {
     Worker *worker = running(world, 1);
@@ -511,6 +525,7 @@ int main(int argc, char **argv)
     WORLD_TEST("/freezing/ending", test_ending);
     WORLD_TEST("/freezing/relative-timeout", test_relative_timeout);
     WORLD_TEST("/freezing/drain", test_drain);
+    WORLD_TEST("/freezing/drain-again", test_drain_again);
     WORLD_TEST("/freezing/drain-of-frozen-task", test_drain_of_frozen_task);
     WORLD_TEST("/freezing/drained-while-away", test_drained_while_away);
     WORLD_TEST("/freezing/abort", test_abort);

@@ -15,6 +15,7 @@ static void test_round_trip(void)
         "gpus=4294967295",
         "gpu-list=0,2",
         "resources=licence=1,tape=4294967295",
+        "pin=1 own-cores=3",
         "pin=1 numa=1 gpus=2? gpu-list=0,3 resources=a=1,b=2",
     };
 

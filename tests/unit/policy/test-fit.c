@@ -124,11 +124,41 @@ static void test_room_of_task(void)
     g_assert_cmpuint(room_of_task(spec).gpus, ==, 0);
 }
 
+static void test_covers(void)
+{
+    g_autoptr(GArray) one = NULL, two = NULL, other = NULL;
+    g_autofree char *why = NULL;
+
+    g_assert_cmpint(resources_parse("licence=1", &one, &why), ==, 0);
+    g_assert_cmpint(resources_parse("licence=2,tape=1", &two, &why), ==, 0);
+    g_assert_cmpint(resources_parse("robot=1", &other, &why), ==, 0);
+    const Room base = { GIB, CPU, 10, 1, one }, more_memory = { 2 * GIB, CPU, 10, 1, one },
+               more_cpu = { GIB, NONE, 10, 1, one }, more_tasks = { GIB, CPU, 11, 1, one },
+               more_gpus = { GIB, CPU, 10, 2, one }, more_things = { GIB, CPU, 10, 1, two },
+               other_things = { GIB, CPU, 10, 1, other }, nothing = { 0 };
+    const Room *const more[] = { &more_memory, &more_cpu, &more_tasks, &more_gpus, &more_things };
+
+    g_assert_true(room_covers(&base, &base) && room_covers(&base, &nothing) && room_equal(&base, &base));
+    g_assert_false(room_covers(&nothing, &base));
+    for (size_t i = 0; i < G_N_ELEMENTS(more); i++) {
+        g_assert_true(room_covers(more[i], &base));
+        g_assert_false(room_covers(&base, more[i]));
+        g_assert_false(room_equal(&base, more[i]));
+    }
+    g_assert_false(room_covers(&base, &other_things) || room_covers(&other_things, &base));
+    g_assert_false(room_equal(&base, &other_things));
+    Room *copy = room_copy(&base);
+    g_assert_true(room_equal(copy, &base));
+    room_free(copy);
+    room_free(NULL);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/fit/judge", test_judge);
     g_test_add_func("/fit/room-of-worker", test_room_of_worker);
     g_test_add_func("/fit/room-of-task", test_room_of_task);
+    g_test_add_func("/fit/covers", test_covers);
     return g_test_run();
 }

@@ -119,6 +119,24 @@ static void test_big_nodes(void)
     run(MACHINE_BIG, false, "", steps);
 }
 
+/* What a pinned worker has does not follow a quota that changes. */
+static void test_own_cores(void)
+{
+    g_autoptr(WorkerSpec) spec = fake_request("pin cpus=2");
+    PlacingFacts facts = { .use_smt = false };
+    g_autofree char *why = NULL;
+    Machine machine;
+
+    fake_machine(MACHINE_BIG, &machine);
+    facts.machine = &machine;
+    g_assert_cmpuint(placing_units(spec), ==, 2);
+    g_assert_cmpint(placing_decide(&facts, spec, &why), ==, PLACED);
+    spec->limits.cpu_quota_usec_per_sec = 5 * USEC_PER_SEC;
+    g_assert_cmpuint(placing_units(spec), ==, 2);
+    g_assert_cmpstr(spec->limits.allowed_cpus, ==, "0-1,64-65");
+    machine_done(&machine);
+}
+
 /* 256G a node: what is promised to those that keep to it. */
 static void test_node_memory(void)
 {
@@ -314,6 +332,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/placing/big", test_big);
     g_test_add_func("/placing/big-nodes", test_big_nodes);
+    g_test_add_func("/placing/own-cores", test_own_cores);
     g_test_add_func("/placing/node-memory", test_node_memory);
     g_test_add_func("/placing/big-gpus", test_big_gpus);
     g_test_add_func("/placing/desktop", test_desktop);

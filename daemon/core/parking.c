@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tasks that fit no worker there is. They leave the queue at once, whether a worker looks for something to do or not, and
+ * whoever listens is told; they are blocked until there is a worker that may have room. */
+#include "core/fitting.h"
+#include "core/manager-internal.h"
+
+#define KINDS_MAX 32U /* so many kinds of tasks are judged at a time */
+#define TOLD_MAX 16U  /* an array of a million elements is one piece of news */
+#define REMEMBERED_MAX 1024U
+
+/* Tasks that ask for the same are judged once. */
+typedef struct Kind {
+    const TaskSpec *spec;
+    bool hopeless;
+} Kind;
+
+typedef struct Judging {
+    Manager *manager;
+    Kind kinds[KINDS_MAX];
+    unsigned n_kinds;
+    GPtrArray *hopeless; /* TaskSpec, taken out of the windows */
+} Judging;
+
+static bool is_hopeless(Judging *judging, const TaskSpec *spec)
+{
+    if (!fitting_is_demanding(spec))
+        return false;
+    for (unsigned i = judging->n_kinds; i > 0; i--)
+        if (fitting_is_alike(judging->kinds[i - 1].spec, spec))
+            return judging->kinds[i - 1].hopeless;
+    if (judging->n_kinds == KINDS_MAX) /* it is found out when there are fewer */
+        return false;
+    Kind *kind = &judging->kinds[judging->n_kinds++];
+    *kind = (Kind){ spec, fitting_is_hopeless(judging->manager, spec, NULL) };
+    return kind->hopeless;
+}
+
+static void judge_window(Judging *judging, TaskWindow *window)
+{
+    for (const TaskSpec *next, *spec = task_window_first(window); spec; spec = next) {
+        next = task_window_next(window, spec);
+        if (!is_hopeless(judging, spec))
+            continue;
+        g_ptr_array_add(judging->hopeless, task_window_take(window, spec));
+        windows_remove(judging->manager, spec->id);
+    }
+}
+
+/* Once, though it is judged anew with every worker that may have room for it; unless the reason is another one. */
+static void tell(Manager *manager, const TaskSpec *spec)
+{
+    g_autofree char *why = NULL;
+
+    if (!fitting_is_hopeless(manager, spec, &why) ||
+        g_strcmp0(g_hash_table_lookup(manager->unplaceable, &spec->id), why) == 0)
+        return;
+    NOTIFY(manager, task_unplaceable, spec->id, why);
+    if (g_hash_table_size(manager->unplaceable) >= REMEMBERED_MAX)
+        g_hash_table_remove_all(manager->unplaceable);
+    g_hash_table_insert(manager->unplaceable, g_memdup2(&spec->id, sizeof spec->id), g_steal_pointer(&why));
+}
+
+static void park(Manager *manager, const GPtrArray *hopeless)
+{
+    g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+
+    if (hopeless->len == 0)
+        return;
+    for (guint i = 0; i < hopeless->len; i++) {
+        const TaskSpec *spec = hopeless->pdata[i];
+        g_array_append_val(ids, spec->id);
+        windows_note_parked(manager, spec->id);
+        if (i < TOLD_MAX)
+            tell(manager, spec);
+    }
+    manager->has_parked = true;
+    manager->ports.store->park(manager->ports.store, (uint64_t *) ids->data, ids->len);
+}
+
+static void spec_free(gpointer spec)
+{
+    task_spec_free(spec);
+}
+
+void parking_judge(Manager *manager)
+{
+    Judging judging = { .manager = manager };
+
+    if (!manager->has_unjudged)
+        return;
+    manager->has_unjudged = false;
+    judging.hopeless = g_ptr_array_new_with_free_func(spec_free);
+    for (guint i = 0; i < manager->windows->len; i++)
+        judge_window(&judging, manager->windows->pdata[i]);
+    park(manager, judging.hopeless);
+    g_ptr_array_unref(judging.hopeless);
+}
+
+void parking_room_changed(Manager *manager, const Worker *worker)
+{
+    manager->has_unjudged = true;
+    if (!manager->has_parked || fitting_is_covered(manager, worker))
+        return;
+    manager->has_parked = false;
+    manager->ports.store->unpark(manager->ports.store);
+}
