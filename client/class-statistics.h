@@ -2,6 +2,7 @@
 #pragma once
 
 #include "client/client.h"
+#include "client/json-output.h"
 
 /* What tasks of a class took before, as Statistics tells it. */
 typedef struct ClassStatistics {
@@ -11,9 +12,10 @@ typedef struct ClassStatistics {
     uint64_t memory_median_bytes, memory_p95_bytes, memory_max_bytes,
         next_memory_bytes; /* UINT64_MAX: not known */
     uint64_t time_median_usec, time_p95_usec, time_max_usec;
+    uint64_t order; /* the larger, the later it changed; 0: not known */
 } ClassStatistics;
 
 GPtrArray *class_statistics_new(void); /* of ClassStatistics, which it frees */
-/* Calls Statistics; reports. name: NULL: all classes */
-int class_statistics_call(Client *client, const char *name, bool all, sd_bus_message **ret);
-int class_statistics_read(sd_bus_message *m, GPtrArray *rows) _warn_unused_;
+/* Asks for all of them, page by page, the latest first; reports. name: NULL: all classes. json: NULL, or an array that is open,
+ * for the rows as the daemon says them. */
+int class_statistics_get(Client *client, const char *name, bool all, GPtrArray *rows, JsonOutput *json);

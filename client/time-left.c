@@ -82,15 +82,11 @@ static uint64_t count_slots(const StatusInfo *status)
 int time_left_print(Client *client, const GPtrArray *rows)
 {
     g_autoptr(GPtrArray) statistics = class_statistics_new();
-    g_autoptr(sd_bus_message) reply = NULL;
     g_autoptr(StatusInfo) status = NULL;
-    int r = class_statistics_call(client, NULL, /* all= */ false, &reply);
+    int r = class_statistics_get(client, NULL, /* all= */ false, statistics, /* json= */ NULL);
 
     if (r < 0)
         return r;
-    r = class_statistics_read(reply, statistics);
-    if (r < 0)
-        return connection_report_message(client, r);
     r = status_info_get(client, &status, NULL);
     if (r < 0)
         return r;

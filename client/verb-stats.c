@@ -73,46 +73,53 @@ static void note_nothing(Client *client, const char *name)
         output_note(client, _("nothing is known yet: no task has succeeded"));
 }
 
-static int print_rows(Client *client, const char *name, sd_bus_message *reply)
+static int compare_rows(gconstpointer a, gconstpointer b)
+{
+    const ClassStatistics *const *x = a, *const *y = b;
+    int order = g_strcmp0((*x)->class, (*y)->class);
+
+    return order != 0 ? order : ((*x)->owner > (*y)->owner) - ((*x)->owner < (*y)->owner);
+}
+
+static void print_rows(Client *client, const char *name, GPtrArray *rows)
 {
     g_autoptr(Table) table = table_new(stats_columns, G_N_ELEMENTS(stats_columns));
-    g_autoptr(GPtrArray) rows = class_statistics_new();
-    int r = class_statistics_read(reply, rows);
 
-    if (r < 0)
-        return r;
-    if (rows->len == 0) {
+    if (rows->len == 0)
         note_nothing(client, name);
-        return 0;
-    }
+    g_ptr_array_sort(rows, compare_rows);
     for (guint i = 0; i < rows->len; i++) {
         if (client->quiet)
             print_name(rows->pdata[i]);
         else
             add_row(table, rows->pdata[i]);
     }
-    if (!client->quiet)
+    if (!client->quiet && rows->len > 0)
         table_print(table);
-    return 0;
 }
 
 static int run_stats(Client *client, const void *s, char **argv)
 {
     const StatsSettings *settings = s;
-    g_autoptr(sd_bus_message) reply = NULL;
+    g_autoptr(GPtrArray) rows = class_statistics_new();
+    g_autoptr(JsonOutput) json = client->json ? json_output_new() : NULL;
 
     if (argv[0] && !g_utf8_validate(argv[0], -1, NULL))
         return output_usage_error(client, _("names and tags are UTF-8"));
     if (settings->all)
         connection_offer_password_agent(client);
-    int r = class_statistics_call(client, argv[0], settings->all, &reply);
+    if (json)
+        json_output_begin_array(json);
+    int r = class_statistics_get(client, argv[0], settings->all, rows, json);
     if (r < 0)
         return r;
-    if (client->json)
-        r = json_output_print_message(reply);
-    else
-        r = print_rows(client, argv[0], reply);
-    return r < 0 ? connection_report_message(client, r) : 0;
+    if (!json) {
+        print_rows(client, argv[0], rows);
+        return 0;
+    }
+    json_output_end_array(json);
+    json_output_print(json);
+    return 0;
 }
 
 static const char *const stats_examples[] = {

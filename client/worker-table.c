@@ -119,11 +119,23 @@ static void add_identity(Table *table, const WorkerInfo *worker)
     table_add(table, COLOR_BOLD, g_strdup(worker->id));
 }
 
+/* "draining, frozen": that it runs goes without saying, that it is to end does not. */
+char *worker_table_state(const WorkerInfo *worker)
+{
+    GString *text = g_string_new(NULL);
+    const char *flags[] = { worker->frozen ? _("frozen") : NULL, worker->stalled ? _("stalled") : NULL };
+
+    if (worker->state != WORKER_RUNNING || (!worker->frozen && !worker->stalled))
+        g_string_append(text, worker->state_word);
+    for (size_t i = 0; i < G_N_ELEMENTS(flags); i++)
+        if (flags[i])
+            g_string_append_printf(text, "%s%s", text->len > 0 ? ", " : "", flags[i]);
+    return g_string_free(text, FALSE);
+}
+
 static void add_state(Table *table, const WorkerInfo *worker)
 {
-    const char *state = worker->frozen ? _("frozen") : worker->stalled ? _("stalled") : worker->state_word;
-
-    table_add(table, state_color(worker), g_strdup(state));
+    table_add(table, state_color(worker), worker_table_state(worker));
 }
 
 static void add_counts(Table *table, const WorkerInfo *worker)

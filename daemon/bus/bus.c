@@ -85,12 +85,32 @@ int bus_check(Bus *bus, sd_bus_message *m, const char *action, Peer **ret_peer, 
     return r;
 }
 
+/* What was changed while it runs, in the place of what it was submitted with. Others share that. */
+static void complete_demand(TaskSpec *spec, const TaskLimits *limits)
+{
+    TaskContext *context = task_context_copy(spec->context);
+    TaskDemand *demand = &context->demand;
+
+    if (limits->set_cpu)
+        demand->cpu_quota_usec_per_sec = limits->cpu_quota_usec_per_sec;
+    if (limits->set_tasks)
+        demand->tasks_max = limits->tasks_max;
+    if (limits->set_io)
+        demand->io_weight = limits->io_weight;
+    task_context_unref(spec->context);
+    spec->context = context;
+}
+
 void bus_complete_row(Bus *bus, TaskRow *row)
 {
     const ActiveTask *task = manager_find_active(bus->manager, row->spec->id);
 
-    if (task && task->spec->memory_max_bytes > 0)
+    if (!task)
+        return;
+    if (task->spec->memory_max_bytes > 0)
         row->spec->memory_max_bytes = task->spec->memory_max_bytes;
+    if (row->state == TASK_RUNNING && (task->limits.set_cpu || task->limits.set_tasks || task->limits.set_io))
+        complete_demand(row->spec, &task->limits);
 }
 
 Answer *answer_new(Bus *bus, sd_bus_message *m)

@@ -6,6 +6,40 @@
 #include <string.h>
 
 #include "bus/options.h"
+#include "util/parse-util.h"
+
+int demand_request_read_memory_max(sd_bus_message *m, const char *option, void *target, sd_bus_error *error)
+{
+    TaskRequest *request = target;
+
+    request->memory_given = true;
+    return options_read_memory_max(m, option, &request->memory_max_bytes, error);
+}
+
+int demand_request_read_memory_auto(sd_bus_message *m, const char *option, void *target, sd_bus_error *error)
+{
+    TaskRequest *request = target;
+    int automatic, r = sd_bus_message_read_basic(m, 'b', &automatic);
+
+    if (r < 0)
+        return r;
+    request->memory_auto_given = request->demand.memory_auto = automatic;
+    return r;
+}
+
+int demand_request_choose_memory(TaskRequest *request, sd_bus_error *error)
+{
+    if (request->memory_given && request->memory_auto_given) {
+        g_autofree char *limit = format_bytes(request->memory_max_bytes);
+        return options_invalid(error, "memory-max is %s, and memory-auto would find it out: a task takes one of them.",
+                               limit);
+    }
+    if (request->memory_given)
+        request->demand.memory_auto = false;
+    if (request->memory_auto_given)
+        request->memory_max_bytes = LIMIT_INFINITY;
+    return 0;
+}
 
 static int read_io_weight(sd_bus_message *m, const char *option, uint32_t *ret, sd_bus_error *error)
 {
@@ -34,11 +68,8 @@ int demand_request_read_retry_memory(sd_bus_message *m, const char *option, void
 
     if (r >= 0 && task_demand_parse_retry_memory(text, demand, &why) < 0)
         return options_invalid(error, "retry-memory: %s.", why);
-    if (r >= 0 && demand->n_memory_steps > 0 && demand->memory_steps[0] < LIMIT_MEMORY_MIN_BYTES)
-        return options_invalid(error,
-                               "retry-memory begins with %" G_GUINT64_FORMAT
-                               " bytes; a task has a limit of at least %" G_GUINT64_FORMAT " bytes.",
-                               demand->memory_steps[0], LIMIT_MEMORY_MIN_BYTES);
+    if (r >= 0 && demand->n_memory_steps > 0)
+        r = options_check_task_memory(demand->memory_steps[0], "The first step of retry-memory", error);
     return r;
 }
 
@@ -54,7 +85,7 @@ static int read_memory_max(sd_bus_message *m, const char *option, void *target, 
     TaskLimits *limits = target;
 
     limits->set_memory = true;
-    return options_read_memory_max(m, &limits->memory_max_bytes, error);
+    return options_read_memory_max(m, option, &limits->memory_max_bytes, error);
 }
 
 static int read_cpu_quota(sd_bus_message *m, const char *option, void *target, sd_bus_error *error)
@@ -97,11 +128,6 @@ int demand_request_read_limit(sd_bus_message *m, const char *option, TaskLimits 
     g_assert_not_reached();
 }
 
-bool demand_request_has_limits(const TaskLimits *limits)
-{
-    return limits->set_memory || limits->set_cpu || limits->set_tasks || limits->set_io;
-}
-
 /* As Submit would have them. */
 int demand_request_check_limits(const TaskLimits *limits, sd_bus_error *error)
 {
@@ -119,14 +145,10 @@ int demand_request_check_limits(const TaskLimits *limits, sd_bus_error *error)
 int demand_request_read_limits(sd_bus_message *m, TaskLimits *ret, sd_bus_error *error)
 {
     TaskLimits limits = { 0 };
-    int r = options_read(m, limit_options, &limits, error);
+    int r = options_read_changes(m, limit_options, &limits, error);
 
-    if (r < 0)
-        return r;
-    if (!demand_request_has_limits(&limits))
-        return options_invalid(
-            error, "Nothing is to be changed; known are memory-max, cpu-quota, tasks-max and io-weight.");
-    r = demand_request_check_limits(&limits, error);
+    if (r >= 0)
+        r = demand_request_check_limits(&limits, error);
     if (r >= 0)
         *ret = limits;
     return r;

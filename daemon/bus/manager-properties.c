@@ -81,9 +81,9 @@ static int set_max_workers(Bus *bus, sd_bus_message *m, sd_bus_error *error)
     if (r < 0)
         return sd_bus_error_set(error, PAREXEC_ERROR_INVALID_ARGUMENT,
                                 "MaxWorkers takes an unsigned 32-bit number.");
-    if (max > WORKER_SLOTS_MAX)
+    if (max == 0 || max > WORKER_SLOTS_MAX)
         return sd_bus_error_setf(error, PAREXEC_ERROR_INVALID_ARGUMENT,
-                                 "MaxWorkers is %u; it may be at most %u.", max, WORKER_SLOTS_MAX);
+                                 "MaxWorkers is %u; it must lie between 1 and %u.", max, WORKER_SLOTS_MAX);
     manager_set_max_workers(bus->manager, max);
     call_done(bus->calls, m);
     return sd_bus_reply_method_return(m, NULL);

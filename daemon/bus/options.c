@@ -45,15 +45,21 @@ static int read_basic(sd_bus_message *m, const Option *option, void *target)
     }
 }
 
-static int unknown(const Option *table, const char *key, sd_bus_error *error)
+static char *known_options(const Option *table)
 {
-    g_autoptr(GString) known = g_string_new(NULL);
-    g_autofree char *shown = format_foreign(key);
+    GString *known = g_string_new(NULL);
 
     for (; table->name; table++)
         g_string_append_printf(known, "%s%s", known->len > 0 ? ", " : "", table->name);
+    return g_string_free(known, FALSE);
+}
+
+static int unknown(const Option *table, const char *key, sd_bus_error *error)
+{
+    g_autofree char *shown = format_foreign(key), *known = known_options(table);
+
     return sd_bus_error_setf(error, PAREXEC_ERROR_UNKNOWN_OPTION,
-                             "There is no option \"%s\" here; known are: %s.", shown, known->str);
+                             "There is no option \"%s\" here; known are: %s.", shown, known);
 }
 
 static int read_value(sd_bus_message *m, const Option *option, void *target, sd_bus_error *error)
@@ -87,13 +93,15 @@ static int read_entry(sd_bus_message *m, const Option *table, void *target, sd_b
     return unknown(table, key, error);
 }
 
-int options_read(sd_bus_message *m, const Option *table, void *target, sd_bus_error *error)
+static int read_entries(sd_bus_message *m, const Option *table, void *target, size_t *ret_n,
+                        sd_bus_error *error)
 {
+    size_t n = 0;
     int r = sd_bus_message_enter_container(m, 'a', "{sv}");
 
     if (r < 0)
         return r;
-    while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+    for (; (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0; n++) {
         r = read_entry(m, table, target, error);
         if (r < 0)
             return r;
@@ -101,7 +109,26 @@ int options_read(sd_bus_message *m, const Option *table, void *target, sd_bus_er
         if (r < 0)
             return r;
     }
+    *ret_n = n;
     return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+int options_read(sd_bus_message *m, const Option *table, void *target, sd_bus_error *error)
+{
+    size_t n;
+
+    return read_entries(m, table, target, &n, error);
+}
+
+int options_read_changes(sd_bus_message *m, const Option *table, void *target, sd_bus_error *error)
+{
+    size_t n;
+    int r = read_entries(m, table, target, &n, error);
+
+    if (r < 0 || n > 0)
+        return r;
+    g_autofree char *known = known_options(table);
+    return options_invalid(error, "Nothing is to be changed; known are: %s.", known);
 }
 
 /* One ay: a closing NUL is allowed, any other is not. */
@@ -167,20 +194,46 @@ int options_read_byte_strv(sd_bus_message *m, const char *name, GBytes **ret, sd
     return 0;
 }
 
-int options_read_memory_max(sd_bus_message *m, uint64_t *ret, sd_bus_error *error)
+/* "8.0M (8388608 bytes)": for people, and as it was given. */
+static char *show_size(uint64_t bytes)
+{
+    g_autofree char *shown = format_bytes(bytes);
+
+    if (bytes < 1024)
+        return g_steal_pointer(&shown);
+    return g_strdup_printf("%s (%" G_GUINT64_FORMAT " bytes)", shown, bytes);
+}
+
+static int refuse_task_memory(uint64_t bytes, const char *option, sd_bus_error *error)
+{
+    g_autofree char *shown = show_size(bytes), *least = show_size(LIMIT_MEMORY_MIN_BYTES);
+
+    if (bytes < LIMIT_MEMORY_MIN_BYTES)
+        return options_invalid(error, "%s is %s; a task has a limit of at least %s, or of 2^64-1 for none.", option,
+                               shown, least);
+    return options_invalid(error, "%s is %s, more than any machine has; a task without a limit has 2^64-1.", option,
+                           shown);
+}
+
+int options_check_task_memory(uint64_t bytes, const char *option, sd_bus_error *error)
 {
     g_autofree char *why = NULL;
-    WorkerLimits limits;
+    WorkerLimits limits; /* the bounds are the same */
+
+    worker_limits_init(&limits);
+    limits.memory_max_bytes = bytes;
+    return worker_limits_check(&limits, &why) < 0 ? refuse_task_memory(bytes, option, error) : 0;
+}
+
+int options_read_memory_max(sd_bus_message *m, const char *name, uint64_t *ret, sd_bus_error *error)
+{
     uint64_t bytes;
     int r = sd_bus_message_read_basic(m, 't', &bytes);
 
-    if (r < 0)
-        return r;
-    worker_limits_init(&limits);
-    limits.memory_max_bytes = bytes;
-    if (worker_limits_check(&limits, &why) < 0)
-        return options_invalid(error, "%s.", why);
-    *ret = bytes;
+    if (r >= 0)
+        r = options_check_task_memory(bytes, name, error);
+    if (r >= 0)
+        *ret = bytes;
     return r;
 }
 

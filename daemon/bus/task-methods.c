@@ -231,14 +231,9 @@ int task_method_edit(sd_bus_message *m, void *userdata, sd_bus_error *error)
     int r = task_message_read_some(m, "change", &filter, error);
 
     if (r >= 0)
-        r = options_read(m, edit_options, edit, error);
-    if (r < 0)
-        return r;
-    if (!edit->set_priority && !edit->argv && !edit->queue && !demand_request_has_limits(&edit->limits))
-        return options_invalid(error,
-                               "Nothing is to be changed; known are priority, argv, queue, memory-max, "
-                               "cpu-quota, tasks-max and io-weight.");
-    r = demand_request_check_limits(&edit->limits, error);
+        r = options_read_changes(m, edit_options, edit, error);
+    if (r >= 0)
+        r = demand_request_check_limits(&edit->limits, error);
     if (r < 0)
         return r;
     return task_action_run(

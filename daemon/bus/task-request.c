@@ -49,6 +49,7 @@ void task_request_init(TaskRequest *request, const TaskPolicy *policy, const Tas
         return;
     }
     *request = *defaults;
+    request->memory_given = request->memory_auto_given = false;
     request->argv = bytes_ref(defaults->argv);
     request->cwd = bytes_ref(defaults->cwd);
     request->environment = bytes_ref(defaults->environment);
@@ -226,11 +227,6 @@ static int read_array(sd_bus_message *m, const char *option, void *target, sd_bu
     return r;
 }
 
-static int read_memory_max(sd_bus_message *m, const char *option, void *target, sd_bus_error *error)
-{
-    return options_read_memory_max(m, &((TaskRequest *) target)->memory_max_bytes, error);
-}
-
 #define FIELD(field) offsetof(TaskRequest, field)
 
 static const Option task_options[] = {
@@ -245,8 +241,8 @@ static const Option task_options[] = {
     { "tags", "as", .read = read_tags },
     { "priority", "i", FIELD(priority) },
     { "array", "(tt)", .read = read_array },
-    { "memory-max", "t", .read = read_memory_max },
-    { "memory-auto", "b", FIELD(demand.memory_auto) },
+    { "memory-max", "t", .read = demand_request_read_memory_max },
+    { "memory-auto", "b", .read = demand_request_read_memory_auto },
     { "retry-memory", "s", .read = demand_request_read_retry_memory },
     { "cpu-quota", "t", FIELD(demand.cpu_quota_usec_per_sec) },
     { "tasks-max", "t", FIELD(demand.tasks_max) },
@@ -277,13 +273,17 @@ static const Option task_options[] = {
 
 int task_request_read(sd_bus_message *m, TaskRequest *request, sd_bus_error *error)
 {
-    return options_read(m, task_options, request, error);
+    int r = options_read(m, task_options, request, error);
+
+    return r < 0 ? r : demand_request_choose_memory(request, error);
 }
 
 int task_request_read_defaults(sd_bus_message *m, TaskRequest *defaults, sd_bus_error *error)
 {
     int r = options_read(m, task_options, defaults, error);
 
+    if (r >= 0)
+        r = demand_request_choose_memory(defaults, error);
     if (r >= 0 && (defaults->fds || defaults->is_array || defaults->dependencies))
         return options_invalid(error, "defaults take neither file descriptors nor array nor after.");
     return r;

@@ -318,7 +318,7 @@ static int apply(Request *request, const Settings *settings, const Peer *peer, W
 
 int worker_request_read_limits(sd_bus_message *m, WorkerLimits *limits, sd_bus_error *error)
 {
-    int r = options_read(m, limit_options, limits, error);
+    int r = options_read_changes(m, limit_options, limits, error);
 
     return r < 0 ? r : check_limits(limits, error);
 }

@@ -31,6 +31,26 @@ static WorkerFacts count_workers(Manager *manager, const TaskSpec *spec)
     return facts;
 }
 
+static char *none_ready(const WorkerFacts *facts)
+{
+    if (facts->fitting == 1)
+        return g_strdup("the one worker that may run it takes no tasks now: it starts, drains, stands still (parctl thaw "
+                        "lets it go on) or is not connected");
+    return g_strdup_printf("none of the %u workers that may run it takes tasks now: they start, drain, stand "
+                           "still (parctl thaw lets them go on) or are not connected",
+                           facts->fitting);
+}
+
+static char *none_free(const WorkerFacts *facts)
+{
+    g_autofree char *taken =
+        facts->slots == 1 ? g_strdup("the one slot that there is for it is taken")
+                          : g_strdup_printf("all %u slots of %u worker%s are taken", facts->slots, facts->ready,
+                                            facts->ready == 1 ? "" : "s");
+
+    return g_strdup_printf("%s; it starts when one falls free, parctl add-worker adds more", taken);
+}
+
 static void explain_workers(Manager *manager, const TaskSpec *spec, GPtrArray *conditions)
 {
     WorkerFacts facts = count_workers(manager, spec);
@@ -45,16 +65,9 @@ static void explain_workers(Manager *manager, const TaskSpec *spec, GPtrArray *c
         conditions_add(conditions, "workers",
                        g_strdup_printf("there is no worker for it; parctl add-worker adds one"));
     else if (facts.ready == 0)
-        conditions_add(
-            conditions, "workers",
-            g_strdup_printf("none of the %u workers that may run it takes tasks now: they start, drain, stand "
-                            "still (parctl thaw lets them go on) or are not connected",
-                            facts.fitting));
+        conditions_add(conditions, "workers", none_ready(&facts));
     else if (facts.busy >= facts.slots)
-        conditions_add(conditions, "workers",
-                       g_strdup_printf("all %u slots of %u workers are taken; it starts when one falls free, "
-                                       "parctl add-worker adds more",
-                                       facts.slots, facts.ready));
+        conditions_add(conditions, "workers", none_free(&facts));
 }
 
 /* Put aside: as the store does not know why. */

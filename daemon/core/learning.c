@@ -15,7 +15,8 @@ typedef struct Class {
     uint32_t uid;
     char *name;
     Learned *learned;
-    uint64_t asked_bytes; /* what to ask for, by what is known; 0: to be worked out, or nothing is known */
+    LearnedFigures figures; /* of learned; count 0: to be worked out */
+    uint64_t order;         /* larger than that of all that were used before */
     bool dirty, stored;
     GList link; /* in recent */
     GList own;  /* in that of its user */
@@ -87,6 +88,8 @@ static void class_enter(Learning *learning, Class *class)
         g_queue_init(own);
         g_hash_table_insert(learning->of_users, GUINT_TO_POINTER(class->uid), own);
     }
+    const Class *latest = g_queue_peek_head(&learning->recent);
+    class->order = latest ? latest->order + 1 : 1;
     g_queue_push_head_link(own, &class->own);
     g_queue_push_head_link(&learning->recent, &class->link);
 }
@@ -163,7 +166,7 @@ void manager_learn(Manager *manager, const TaskSpec *spec, const TaskResult *res
     if (!class)
         class = class_add(learning, spec->context->uid, g_steal_pointer(&name), learned_new());
     learned_add(class->learned, result->memory_peak_bytes, result->end_usec - result->start_usec);
-    class->asked_bytes = 0;
+    class->figures.count = 0;
     class->dirty = true;
     class_use(learning, class);
     if (learning->save_usec == UINT64_MAX) {
@@ -172,14 +175,21 @@ void manager_learn(Manager *manager, const TaskSpec *spec, const TaskResult *res
     }
 }
 
+/* Asked for by the thousand, and sorted for: kept until it learns more. */
+static const LearnedFigures *class_figures(Class *class)
+{
+    if (class->figures.count == 0)
+        learned_figures(class->learned, &class->figures);
+    return &class->figures;
+}
+
 uint64_t manager_learned_memory(Manager *manager, const TaskSpec *spec)
 {
     g_autofree char *name = class_name(spec);
     Class *class = class_find(&manager->learning, spec->context->uid, name);
+    uint64_t usual = manager->settings.memory_default_bytes;
 
-    if (class && class->asked_bytes == 0)
-        class->asked_bytes = learned_memory(class->learned, /* default_bytes= */ 0);
-    return class && class->asked_bytes > 0 ? class->asked_bytes : manager->settings.memory_default_bytes;
+    return class ? learned_memory(class_figures(class), usual) : usual;
 }
 
 void manager_save_learned(Manager *manager)
@@ -216,32 +226,35 @@ static void statistics_row_free(gpointer data)
     g_free(row);
 }
 
-static int compare_rows(gconstpointer a, gconstpointer b)
+static StatisticsRow *statistics_row_new(const Manager *manager, Class *class)
 {
-    const StatisticsRow *const *x = a, *const *y = b;
-    int order = strcmp((*x)->class, (*y)->class);
+    StatisticsRow *row = g_new(StatisticsRow, 1);
 
-    return order != 0 ? order : ((*x)->owner > (*y)->owner) - ((*x)->owner < (*y)->owner);
+    *row = (StatisticsRow){
+        .class = g_strdup(class->name),
+        .owner = class->uid,
+        .figures = *class_figures(class),
+        .next_memory_bytes = learned_memory(class_figures(class), manager->settings.memory_default_bytes),
+        .order = class->order,
+    };
+    return row;
 }
 
-GPtrArray *manager_statistics(Manager *manager, uint32_t only_uid, const char *name)
+static const GQueue *classes_of(const Learning *learning, uint32_t only_uid)
 {
-    GPtrArray *rows = g_ptr_array_new_with_free_func(statistics_row_free);
-    GHashTableIter iter;
-    gpointer value;
+    return only_uid == UID_ANYBODY ? &learning->recent
+                                   : g_hash_table_lookup(learning->of_users, GUINT_TO_POINTER(only_uid));
+}
 
-    g_hash_table_iter_init(&iter, manager->learning.classes);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        const Class *class = value;
-        if ((only_uid != UID_ANYBODY && class->uid != only_uid) || (name && strcmp(name, class->name) != 0))
-            continue;
-        StatisticsRow *row = g_new0(StatisticsRow, 1);
-        row->class = g_strdup(class->name);
-        row->owner = class->uid;
-        learned_figures(class->learned, &row->figures);
-        row->next_memory_bytes = learned_memory(class->learned, manager->settings.memory_default_bytes);
-        g_ptr_array_add(rows, row);
+GPtrArray *manager_statistics(Manager *manager, const StatisticsFilter *filter)
+{
+    const GQueue *classes = classes_of(&manager->learning, filter->only_uid);
+    GPtrArray *rows = g_ptr_array_new_with_free_func(statistics_row_free);
+
+    for (GList *link = classes ? classes->head : NULL; link && rows->len < filter->limit; link = link->next) {
+        Class *class = link->data;
+        if (class->order < filter->before && (!filter->class || strcmp(filter->class, class->name) == 0))
+            g_ptr_array_add(rows, statistics_row_new(manager, class));
     }
-    g_ptr_array_sort(rows, compare_rows);
     return rows;
 }

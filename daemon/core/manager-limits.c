@@ -8,14 +8,27 @@
 
 /* ---- workers */
 
-/* More memory has to be there; what the worker has already is no question. */
-static bool may_grow(Manager *manager, const Worker *worker, const WorkerLimits *limits, char **ret_why)
+/* What is already counted as the worker's. Without a limit that is nothing but what it takes: else a first step to no limit
+ * would open the way to any. */
+static uint64_t counted_bytes(Manager *manager, Worker *worker)
 {
-    uint64_t old = worker->spec->limits.memory_max_bytes, wanted = limits->memory_max_bytes;
+    uint64_t limit = worker->spec->limits.memory_max_bytes;
+    EngineUsage usage;
+
+    if (limit != LIMIT_INFINITY)
+        return limit;
+    manager_worker_usage(manager, worker, &usage);
+    return usage.memory_bytes == UINT64_MAX ? 0 : usage.memory_bytes;
+}
+
+/* More memory has to be there; what the worker has already is no question. */
+static bool may_grow(Manager *manager, Worker *worker, const WorkerLimits *limits, char **ret_why)
+{
+    uint64_t old = counted_bytes(manager, worker), wanted = limits->memory_max_bytes;
     AdmissionFacts facts;
     HostFacts host;
 
-    if (old == LIMIT_INFINITY || wanted == LIMIT_INFINITY || wanted <= old)
+    if (wanted == LIMIT_INFINITY || wanted == worker->spec->limits.memory_max_bytes || wanted <= old)
         return true;
     manager->ports.host->facts(manager->ports.host, &host);
     manager_admission_facts(manager, worker->spec, &host, &facts);
@@ -92,7 +105,7 @@ typedef struct Limiting {
     void *userdata;
 } Limiting;
 
-/* For what is counted of it. */
+/* For what is counted of it, and shown. */
 static void note_limits(ActiveTask *task, const TaskLimits *limits)
 {
     if (limits->set_memory) /* more than its worker has it cannot take, and others are not to be kept out by it */
@@ -104,6 +117,10 @@ static void note_limits(ActiveTask *task, const TaskLimits *limits)
     if (limits->set_tasks) {
         task->limits.set_tasks = true;
         task->limits.tasks_max = limits->tasks_max;
+    }
+    if (limits->set_io) {
+        task->limits.set_io = true;
+        task->limits.io_weight = limits->io_weight;
     }
 }
 

@@ -106,9 +106,17 @@ typedef struct StatisticsRow {
     uint32_t owner;
     LearnedFigures figures;
     uint64_t next_memory_bytes; /* what memory-auto would ask for */
+    uint64_t order;             /* the larger, the later it learned */
 } StatisticsRow;
-/* Of only_uid (UID_ANYBODY: everybody's), of that class (NULL: all): StatisticsRow, which it frees. */
-GPtrArray *manager_statistics(Manager *manager, uint32_t only_uid, const char *class);
+
+typedef struct StatisticsFilter {
+    uint32_t only_uid; /* UID_ANYBODY: everybody's */
+    const char *class; /* NULL: all */
+    uint64_t before;   /* only those whose order is less; UINT64_MAX: from the latest on */
+    uint32_t limit;    /* at most so many: each may have to be worked out */
+} StatisticsFilter;
+/* StatisticsRow, which it frees; the one that learned last first. */
+GPtrArray *manager_statistics(Manager *manager, const StatisticsFilter *filter);
 void manager_worker_usage(Manager *manager, Worker *worker, EngineUsage *ret);
 
 /* ---- tasks */

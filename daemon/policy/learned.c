@@ -112,16 +112,11 @@ void learned_figures(const Learned *learned, LearnedFigures *ret)
     }
 }
 
-uint64_t learned_memory(const Learned *learned, uint64_t default_bytes)
+uint64_t learned_memory(const LearnedFigures *figures, uint64_t default_bytes)
 {
-    LearnedFigures figures;
-
-    if (!learned)
+    if (figures->memory_p95_bytes == UINT64_MAX)
         return default_bytes;
-    learned_figures(learned, &figures);
-    if (figures.memory_p95_bytes == UINT64_MAX)
-        return default_bytes;
-    uint64_t p95 = MIN(figures.memory_p95_bytes, MEMORY_SANE_MAX);
+    uint64_t p95 = MIN(figures->memory_p95_bytes, MEMORY_SANE_MAX);
     uint64_t wanted = (p95 + (p95 + 4) / 5 + MIB - 1) / MIB * MIB;
     return MAX(wanted, MEMORY_LEAST);
 }

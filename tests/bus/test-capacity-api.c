@@ -70,6 +70,8 @@ static void test_bad_worker_limits(Harness *h)
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
         g_free(bus_refusal(h->bus, cases[i].error, set, "({%s},)", cases[i].limits));
+    g_autofree char *nothing = bus_refusal(h->bus, ERROR("InvalidArgument"), set, "(@a{sv} {},)");
+    g_assert_nonnull(strstr(nothing, "known are: memory-max, memory-high, cpu-quota"));
     g_assert_cmpuint(bus_property_number(h->bus, path, WORKER, "MemoryMax"), ==, 16777216);
 }
 
@@ -150,6 +152,30 @@ static void test_task_limits(Harness *h)
                                            task)),
                      ==, 1);
     g_assert_cmpuint(bus_property_number(h->bus, path, TASK, "MemoryMax"), ==, 314572800);
+}
+
+/* What holds is shown, not what it was submitted with. */
+static void test_running_task_limits(Harness *h)
+{
+    g_autofree char *id = worker_add(h->bus, NULL);
+    uint64_t task = task_submit(h->bus, "'argv': <[b'/bin/sleep', b'60']>, 'cpu-quota': <uint64 500000>"),
+             other = task_submit(h->bus, "'argv': <[b'/bin/sleep', b'60']>, 'cpu-quota': <uint64 500000>");
+    g_autofree char *path = task_path(task);
+
+    task_wait(h, task, "running");
+    g_assert_cmpuint(count_of(manager_call(h->bus, "SetTaskLimits",
+                                           "({'ids': <[uint64 %" G_GUINT64_FORMAT
+                                           "]>}, {'cpu-quota': <uint64 250000>, 'tasks-max': <uint64 50>,"
+                                           " 'io-weight': <uint64 7>})",
+                                           task)),
+                     ==, 1);
+    g_autofree char *policy = bus_property_string(h->bus, path, TASK, "Policy");
+    g_assert_nonnull(strstr(policy, "cpu-quota=250000"));
+    g_assert_nonnull(strstr(policy, "tasks-max=50"));
+    g_assert_nonnull(strstr(policy, "io-weight=7"));
+    g_autoptr(GVariant) row = task_row(h->bus, task), unchanged = task_row(h->bus, other);
+    g_assert_cmpuint(dict_number(row, "cpu-quota"), ==, 250000);
+    g_assert_cmpuint(dict_number(unchanged, "cpu-quota"), ==, 500000);
 }
 
 static void test_bad_task_limits(Harness *h)
@@ -254,14 +280,29 @@ static void test_statistics(Harness *h)
     g_autofree char *shape = dict_shape(row);
     g_assert_cmpstr(
         shape, ==,
-        "class:s count:t memory-max:t memory-median:t memory-p95:t next-memory:t owner:u time-max:t "
+        "class:s count:t memory-max:t memory-median:t memory-p95:t next-memory:t order:t owner:u time-max:t "
         "time-median:t time-p95:t");
     g_assert_cmpuint(dict_number(row, "count"), ==, 1);
     g_assert_cmpuint(dict_number(row, "owner"), ==, geteuid());
     g_autoptr(GVariant) all = manager_call(h->bus, "Statistics", "(@a{sv} {},)"),
                         both = g_variant_get_child_value(all, 0);
     g_assert_cmpuint(g_variant_n_children(both), ==, 2);
+    g_autoptr(GVariant) first_page = manager_call(h->bus, "Statistics", "({'limit': <uint32 1>},)"),
+                        first_rows = g_variant_get_child_value(first_page, 0),
+                        first = g_variant_get_child_value(first_rows, 0);
+    g_assert_cmpuint(g_variant_n_children(first_rows), ==, 1);
+    g_autoptr(GVariant) second_page = manager_call(h->bus, "Statistics", "({'before': <uint64 %" G_GUINT64_FORMAT ">},)",
+                                                   dict_number(first, "order")),
+                        second_rows = g_variant_get_child_value(second_page, 0),
+                        second = g_variant_get_child_value(second_rows, 0);
+    g_assert_cmpuint(g_variant_n_children(second_rows), ==, 1);
+    g_assert_cmpstr(dict_string(first, "class"), !=, dict_string(second, "class"));
+    g_assert_cmpuint(dict_number(second, "order"), <, dict_number(first, "order"));
     manager_refuses(h->bus, ERROR("UnknownOption"), "Statistics", "({'colour': <'red'>},)");
+    manager_refuses(h->bus, ERROR("InvalidArgument"), "Statistics", "({'limit': <uint32 0>},)");
+    g_autofree char *sentence =
+        manager_refusal(h->bus, ERROR("InvalidArgument"), "Statistics", "({'limit': <uint32 501>},)");
+    g_assert_cmpstr(sentence, ==, "limit is 501; one call answers from 1 to 500 classes.");
 }
 
 static void test_topology(Harness *h)
@@ -300,6 +341,7 @@ static void add(void)
     harness_add("/capacity/freeze-worker", NULL, test_freeze_worker);
     harness_add("/capacity/task-filters", NULL, test_task_filters);
     harness_add("/capacity/task-limits", NULL, test_task_limits);
+    harness_add("/capacity/running-task-limits", NULL, test_running_task_limits);
     harness_add("/capacity/bad-task-limits", NULL, test_bad_task_limits);
     harness_add("/capacity/scale", &four, test_scale);
     harness_add("/capacity/autoscale", &four, test_autoscale);

@@ -119,6 +119,7 @@ static void test_max_workers(Harness *h)
     set_fails(h->bus, ERROR("InvalidArgument"), "MaxWorkers", "'many'");
     set_fails(h->bus, ERROR("InvalidArgument"), "MaxWorkers", "1");
     set_fails(h->bus, ERROR("InvalidArgument"), "MaxWorkers", "uint32 4000000000");
+    set_fails(h->bus, ERROR("InvalidArgument"), "MaxWorkers", "uint32 0"); /* as the configuration has it */
     g_assert_cmpuint(manager_number(h->bus, "MaxWorkers"), ==, 1);
     manager_set(h->bus, "MaxWorkers", "uint32 2");
     g_autofree char *second = worker_add(h->bus, NULL);

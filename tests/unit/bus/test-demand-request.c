@@ -52,6 +52,31 @@ static void test_defaults(void)
     g_assert_cmpuint(third->gpus, ==, 1);
 }
 
+/* One of the two; what a task says goes before what all of them say. */
+static void test_memory(void)
+{
+    g_autoptr(Submission) of_auto = submission_read(
+        NULL, "{'argv': <[b'a']>}, {'argv': <[b'b']>, 'memory-max': <uint64 67108864>}",
+        "'defaults': <{'memory-auto': <true>}>");
+    g_autoptr(Submission) of_max = submission_read(
+        NULL, "{'argv': <[b'a']>, 'memory-auto': <false>}, {'argv': <[b'b']>, 'memory-auto': <true>}",
+        "'defaults': <{'memory-max': <uint64 67108864>}>");
+    static const struct {
+        bool automatic;
+        uint64_t max_bytes;
+    } expected[] = { { true, LIMIT_INFINITY }, { false, 64 << 20 }, { false, 64 << 20 }, { true, LIMIT_INFINITY } };
+
+    for (guint i = 0; i < G_N_ELEMENTS(expected); i++) {
+        const TaskContext *context = submission_task(i < 2 ? of_auto : of_max, i % 2)->context;
+        g_assert_cmpint(context->demand.memory_auto, ==, expected[i].automatic);
+        g_assert_cmpuint(context->memory_max_bytes, ==, expected[i].max_bytes);
+    }
+    task_refused("'memory-auto': <true>, 'memory-max': <uint64 2147483648>", "InvalidArgument",
+                 "memory-max is 2.0G, and memory-auto would find it out: a task takes one of them.");
+    submission_refused("{'argv': <[b'x']>}", "'defaults': <{'memory-max': <uint64 67108864>, 'memory-auto': <true>}>",
+                       "InvalidArgument", "memory-max is 64.0M, and memory-auto");
+}
+
 static void test_refused(void)
 {
     task_refused("'cpu-quota': <uint64 9999>", "InvalidArgument", "cpu-quota is 9999");
@@ -60,7 +85,11 @@ static void test_refused(void)
     task_refused("'io-weight': <uint64 4294967297>", "InvalidArgument", "io-weight is 4294967297");
     task_refused("'retry-memory': <'0.5x'>", "InvalidArgument", "retry-memory");
     task_refused("'retry-memory': <'2G,1G'>", "InvalidArgument", "not more than the step before");
-    task_refused("'retry-memory': <'1M,1G'>", "InvalidArgument", "at least 8388608 bytes");
+    task_refused("'retry-memory': <'1M,1G'>", "InvalidArgument",
+                 "The first step of retry-memory is 1.0M (1048576 bytes); a task has a limit of at least 8.0M "
+                 "(8388608 bytes)");
+    task_refused("'memory-max': <uint64 4096>", "InvalidArgument",
+                 "memory-max is 4.0K (4096 bytes); a task has a limit of at least 8.0M (8388608 bytes)");
     task_refused("'resources': <'a b=1'>", "InvalidArgument", "resources: ");
     task_refused("'resources': <'a=1,a=1'>", "InvalidArgument", "comes twice");
     task_refused("'memory-auto': <'yes'>", "InvalidArgument", "takes the type");
@@ -94,8 +123,12 @@ static void test_limits_refused(void)
     static const struct {
         const char *limits, *name, *snippet;
     } cases[] = {
-        { "", "InvalidArgument", "Nothing is to be changed" },
-        { "'memory-max': <uint64 1>", "InvalidArgument", "memory-max" },
+        { "", "InvalidArgument",
+          "Nothing is to be changed; known are: memory-max, cpu-quota, tasks-max, io-weight." },
+        { "'memory-max': <uint64 1>", "InvalidArgument",
+          "memory-max is 1B; a task has a limit of at least 8.0M (8388608 bytes), or of 2^64-1 for none." },
+        { "'memory-max': <uint64 9223372036854775808>", "InvalidArgument",
+          "memory-max is 8.0E (9223372036854775808 bytes), more than any machine has" },
         { "'cpu-quota': <uint64 1>", "InvalidArgument", "cpu-quota is 1" },
         { "'tasks-max': <uint64 0>", "InvalidArgument", "tasks-max" },
         { "'io-weight': <uint64 10001>", "InvalidArgument", "io-weight is 10001" },
@@ -119,6 +152,7 @@ int main(int argc, char **argv)
     g_test_add_func("/demand-request/all", test_all);
     g_test_add_func("/demand-request/nothing", test_nothing);
     g_test_add_func("/demand-request/defaults", test_defaults);
+    g_test_add_func("/demand-request/memory", test_memory);
     g_test_add_func("/demand-request/refused", test_refused);
     g_test_add_func("/demand-request/limits", test_limits);
     g_test_add_func("/demand-request/limits-refused", test_limits_refused);

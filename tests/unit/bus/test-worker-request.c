@@ -166,8 +166,9 @@ static void test_profile(void)
 static void test_limits(void)
 {
     g_autoptr(sd_bus_message) good = message_new("({'cpu-quota': <uint64 250000>},)"),
-                              bad = message_new("({'memory-high': <uint64 1>},)");
-    g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
+                              bad = message_new("({'memory-high': <uint64 1>},)"),
+                              empty = message_new("(@a{sv} {},)");
+    g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL, nothing = SD_BUS_ERROR_NULL;
     WorkerLimits limits;
 
     worker_limits_init(&limits);
@@ -177,6 +178,11 @@ static void test_limits(void)
     g_assert_cmpuint(limits.memory_max_bytes, ==, 64 << 20);
     g_assert_cmpint(worker_request_read_limits(bad, &limits, &error), <, 0);
     g_assert_nonnull(strstr(error.message, "memory-high"));
+    g_assert_cmpint(worker_request_read_limits(empty, &limits, &nothing), <, 0);
+    g_assert_cmpstr(nothing.name, ==, "org.parexec.Error.InvalidArgument");
+    g_assert_cmpstr(nothing.message, ==,
+                    "Nothing is to be changed; known are: memory-max, memory-high, cpu-quota, cpu-weight, io-weight, "
+                    "tasks-max.");
 }
 
 int main(int argc, char *argv[])

@@ -100,6 +100,42 @@ static int method_list_tasks(sd_bus_message *m, void *userdata, sd_bus_error *er
     return r;
 }
 
+/* The latest first, "c2 c1 c0" of three. */
+static int append_classes(sd_bus_message *m, unsigned classes, uint64_t before, uint32_t limit)
+{
+    int r = 0;
+
+    for (uint64_t order = MIN((uint64_t) classes, before - 1); r >= 0 && order > 0 && limit > 0; order--, limit--) {
+        g_autofree char *class = g_strdup_printf("c%" PRIu64, order - 1);
+        r = sd_bus_message_append(m, "a{sv}", 2, "class", "s", class, "order", "t", order);
+    }
+    return r;
+}
+
+static int method_statistics(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    struct {
+        uint64_t before;
+        uint32_t limit;
+    } filter = { UINT64_MAX, PAREXEC_STATISTICS_ROWS_MAX };
+    static const DictField fields[] = { { .key = "before", .type = "t", .offset = 0 },
+                                        { .key = "limit", .type = "u", .offset = sizeof(uint64_t) } };
+    g_autoptr(sd_bus_message) reply = NULL;
+    FakeManager *fake = userdata;
+    int r = dict_read(m, fields, G_N_ELEMENTS(fields), &filter);
+
+    if (r >= 0)
+        r = sd_bus_message_new_method_return(m, &reply);
+    if (r >= 0)
+        r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+    if (r >= 0)
+        r = append_classes(reply, fake->classes, filter.before, MIN(filter.limit, PAREXEC_STATISTICS_ROWS_MAX));
+    if (r >= 0)
+        r = sd_bus_message_close_container(reply);
+    fake->statistics++;
+    return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+}
+
 static int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
     FakeManager *fake = userdata;
@@ -114,6 +150,7 @@ static const sd_bus_vtable manager_vtable[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_METHOD("Submit", "aa{sv}a{sv}", "ttu", method_submit, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD("ListTasks", "a{sv}", "aa{sv}t", method_list_tasks, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Statistics", "a{sv}", "aa{sv}", method_statistics, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD("Subscribe", "", "", method_subscribe, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_VTABLE_END,
 };

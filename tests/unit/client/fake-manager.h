@@ -19,7 +19,8 @@ struct FakeManager {
     bool unknown[FAKE_TASKS_MAX];
     uint64_t next_task, next_batch;
     /* what was called */
-    unsigned submits, lists, subscribes;
+    unsigned submits, lists, subscribes, statistics;
+    unsigned classes; /* that Statistics knows */
     uint32_t tasks_of[64]; /* in each Submit */
     bool commits[64];
     uint64_t batches[64];

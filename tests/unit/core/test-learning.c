@@ -14,6 +14,11 @@ static TaskSpec *automatic(uint32_t uid, const char *name)
     return spec;
 }
 
+static GPtrArray *statistics(World *world, uint32_t only_uid, const char *class)
+{
+    return manager_statistics(world->manager, &(StatisticsFilter){ only_uid, class, UINT64_MAX, UINT32_MAX });
+}
+
 static uint64_t asked_mib(World *world, uint64_t task)
 {
     return task_spec_memory(manager_find_active(world->manager, task)->spec) >> 20;
@@ -76,10 +81,10 @@ static void test_by_program(World *world, const void *unused)
         uint64_t id = world_submit_one(world, program(paths[i]));
         world_end_with_peak(world, worker, id, 500, USEC_PER_SEC);
     }
-    g_autoptr(GPtrArray) sim = manager_statistics(world->manager, UID_ANYBODY, "sim");
+    g_autoptr(GPtrArray) sim = statistics(world, UID_ANYBODY, "sim");
     g_assert_cmpuint(sim->len, ==, 1);
     g_assert_cmpuint(((StatisticsRow *) sim->pdata[0])->figures.count, ==, 2);
-    g_autoptr(GPtrArray) all = manager_statistics(world->manager, UID_ANYBODY, NULL);
+    g_autoptr(GPtrArray) all = statistics(world, UID_ANYBODY, NULL);
     g_assert_cmpuint(all->len, ==, 5);
     for (guint i = 0; i < all->len; i++) {
         const StatisticsRow *row = all->pdata[i];
@@ -97,7 +102,7 @@ static void test_successes_only(World *world, const void *unused)
     world_oom(world, worker, 1, OOM_TASK);
     world_submit_one(world, automatic(1000, "sim"));
     world_end(world, worker, 2, OUTCOME_SIGNALLED);
-    g_autoptr(GPtrArray) rows = manager_statistics(world->manager, UID_ANYBODY, NULL);
+    g_autoptr(GPtrArray) rows = statistics(world, UID_ANYBODY, NULL);
     g_assert_cmpuint(rows->len, ==, 0);
 }
 
@@ -174,7 +179,7 @@ static void test_restart(World *world, const void *unused)
     world_running_worker(world, 1);
     world_submit_one(world, automatic(1000, "sim"));
     g_assert_cmpuint(asked_mib(world, 3), ==, 120);
-    g_autoptr(GPtrArray) rows = manager_statistics(world->manager, UID_ANYBODY, NULL);
+    g_autoptr(GPtrArray) rows = statistics(world, UID_ANYBODY, NULL);
     g_assert_cmpuint(rows->len, ==, 1);
 }
 
@@ -205,7 +210,7 @@ static void test_statistics(World *world, const void *unused)
     }
     learn(world, worker, 1001, "sim", 5);
     learn(world, worker, 1000, "another", 5);
-    g_autoptr(GPtrArray) rows = manager_statistics(world->manager, 1000, NULL);
+    g_autoptr(GPtrArray) rows = statistics(world, 1000, NULL);
     g_assert_cmpuint(rows->len, ==, 2);
     g_assert_cmpstr(((StatisticsRow *) rows->pdata[0])->class, ==, "another");
     const StatisticsRow *row = rows->pdata[1];
@@ -216,9 +221,40 @@ static void test_statistics(World *world, const void *unused)
     g_assert_cmpuint(row->figures.time_median_usec, ==, 10 * USEC_PER_SEC);
     g_assert_cmpuint(row->next_memory_bytes >> 20, ==, 228);
     g_assert_cmpuint(row->owner, ==, 1000);
-    g_autoptr(GPtrArray) both = manager_statistics(world->manager, UID_ANYBODY, "sim");
+    g_autoptr(GPtrArray) both = statistics(world, UID_ANYBODY, "sim");
     g_assert_cmpuint(both->len, ==, 2);
-    g_assert_cmpuint(((StatisticsRow *) both->pdata[0])->owner, ==, 1000);
+    g_assert_cmpuint(((StatisticsRow *) both->pdata[0])->owner, ==, 1001); /* the later one */
+    g_assert_cmpuint(((StatisticsRow *) both->pdata[1])->owner, ==, 1000);
+}
+
+/* Page by page, each class once, however they are used meanwhile. */
+static void test_pages(World *world, const void *unused)
+{
+    Worker *worker = world_running_worker(world, 1);
+    StatisticsFilter filter = { 1000, NULL, UINT64_MAX, 2 };
+    static const char *const names[] = { "a", "b", "c", "d", "e" };
+    static const char *const pages[] = { "e d", "c b", "a", "" };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        learn(world, worker, 1000, names[i], 10);
+        learn(world, worker, 1001, names[i], 10);
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(pages); i++) {
+        g_autoptr(GPtrArray) rows = manager_statistics(world->manager, &filter);
+        g_autoptr(GString) page = g_string_new(NULL);
+        for (guint j = 0; j < rows->len; j++) {
+            const StatisticsRow *row = rows->pdata[j];
+            g_string_append_printf(page, "%s%s", j > 0 ? " " : "", row->class);
+            g_assert_cmpuint(row->order, <, filter.before);
+            filter.before = row->order;
+        }
+        g_assert_cmpstr(page->str, ==, pages[i]);
+        learn(world, worker, 1000, "d", 10); /* which was told already */
+    }
+    filter.before = UINT64_MAX;
+    g_autoptr(GPtrArray) again = manager_statistics(world->manager, &filter);
+    g_assert_cmpstr(((StatisticsRow *) again->pdata[0])->class, ==, "d");
+    g_assert_cmpuint(((StatisticsRow *) again->pdata[0])->figures.count, ==, 5);
 }
 
 #define N_OF_OTHERS 10U
@@ -249,7 +285,7 @@ static void test_bounded(World *world, const void *unused)
     learn(world, worker, 1000, "c10", 1);
     g_assert_cmpuint(rows->len, ==, LEARNED_ROWS_MAX);
     learn(world, worker, 1000, "one more", 1);
-    g_autoptr(GPtrArray) all = manager_statistics(world->manager, UID_ANYBODY, NULL);
+    g_autoptr(GPtrArray) all = statistics(world, UID_ANYBODY, NULL);
     g_assert_cmpuint(all->len, ==, LEARNED_ROWS_MAX);
     const LearnedRow *forgotten = rows->pdata[rows->len - 1];
     g_assert_cmpstr(forgotten->class, ==, "c11"); /* c10 was used again */
@@ -274,6 +310,7 @@ int main(int argc, char **argv)
     WORLD_TEST("/learning/restart", test_restart);
     WORLD_TEST("/learning/room-after-restart", test_room_after_restart);
     WORLD_TEST("/learning/statistics", test_statistics);
+    WORLD_TEST("/learning/pages", test_pages);
     WORLD_TEST("/learning/bounded", test_bounded);
     return g_test_run();
 }

@@ -73,6 +73,24 @@ static void test_refused(World *world, const void *unused)
     g_assert_cmpint(set_memory(world, worker, 4 * GIB, NULL), ==, 0);
 }
 
+/* A worker without a limit counts as nothing but what it takes: a limit is judged as that of a new one. */
+static void test_after_no_limit(World *world, const void *unused)
+{
+    Worker *worker = world_running_worker(world, 1);
+    g_autofree char *why = NULL;
+
+    world->facts.memory_available_bytes = 3 * GIB; /* 1 kept */
+    g_assert_cmpint(set_memory(world, worker, LIMIT_INFINITY, NULL), ==, 0);
+    world_limits_set(world, 1, 0, NULL);
+    g_assert_cmpint(set_memory(world, worker, 4 * GIB, &why), ==, -EPERM);
+    g_assert_nonnull(strstr(why, "needs 4.0G; 3.0G free, of it 1.0G kept"));
+    g_assert_cmpuint(worker->spec->limits.memory_max_bytes, ==, LIMIT_INFINITY);
+    world->usage.memory_bytes = 3 * GIB; /* which nobody has to give it */
+    g_assert_cmpint(set_memory(world, worker, 4 * GIB, NULL), ==, 0);
+    world_limits_set(world, 1, 0, NULL);
+    g_assert_cmpuint(worker->spec->limits.memory_max_bytes, ==, 4 * GIB);
+}
+
 /* A worker that runs needs no core more to get memory. */
 static void test_no_question_of_cores(World *world, const void *unused)
 {
@@ -259,6 +277,7 @@ int main(int argc, char **argv)
     WORLD_TEST("/manager-limits/set", test_set);
     WORLD_TEST("/manager-limits/reverted", test_reverted);
     WORLD_TEST("/manager-limits/refused", test_refused);
+    WORLD_TEST("/manager-limits/after-no-limit", test_after_no_limit);
     WORLD_TEST("/manager-limits/no-question-of-cores", test_no_question_of_cores);
     WORLD_TEST("/manager-limits/vanishes", test_vanishes);
     WORLD_TEST("/manager-limits/more-room", test_more_room);

@@ -500,9 +500,9 @@ static void test_explain(World *world, const void *unused)
     fake_store_dispatch(&world->store);
     assert_why(world, 1, "");
     world_submit(world, 1);
-    assert_why(world, 3, "workers: all 1 slots of 1 workers are taken; it starts when one falls free, parctl add-worker adds more");
+    assert_why(world, 3, "workers: the one slot that there is for it is taken; it starts when one falls free, parctl add-worker adds more");
     g_assert_cmpint(manager_drain(world->manager, worker), ==, 0);
-    assert_why(world, 3, "workers: none of the 1 workers that may run it takes tasks now: they start, drain, stand still (parctl thaw lets them go on) or are not connected");
+    assert_why(world, 3, "workers: the one worker that may run it takes no tasks now: it starts, drains, stands still (parctl thaw lets it go on) or is not connected");
 }
 
 int main(int argc, char **argv)
