@@ -4,6 +4,7 @@
 #include "harness.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <spawn.h>
@@ -160,6 +161,7 @@ sd_bus *harness_connect(Harness *harness)
 /* The bus asks the kernel who we were when we connected. */
 sd_bus *harness_connect_as(Harness *harness, uid_t uid)
 {
+    g_assert_cmpint(setgroups(0, NULL), ==, 0); /* a login of root is in the group of root: a stranger is not */
     g_assert_cmpint(setegid(uid), ==, 0);
     g_assert_cmpint(seteuid(uid), ==, 0);
     sd_bus *bus = connect_to_bus(harness->address);
