@@ -54,6 +54,15 @@ int demand_terms_set_retry_memory(TaskTerms *terms, const char *word)
     return task_demand_parse_retry_memory(word, &terms->demand, &why);
 }
 
+int demand_terms_check_growth(const TaskTerms *terms, char **ret_why)
+{
+    const uint32_t both = 1U << TERM_MEMORY | 1U << TERM_RETRY_MEMORY;
+
+    /* one without the other may come from the defaults */
+    return (terms->given & both) == both ? task_demand_check_growth(&terms->demand, terms->memory_max_bytes, ret_why)
+                                         : 0;
+}
+
 int demand_gpus_parse(const char *word, uint32_t *ret_gpus, bool *ret_optional)
 {
     uint32_t gpus;

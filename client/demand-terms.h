@@ -14,6 +14,9 @@ int demand_terms_add_resource(TaskTerms *terms, const char *word);
 /* "2", "2?": so many GPUs, and whether fewer will do. */
 int demand_gpus_parse(const char *word, uint32_t *ret_gpus, bool *ret_optional) _warn_unused_;
 
+/* -EINVAL with a sentence: as much as they say of memory, trying again with more of it would do nothing. */
+int demand_terms_check_growth(const TaskTerms *terms, char **ret_why) _warn_unused_;
+
 /* Takes over those of the wanted bits. */
 void demand_terms_merge(TaskDemand *to, const TaskDemand *from, uint32_t wanted);
 /* Appends what is given as entries of an open a{sv}. */

@@ -33,7 +33,8 @@ static const ErrorKind error_kinds[] = {
     { PAREXEC_ERROR_NO_SUCH_NODE, PARCTL_FAILED, N_("To see the nodes: parctl topology") },
     { PAREXEC_ERROR_NO_SUCH_PROFILE, PARCTL_FAILED, N_("To see the profiles: parctl profile") },
     { PAREXEC_ERROR_TOO_MANY_WORKERS, PARCTL_REFUSED,
-      N_("The limit is MaxWorkers= in /etc/parexec/parexecd.conf; see parexecd.conf(5).") },
+      N_("MaxWorkers= and MaxUserWorkers= of parexecd.conf(5) limit their number; over D-Bus MaxWorkers may have been "
+         "set to something else.") },
     { PAREXEC_ERROR_NO_SUCH_WORKER, PARCTL_FAILED, N_("To see the workers: parctl workers") },
     { PAREXEC_ERROR_NO_SUCH_TASK, PARCTL_FAILED, N_("To see the tasks: parctl tasks --all") },
     { PAREXEC_ERROR_NO_SUCH_BATCH, PARCTL_FAILED,
@@ -88,10 +89,7 @@ static void report_unreachable(const Client *client, const sd_bus_error *error)
         output_error(_("parexecd is not on your session's bus (%s)"), why);
     else
         output_error(_("parexecd is not running (%s)"), why);
-    if (client->user)
-        output_hint(_("To start it: systemctl --user start parexecd.service"));
-    else
-        output_hint(_("To start it: systemctl start parexecd.service"));
+    output_hint(_("To start it: systemctl start parexecd.service"));
 }
 
 #define RISK "\n- "
@@ -102,6 +100,14 @@ char *error_sentence(const sd_bus_error *error)
     g_autofree char *sentence = risks ? g_strndup(message, (size_t) (risks - message)) : g_strdup(message);
 
     return text_printable(sentence);
+}
+
+char *error_refusal_reason(const sd_bus_error *error)
+{
+    g_autofree char *sentence = error_sentence(error);
+    bool has_more = g_str_has_prefix(sentence, PAREXEC_NO_WORKER_ADDED);
+
+    return g_strdup(sentence + (has_more ? strlen(PAREXEC_NO_WORKER_ADDED) : 0));
 }
 
 char **error_risks(const sd_bus_error *error)
@@ -126,8 +132,10 @@ int error_report(Client *client, const sd_bus_error *error, int r)
         g_autofree char *sentence =
             error->message ? error_sentence(error) : text_printable(error->name ?: g_strerror(-r));
         output_error("%s", sentence);
-        if (kind && kind->hint)
-            output_hint("%s", _(kind->hint));
+        if (kind && kind->hint) {
+            g_autofree char *hint = output_commands(_(kind->hint));
+            output_hint("%s", hint);
+        }
     }
     return r < 0 ? r : -EIO;
 }

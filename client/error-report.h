@@ -16,6 +16,8 @@ int error_report(Client *client, const sd_bus_error *error, int r);
  * without them, and they alone: a strv, empty if it cannot be forced. Both made harmless. */
 char *error_sentence(const sd_bus_error *error);
 char **error_risks(const sd_bus_error *error);
+/* The sentence without "No worker was added": for those that have just told of workers that were. */
+char *error_refusal_reason(const sd_bus_error *error);
 
 /* The bus cannot be reached at all. */
 int error_report_no_bus(Client *client, int r);

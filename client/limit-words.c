@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client/bus-dict.h"
+#include "model/limits.h"
 #include "util/parse-util.h"
 
 static int parse_weight(const char *text, uint64_t *ret)
@@ -15,6 +16,27 @@ static int parse_weight(const char *text, uint64_t *ret)
     if (parse_uint64(text, &weight) < 0 || weight == 0 || weight > 10000)
         return -EINVAL;
     *ret = weight;
+    return 0;
+}
+
+/* As the daemon takes them, of workers and tasks alike. */
+static int parse_memory(const char *text, uint64_t *ret)
+{
+    uint64_t bytes;
+
+    if (parse_bytes(text, &bytes) < 0 || bytes < LIMIT_MEMORY_MIN_BYTES)
+        return -EINVAL;
+    *ret = bytes;
+    return 0;
+}
+
+static int parse_quota(const char *text, uint64_t *ret)
+{
+    uint64_t quota;
+
+    if (parse_cpus(text, &quota) < 0 || quota < LIMIT_CPU_QUOTA_MIN_USEC)
+        return -EINVAL;
+    *ret = quota;
     return 0;
 }
 
@@ -34,9 +56,9 @@ static const struct {
     int (*parse)(const char *text, uint64_t *ret);
     const char *form;
 } words[] = {
-    { "memory", "memory-max", true, parse_bytes, N_("a size such as 6G, 512M or infinity") },
-    { "memory-high", "memory-high", false, parse_bytes, N_("a size such as 6G, 512M or infinity") },
-    { "cpu", "cpu-quota", true, parse_cpus, N_("infinity, or a number of CPUs such as 2, 0.5 or 50%") },
+    { "memory", "memory-max", true, parse_memory, N_("a size from 8M such as 6G or 512M, or infinity") },
+    { "memory-high", "memory-high", false, parse_memory, N_("a size from 8M such as 6G or 512M, or infinity") },
+    { "cpu", "cpu-quota", true, parse_quota, N_("a number of CPUs from 0.01 such as 2, 0.5 or 50%, or infinity") },
     { "cpu-weight", "cpu-weight", false, parse_weight, N_("a number from 1 to 10000") },
     { "io-weight", "io-weight", true, parse_weight, N_("a number from 1 to 10000") },
     { "tasks-max", "tasks-max", true, parse_tasks, N_("a number of processes and threads, or infinity") },
@@ -70,7 +92,7 @@ char *limit_words_known(void)
     return g_string_free(known, FALSE);
 }
 
-int limit_words_append(sd_bus_message *m, const GArray *limits)
+int limit_words_append(sd_bus_message *m, const GArray *limits, bool force)
 {
     int r = sd_bus_message_open_container(m, 'a', "{sv}");
 
@@ -78,5 +100,7 @@ int limit_words_append(sd_bus_message *m, const GArray *limits)
         const LimitWord *limit = &g_array_index(limits, LimitWord, i);
         r = dict_append(m, limit->key, "t", limit->value);
     }
+    if (r >= 0 && force)
+        r = dict_append(m, "force", "b", 1);
     return r < 0 ? r : sd_bus_message_close_container(m);
 }

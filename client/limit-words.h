@@ -15,4 +15,4 @@ int limit_word_parse(const char *word, LimitWord *ret, const char **ret_form) _w
 /* "memory, memory-high, …" */
 char *limit_words_known(void);
 /* Appends them as an a{sv}. */
-int limit_words_append(sd_bus_message *m, const GArray *limits);
+int limit_words_append(sd_bus_message *m, const GArray *limits, bool force);

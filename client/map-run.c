@@ -59,6 +59,7 @@ typedef struct Map {
     bool input_ended;
     bool wants_slot;
     bool warned; /* about there being no worker */
+    char *unstarted; /* what is to be said of the first task that could not be started; NULL: nothing */
     bool halted; /* the limits are reached: nothing new starts */
     int stop;    /* exit code of what ended it early; 0: nothing did */
 } Map;
@@ -388,6 +389,8 @@ static void on_ended(const TaskInfo *info, void *userdata)
     note_start(map, info);
     if (map->joblog)
         joblog_add(map->joblog, g_array_index(map->items.numbers, uint64_t, item), info->id);
+    if (info->outcome == OUTCOME_SPAWN_FAILED && !map->unstarted)
+        map->unstarted = task_list_end_note(map->client, info);
     halt_if_reached(map);
     submit_pending(map);
     check_end(map);
@@ -492,6 +495,9 @@ static int map_loop(Map *map, const GPtrArray *sources)
     task_printer_set_progress(map->output, progress);
     r = sd_event_loop(map->client->event);
     task_printer_set_progress(map->output, NULL);
+    progress_clear(progress);
+    if (map->unstarted)
+        output_note(map->client, "%s", map->unstarted);
     return r < 0 ? output_failure(map->client, r, _("the event loop failed: %s"), g_strerror(-r)) : r;
 }
 
@@ -505,6 +511,7 @@ static void map_done(Map *map)
     map_slots_done(&map->slots);
     map->joblog = joblog_free(map->joblog);
     map_items_done(&map->items);
+    g_free(map->unstarted);
     task_template_done(&map->template);
 }
 
@@ -527,6 +534,8 @@ static int take_options(Map *map)
 {
     int r = task_template_init(&map->template, map->client, &map->task);
 
+    if (r >= 0)
+        r = task_template_check_growth(&map->template, map->client);
     if (r >= 0)
         r = task_template_set_limits(&map->template, map->client, &map->settings->batch);
     if (r < 0)

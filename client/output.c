@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What parctl says and how. Keeps two facts for the whole process, set once by output_init(): whether
- * stdout takes colours and whether the locale's character set is UTF-8. */
+/* What parctl says and how. Keeps three facts for the whole process: whether stdout takes colours, whether the
+ * locale's character set is UTF-8, and whether it is the session's parexecd that commands to type are for. */
 
 #include "client/output.h"
 
@@ -14,6 +14,7 @@
 
 static bool colors;
 static bool unicode;
+static bool of_session;
 
 static const char *const color_sequences[_COLOR_MAX] = {
     [COLOR_NONE] = "",         [COLOR_BOLD] = "\033[1m",   [COLOR_DIM] = "\033[2m",
@@ -32,6 +33,11 @@ void output_init(ColorMode mode)
 {
     colors = mode == COLOR_ALWAYS || (mode == COLOR_AUTO && terminal_takes_colors());
     unicode = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+}
+
+void output_set_user(bool user)
+{
+    of_session = user;
 }
 
 bool output_colors(void)
@@ -83,9 +89,43 @@ unsigned output_rows(int fd)
     return terminal_size(fd, /* rows= */ true, "LINES", 24);
 }
 
+/* How long the name of a program is that begins here and takes --user, with the blank behind it; 0: none does. In front of
+ * "…" it is no command to type. */
+static size_t command_begins(const char *text, const char *at)
+{
+    static const char *const programs[] = { "parctl ", "systemctl ", "journalctl " };
+
+    if (at > text && (g_ascii_isalnum(at[-1]) || at[-1] == '-'))
+        return 0;
+    for (size_t i = 0; i < G_N_ELEMENTS(programs); i++) {
+        size_t n = strlen(programs[i]);
+        if (strncmp(at, programs[i], n) == 0 && (g_ascii_islower(at[n]) || at[n] == '-' || at[n] == '%') &&
+            !g_str_has_prefix(at + n, "--user"))
+            return n;
+    }
+    return 0;
+}
+
+char *output_commands(const char *text)
+{
+    GString *shown = g_string_new(NULL);
+    const char *rest = text;
+
+    for (const char *at = text; of_session && *at; at++) {
+        size_t n = command_begins(text, at);
+        if (n == 0)
+            continue;
+        g_string_append_len(shown, rest, at + n - rest);
+        g_string_append(shown, "--user ");
+        rest = at + n;
+    }
+    g_string_append(shown, rest);
+    return g_string_free(shown, FALSE);
+}
+
 static _printf_(2, 0) void say(const char *prefix, const char *format, va_list arguments)
 {
-    g_autofree char *text = g_strdup_vprintf(format, arguments);
+    g_autofree char *typed = output_commands(format), *text = g_strdup_vprintf(typed, arguments);
 
     (void) fflush(stdout);
     fprintf(stderr, "%s%s\n", prefix, text);

@@ -24,6 +24,7 @@ typedef enum Color {
 } Color;
 
 void output_init(ColorMode mode);     /* before anything is printed; NO_COLOR is obeyed in COLOR_AUTO */
+void output_set_user(bool user);      /* commands to type are meant for the session's parexecd */
 bool output_colors(void);             /* on stdout */
 const char *color_begin(Color color); /* "" without colours */
 const char *color_end(Color color);
@@ -32,6 +33,10 @@ bool output_unicode(void); /* does the locale have more than ASCII? */
 bool output_is_terminal(int fd);
 unsigned output_columns(int fd); /* of the terminal; 80 if it does not say; 0: no terminal */
 unsigned output_rows(int fd);    /* 24 if it does not say; 0: no terminal */
+
+/* The commands in a text of ours as they have to be typed: with --user where that was given. What the three below are given
+ * as format is treated so; what they are given to print with it is not. */
+char *output_commands(const char *text);
 
 /* "parctl: …" on stderr, each one sentence without a newline at its end. */
 void output_error(const char *format, ...) _printf_(1, 2);

@@ -70,6 +70,7 @@ static const DictField worker_properties[] = {
     DICT_FIELD("TasksDone", "t", WorkerInfo, done),
     DICT_FIELD("TasksFailed", "t", WorkerInfo, failed),
     DICT_FIELD("Frozen", "b", WorkerInfo, frozen),
+    DICT_FIELD("Forced", "b", WorkerInfo, forced),
     DICT_FIELD("AllowedCPUs", "s", WorkerInfo, pinned_cpus),
     DICT_FIELD("GPUs", "s", WorkerInfo, gpus),
     DICT_FIELD("Resources", "s", WorkerInfo, resources),
@@ -166,6 +167,7 @@ PART_READER(limits)
 
 static const DictField scale_fields[] = {
     DICT_FIELD("target", "u", StatusInfo, scale.target),
+    DICT_FIELD("alive", "u", StatusInfo, scale.alive),
     DICT_FIELD("auto", "b", StatusInfo, scale.automatic),
     DICT_FIELD("min", "u", StatusInfo, scale.min),
     DICT_FIELD("max", "u", StatusInfo, scale.max),
@@ -207,6 +209,8 @@ static const DictField queue_fields[] = {
     DICT_FIELD("cancelled", "t", StatusInfo, queue[TASK_CANCELLED]),
     DICT_FIELD("skipped", "t", StatusInfo, queue[TASK_SKIPPED]),
     DICT_FIELD("throughput", "d", StatusInfo, per_minute),
+    DICT_FIELD("time-left", "t", StatusInfo, time_left_usec),
+    DICT_FIELD("frozen", "t", StatusInfo, frozen_tasks),
 };
 PART_READER(queue)
 

@@ -28,7 +28,7 @@ typedef struct WorkerInfo {
 
 /* How many workers are kept. */
 typedef struct ScaleInfo {
-    uint32_t target, min, max; /* SCALE_TARGET_NONE; max 0: as many as there is room for */
+    uint32_t target, alive, min, max; /* target: SCALE_TARGET_NONE; max 0: as many as there is room for */
     bool automatic;
     char *reason, *profile; /* NULL or "": none */
 } ScaleInfo;
@@ -52,6 +52,8 @@ typedef struct StatusInfo {
     double cpu_percent;
     uint64_t queue[_TASK_STATE_MAX];
     double per_minute;
+    uint64_t frozen_tasks;   /* of those that run, how many stand still */
+    uint64_t time_left_usec; /* by what such tasks took before; 0: not known */
 } StatusInfo;
 
 StatusInfo *status_info_free(StatusInfo *status);

@@ -28,6 +28,7 @@ static const DictField task_fields[] = {
     DICT_FIELD("errno", "i", TaskInfo, error),
     DICT_FIELD("cpu-usage-nsec", "t", TaskInfo, cpu_usage_nsec),
     DICT_FIELD("memory-peak", "t", TaskInfo, memory_peak_bytes),
+    DICT_FIELD("frozen", "b", TaskInfo, frozen),
     DICT_FIELD("tags", "as", TaskInfo, tags),
     DICT_FIELD("reason", "s", TaskInfo, reason),
     DICT_FIELD("queue", "s", TaskInfo, queue),
@@ -60,7 +61,9 @@ static const DictField batch_fields[] = {
 
 void task_info_init(TaskInfo *info)
 {
-    *info = (TaskInfo){ .array_index = UINT64_MAX, .memory_peak_bytes = UINT64_MAX };
+    *info = (TaskInfo){
+        .array_index = UINT64_MAX, .memory_peak_bytes = UINT64_MAX, .memory_max_bytes = UINT64_MAX
+    };
 }
 
 void task_info_done(TaskInfo *info)
@@ -160,6 +163,11 @@ int task_info_exit_code(const TaskInfo *info)
     return info->state == TASK_FAILED ? failed_exit_code(info) : 1;
 }
 
+char *task_info_state(const TaskInfo *info)
+{
+    return info->frozen ? g_strdup_printf("%s, %s", info->state_word, _("frozen")) : g_strdup(info->state_word);
+}
+
 static char *describe_failure(const TaskInfo *info)
 {
     switch (info->outcome) {
@@ -173,7 +181,8 @@ static char *describe_failure(const TaskInfo *info)
     case OUTCOME_TIMEOUT:
         return g_strdup(_("took too long"));
     case OUTCOME_SPAWN_FAILED:
-        return g_strdup_printf(_("could not be started: %s"), g_strerror(info->error));
+        return g_strdup_printf(_("could not be started: %s"),
+                               info->note && *info->note ? info->note : g_strerror(info->error));
     case OUTCOME_ABORTED:
         return g_strdup(_("aborted"));
     case OUTCOME_LOST:

@@ -21,6 +21,8 @@ typedef struct TaskInfo {
     int32_t exit_status, signal, error;
     uint64_t cpu_usage_nsec;
     uint64_t memory_peak_bytes; /* UINT64_MAX: not known */
+    uint64_t memory_max_bytes;  /* of an attempt; UINT64_MAX: none, or not known */
+    bool frozen;                /* it runs, and stands still */
     char **tags;
     char *reason;
     char *queue, *class;      /* NULL or "": none */
@@ -56,6 +58,9 @@ void batch_result_done(BatchResult *result);
 /* The exit code that stands for an ended task: its own, 128 + signal, 137 for oom, 124 for timeout, 127 or
  * 126 if the command could not be started, 1 otherwise. */
 int task_info_exit_code(const TaskInfo *info);
+
+/* "running, frozen" */
+char *task_info_state(const TaskInfo *info);
 
 /* "exited with status 3", "killed by signal 9 (KILL)", "ran out of memory" …; for tasks that have ended. */
 char *task_info_describe_end(const TaskInfo *info);

@@ -3,6 +3,7 @@
 
 #include "client/task-list.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "client/bus-dict.h"
@@ -131,6 +132,38 @@ int task_list_page(Client *client, const TaskFilter *filter, GPtrArray *rows, ui
         return r;
     r = task_list_read(reply, rows, ret_cursor);
     return r < 0 ? connection_report_message(client, r) : 0;
+}
+
+/* Into rows; without an answer what is known already will do. */
+static void ask_for(Client *client, uint64_t task, GPtrArray *rows)
+{
+    g_autoptr(sd_bus_message) call = NULL, reply = NULL;
+    g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
+    g_autoptr(TaskFilter) filter = task_filter_new();
+    uint64_t cursor;
+
+    filter->ids = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    g_array_append_val(filter->ids, task);
+    if (task_list_new_call(client, filter, &call) < 0 || connection_try_call(client, call, &error, &reply) < 0)
+        return;
+    if (task_list_read(reply, rows, &cursor) < 0)
+        g_ptr_array_set_size(rows, 0);
+}
+
+char *task_list_describe_end(Client *client, const TaskInfo *info)
+{
+    g_autoptr(GPtrArray) rows = task_rows_new();
+
+    if (info->outcome == OUTCOME_SPAWN_FAILED && !info->note)
+        ask_for(client, info->id, rows);
+    return task_info_describe_end(rows->len == 1 ? rows->pdata[0] : info);
+}
+
+char *task_list_end_note(Client *client, const TaskInfo *info)
+{
+    g_autofree char *how = task_list_describe_end(client, info);
+
+    return g_strdup_printf(_("task %" PRIu64 ": %s"), info->id, how);
 }
 
 int task_list_all(Client *client, TaskFilter *filter, uint64_t max, GPtrArray *rows, bool *ret_more)

@@ -31,4 +31,10 @@ int task_list_all(Client *client, TaskFilter *filter, uint64_t max, GPtrArray *r
 /* Reads "aa{sv}t". */
 int task_list_read(sd_bus_message *m, GPtrArray *rows, uint64_t *ret_cursor) _warn_unused_;
 
+/* As task_info_describe_end(). What a signal does not tell, of a command that could not be started, the daemon is asked for:
+ * changes go to everybody, and the command is its owner's. */
+char *task_list_describe_end(Client *client, const TaskInfo *info);
+/* "task 17: exited with status 3" */
+char *task_list_end_note(Client *client, const TaskInfo *info);
+
 GPtrArray *task_rows_new(void); /* of TaskInfo, with its free function */

@@ -70,7 +70,7 @@ void task_table_print(const GPtrArray *rows)
         const TaskInfo *info = rows->pdata[i];
         table_add_format(table, COLOR_BOLD, "%" PRIu64, info->id);
         table_add_format(table, COLOR_NONE, "%" PRIu64, info->batch);
-        table_add(table, state_colors[info->state], g_strdup(info->state_word));
+        table_add(table, info->frozen ? COLOR_BLUE : state_colors[info->state], task_info_state(info));
         table_add(table, COLOR_NONE, task_table_result(info));
         table_add(table, COLOR_NONE, g_strdup(info->worker));
         table_add(table, COLOR_NONE, duration_text(info, now));

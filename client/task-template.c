@@ -325,6 +325,16 @@ int task_template_init(TaskTemplate *template, Client *client, const TaskOptions
     return 0;
 }
 
+int task_template_check_growth(const TaskTemplate *template, Client *client)
+{
+    const uint32_t given = template->terms.given;
+
+    if (!(given & 1U << TERM_RETRY_MEMORY) || given & 1U << TERM_MEMORY)
+        return 0;
+    return output_usage_error(client, _("--retry-memory says how a limit of memory grows: there has to be one of the "
+                                        "tasks, --memory SIZE or --memory auto"));
+}
+
 int task_template_set_limits(TaskTemplate *template, Client *client, const BatchOptions *options)
 {
     if (options->halt && batch_limits_parse_halt(&template->limits, options->halt) < 0)

@@ -128,6 +128,8 @@ typedef struct TaskTemplate {
 /* From the options and the surroundings of this process. Reports what is wrong. "last" in --after asks the
  * daemon. */
 int task_template_init(TaskTemplate *template, Client *client, const TaskOptions *options);
+/* Of tasks that are said nothing else of: is there a limit of memory that --retry-memory could raise? */
+int task_template_check_growth(const TaskTemplate *template, Client *client);
 /* When the batch is given up. Reports. */
 int task_template_set_limits(TaskTemplate *template, Client *client, const BatchOptions *options);
 void task_template_done(TaskTemplate *template);

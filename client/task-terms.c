@@ -364,7 +364,7 @@ int task_terms_check(const TaskTerms *terms, char **ret_why)
                                    PAREXEC_CREDENTIALS_MAX);
         return -EINVAL;
     }
-    if (task_demand_check(&terms->demand, ret_why) < 0)
+    if (task_demand_check(&terms->demand, ret_why) < 0 || demand_terms_check_growth(terms, ret_why) < 0)
         return -EINVAL;
     if (has(terms, TERM_WARN) && !has(terms, TERM_TIMEOUT)) /* there may be one in the configuration */
         return 0;

@@ -96,6 +96,7 @@ int time_left_print(Client *client, const GPtrArray *rows)
     if (left == UINT64_MAX)
         return 0;
     g_autofree char *span = format_timespan(MAX(left - left % USEC_PER_SEC, USEC_PER_SEC));
-    printf(_("about %s left, by what such tasks took before (parctl stats)\n"), span);
+    g_autofree char *format = output_commands(_("about %s left, by what such tasks took before (parctl stats)\n"));
+    printf(format, span);
     return 0;
 }

@@ -168,10 +168,10 @@ static int fill_machine(Client *client, const AddWorkerSettings *settings, JsonO
             return r;
         if (count == 0 || error_exit_code(error.name) != PARCTL_REFUSED)
             return error_report(client, &error, r);
-        g_autofree char *sentence = error_sentence(&error);
+        g_autofree char *reason = error_refusal_reason(&error);
         output_note(client,
                     ngettext("%u worker added, and no more: %s", "%u workers added, and no more: %s", count),
-                    count, sentence);
+                    count, reason);
         return 0;
     }
 }

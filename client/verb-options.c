@@ -56,6 +56,7 @@ static int common_option(Client *client, int which, const char *value, CommonOpt
         return 0;
     case COMMON_USER:
         client->user = true;
+        output_set_user(true);
         return 0;
     case COMMON_JSON:
         client->json = true;

@@ -3,7 +3,6 @@
  * is asynchronous, so that a signal that comes meanwhile finds its task as soon as it has a number. */
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <time.h>
 
@@ -14,6 +13,7 @@
 #include "client/status-info.h"
 #include "client/submission.h"
 #include "client/substitution.h"
+#include "client/task-list.h"
 #include "client/tracker.h"
 #include "client/verb.h"
 
@@ -46,8 +46,8 @@ static void on_ended(const TaskInfo *info, void *userdata)
     if (info->state == TASK_CANCELLED && run->signal > 0)
         code = 128 + run->signal;
     else if (info->state != TASK_SUCCEEDED && info->outcome != OUTCOME_EXITED) {
-        g_autofree char *how = task_info_describe_end(info);
-        output_note(run->client, _("task %" PRIu64 ": %s"), info->id, how);
+        g_autofree char *note = task_list_end_note(run->client, info);
+        output_note(run->client, "%s", note);
     }
     (void) sd_event_exit(run->client->event, code);
 }

@@ -25,7 +25,7 @@ static void print_scale(const StatusInfo *status)
             status->active);
     else
         printf(ngettext("target: %u worker; %u alive\n", "target: %u workers; %u alive\n", scale->target),
-               scale->target, status->active);
+               scale->target, scale->alive);
     if (scale->automatic && scale->max > 0)
         printf(_("it follows the load, between %u and %u\n"), scale->min, scale->max);
     else if (scale->automatic)

@@ -11,6 +11,16 @@
 #include "client/verb.h"
 #include "client/worker-call.h"
 
+typedef struct SetSettings {
+    bool force;
+} SetSettings;
+
+static const VerbOption set_options[] = {
+    VERB_OPTION("force", 'f', OPTION_FLAG, SetSettings, force, NULL,
+                N_("of workers: though the machine cannot carry them")),
+    {},
+};
+
 typedef struct SetArguments {
     GArray *limits;       /* LimitWord */
     GPtrArray *arguments; /* the others, closed by NULL; not owned */
@@ -29,11 +39,14 @@ static int read_limit(Client *client, SetArguments *set, const char *word)
     LimitWord limit;
     int r = limit_word_parse(word, &limit, &form);
 
+    g_autofree char *key = g_strndup(word, strcspn(word, "="));
+    for (guint i = 0; r >= 0 && i < set->limits->len; i++)
+        if (strcmp(g_array_index(set->limits, LimitWord, i).key, limit.key) == 0)
+            return output_usage_error(client, _("%s stands twice"), key);
     if (r >= 0) {
         g_array_append_val(set->limits, limit);
         return 0;
     }
-    g_autofree char *key = g_strndup(word, strcspn(word, "="));
     if (r == -EINVAL)
         return output_usage_error(client, _("%s takes %s, not \"%s\""), key, form, word + strlen(key) + 1);
     g_autofree char *known = limit_words_known();
@@ -72,14 +85,14 @@ static int check_for_tasks(Client *client, const SetArguments *set)
     return 0;
 }
 
-static int set_worker(Client *client, const char *id, const GArray *limits)
+static int set_worker(Client *client, const char *id, const GArray *limits, bool force)
 {
     g_autoptr(sd_bus_message) call = NULL;
     int r = worker_call_new(client, id, "SetLimits", &call);
 
     if (r < 0)
         return r;
-    r = limit_words_append(call, limits);
+    r = limit_words_append(call, limits, force);
     if (r < 0)
         return connection_report_message(client, r);
     r = worker_call(client, id, call);
@@ -90,7 +103,7 @@ static int set_worker(Client *client, const char *id, const GArray *limits)
 
 static int append_limits(sd_bus_message *m, const void *limits)
 {
-    return limit_words_append(m, limits);
+    return limit_words_append(m, limits, /* force= */ false);
 }
 
 static int set_tasks(Client *client, char **tasks, const GArray *limits)
@@ -124,7 +137,8 @@ static int run_set(Client *client, const void *settings, char **argv)
     if (r >= 0)
         connection_offer_password_agent(client);
     for (guint i = 0; r >= 0 && targets.workers->pdata[i]; i++)
-        r = set_worker(client, targets.workers->pdata[i], set.limits);
+        r = set_worker(client, targets.workers->pdata[i], set.limits,
+                       ((const SetSettings *) settings)->force);
     if (r >= 0 && workers_and_tasks_has_tasks(&targets))
         r = set_tasks(client, (char **) targets.tasks->pdata, set.limits);
     return r;
@@ -143,6 +157,8 @@ const Verb verb_set = {
     .arguments = N_("WORKER | ID | A-B | batch:N | last | mine... LIMIT=VALUE..."),
     .min = 2,
     .max = -1,
+    .options = set_options,
+    .settings_size = sizeof(SetSettings),
     .run = run_set,
     .summary = N_("Change limits of workers and tasks that run, at once."),
     .details = N_(

@@ -92,6 +92,7 @@ static int read_attempt(sd_bus_message *m, void *userdata)
         DICT_FIELD("errno", "i", TaskInfo, error),
         DICT_FIELD("cpu-usage-nsec", "t", TaskInfo, cpu_usage_nsec),
         DICT_FIELD("memory-peak", "t", TaskInfo, memory_peak_bytes),
+        DICT_FIELD("memory-max", "t", TaskInfo, memory_max_bytes),
         DICT_FIELD("note", "s", TaskInfo, note),
         DICT_FIELD("stdout-dropped", "t", TaskInfo, stdout_dropped),
         DICT_FIELD("stderr-dropped", "t", TaskInfo, stderr_dropped),
@@ -151,7 +152,13 @@ static void print_attempt(const TaskInfo *attempt)
     g_autofree char *value =
         g_strdup_printf(_("%s on %s, %s, took %s"), how, attempt->worker ?: "?", started, took);
 
-    print_field(label, value);
+    if (attempt->memory_max_bytes == UINT64_MAX) {
+        print_field(label, value);
+        return;
+    }
+    g_autofree char *memory = format_bytes(attempt->memory_max_bytes);
+    g_autofree char *with = g_strdup_printf(_("%s, with %s of memory"), value, memory);
+    print_field(label, with);
 }
 
 /* A text of several lines, each below the other in the column of values. */
@@ -179,7 +186,8 @@ static void print_dropped(const char *label, uint64_t bytes)
 
 static void print_flaws(const TaskInfo *info)
 {
-    print_text(_("note"), info->note);
+    if (info->outcome != OUTCOME_SPAWN_FAILED) /* else it has been said */
+        print_text(_("note"), info->note);
     print_dropped(_("stdout dropped"), info->stdout_dropped);
     print_dropped(_("stderr dropped"), info->stderr_dropped);
 }
@@ -260,12 +268,13 @@ static void print_task_identity(const TaskInfo *info)
 static void print_task(const TaskDetails *task)
 {
     const TaskInfo *info = &task->info;
+    g_autofree char *state = task_info_state(info);
     g_autofree char *how =
         task_state_is_end(info->state) && info->state != TASK_SUCCEEDED ? task_info_describe_end(info) : NULL;
 
     print_task_identity(info);
     print_terms(task);
-    print_field(_("state"), info->state_word);
+    print_field(_("state"), state);
     print_text(_("ended"), how);
     print_text(_("reason"), info->reason);
     print_text(_("worker"), info->worker);
@@ -277,8 +286,8 @@ static void print_task(const TaskDetails *task)
     print_lines(_("result"), task->result);
     print_environment(task->environment);
     if (info->started_usec > 0) {
-        g_autofree char *logs = g_strdup_printf("parctl logs %" PRIu64, info->id);
-        print_field(_("output"), logs);
+        g_autofree char *logs = g_strdup_printf("parctl logs %" PRIu64, info->id), *typed = output_commands(logs);
+        print_field(_("output"), typed);
     }
 }
 
@@ -369,6 +378,7 @@ static void print_worker(const WorkerInfo *worker)
         worker->cpu_quota_usec_per_sec == UINT64_MAX
             ? NULL
             : g_strdup_printf("%.0f %%", (double) worker->cpu_quota_usec_per_sec * 100 / USEC_PER_SEC);
+    g_autofree char *thaw = output_commands(_("yes: parctl thaw lets it go on"));
     g_autofree char *user = worker->user == UINT32_MAX ? NULL : g_strdup_printf("%u", worker->user);
     g_autoptr(GString) tasks = g_string_new(NULL);
 
@@ -393,7 +403,8 @@ static void print_worker(const WorkerInfo *worker)
     print_field(_("CPU quota"), quota);
     for (size_t i = 0; worker->not_enforced && worker->not_enforced[i]; i++)
         print_text(_("not enforced"), worker->not_enforced[i]);
-    print_field(_("frozen"), worker->frozen ? _("yes: parctl thaw lets it go on") : NULL);
+    print_field(_("frozen"), worker->frozen ? thaw : NULL);
+    print_field(_("forced"), worker->forced ? _("yes: the machine may not carry it") : NULL);
     print_text(_("allowed CPUs"), worker->pinned_cpus);
     print_text(_("GPUs"), worker->gpus);
     print_text(_("resources"), worker->resources);

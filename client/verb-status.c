@@ -40,9 +40,12 @@ static char *queue_text(const StatusInfo *status)
 {
     g_autoptr(GString) text = g_string_new(NULL);
     uint64_t running = status->queue[TASK_RUNNING], waiting = status_info_waiting(status);
-    uint64_t held = status->queue[TASK_HELD], failed = status->queue[TASK_FAILED];
+    uint64_t held = status->queue[TASK_HELD], failed = status->queue[TASK_FAILED],
+             frozen = status->frozen_tasks;
 
     g_string_append_printf(text, ngettext("%" PRIu64 " running", "%" PRIu64 " running", running), running);
+    if (frozen > 0)
+        g_string_append_printf(text, ngettext(" (%" PRIu64 " frozen)", " (%" PRIu64 " frozen)", frozen), frozen);
     g_string_append(text, ", ");
     g_string_append_printf(text, ngettext("%" PRIu64 " queued", "%" PRIu64 " queued", waiting), waiting);
     if (held > 0) {
@@ -57,18 +60,26 @@ static char *queue_text(const StatusInfo *status)
     return g_steal_pointer(&text->str);
 }
 
+/* By what such tasks took before, or else as fast as in the last minute; UINT64_MAX: not known. */
+static uint64_t time_left(const StatusInfo *status, uint64_t open)
+{
+    ProgressFacts facts = { .total = open };
+
+    if (status->time_left_usec > 0)
+        return status->time_left_usec;
+    return status->per_minute > 0 ? progress_rate_left_usec(&facts, status->per_minute / 60) : UINT64_MAX;
+}
+
 static void append_pace(GString *line, const StatusInfo *status)
 {
-    uint64_t open = status_info_waiting(status) + status->queue[TASK_RUNNING];
-    ProgressFacts facts = { .total = open };
-    uint64_t left = progress_rate_left_usec(&facts, status->per_minute / 60),
+    uint64_t open = status_info_waiting(status) + status->queue[TASK_RUNNING], left = time_left(status, open),
              per_minute = (uint64_t) (status->per_minute + 0.5);
 
-    if (status->per_minute <= 0)
-        return;
-    g_autofree char *pace =
-        g_strdup_printf(ngettext("%" PRIu64 " task/min", "%" PRIu64 " tasks/min", per_minute), per_minute);
-    append_part(line, pace);
+    if (status->per_minute > 0) {
+        g_autofree char *pace =
+            g_strdup_printf(ngettext("%" PRIu64 " task/min", "%" PRIu64 " tasks/min", per_minute), per_minute);
+        append_part(line, pace);
+    }
     if (open == 0 || left == UINT64_MAX || !status->enabled)
         return;
     g_autofree char *span = format_timespan(MAX(left - left % USEC_PER_SEC, USEC_PER_SEC));
@@ -97,9 +108,10 @@ static void print_head(const StatusInfo *status)
     append_part(line, queue);
     append_pace(line, status);
     printf("%s\n", line->str);
-    if (!status->enabled)
-        printf("%s%s%s\n", color_begin(COLOR_YELLOW), _("disabled: nothing new starts (parctl enable)"),
-               color_end(COLOR_YELLOW));
+    if (!status->enabled) {
+        g_autofree char *disabled = output_commands(_("disabled: nothing new starts (parctl enable)"));
+        printf("%s%s%s\n", color_begin(COLOR_YELLOW), disabled, color_end(COLOR_YELLOW));
+    }
     if (status->storage_error)
         printf("%s%s: %s%s\n", color_begin(COLOR_RED), _("the disk refuses writes, nothing can be submitted"),
                status->storage_error, color_end(COLOR_RED));
@@ -237,8 +249,10 @@ static void print_status(const StatusInfo *status)
     printf("\n");
     if (status->workers->len > 0)
         worker_table_print(status, /* wide= */ false);
-    else
-        printf("%s\n", _("no workers; to start one: parctl add-worker --memory 2G"));
+    else {
+        g_autofree char *none = output_commands(_("no workers; to start one: parctl add-worker --memory 2G"));
+        printf("%s\n", none);
+    }
     print_room(status);
     print_scale(&status->scale);
 }

@@ -97,6 +97,8 @@ static int prepare(Client *client, const SubmitSettings *settings, const TaskOpt
 {
     int r = task_template_init(template, client, options);
 
+    if (r >= 0 && !settings->from_json) /* there the tasks may say the rest */
+        r = task_template_check_growth(template, client);
     if (r >= 0)
         r = task_template_set_limits(template, client, &settings->batch);
     if (r < 0)

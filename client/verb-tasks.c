@@ -185,7 +185,8 @@ static void print_others(uint64_t others)
                                        "… and %" PRIu64 " more: parctl tasks --all, or --limit N", others),
                               others);
 
-    printf("%s%s%s\n", color_begin(COLOR_DIM), text, color_end(COLOR_DIM));
+    g_autofree char *shown = output_commands(text);
+    printf("%s%s%s\n", color_begin(COLOR_DIM), shown, color_end(COLOR_DIM));
 }
 
 static void print_rows(const Client *client, const GPtrArray *rows)

@@ -54,7 +54,8 @@ static int print_condition(sd_bus_message *m, void *userdata)
     if (r >= 0) {
         g_autofree char *kind = text_printable(condition.kind ?: "?"),
                         *text = text_printable(condition.text ?: "");
-        printf("  %s: %s\n", kind, text);
+        g_autofree char *shown = output_commands(text);
+        printf("  %s: %s\n", kind, shown);
         ++*count;
     }
     dict_clear(condition_fields, G_N_ELEMENTS(condition_fields), &condition);

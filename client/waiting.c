@@ -28,6 +28,7 @@ struct Waiting {
     GPtrArray *rows; /* TaskInfo: of all tasks when they have ended; NULL: not asked for */
     GArray *ended;   /* uint64_t: ids, while they are few enough for their results to be told */
     char *failed_how;
+    int failed_error; /* why it could not be started, while that is all that is known; 0: it is not */
     bool running; /* rows that are added before may have ended, too: the loop is not to leave for them */
 };
 
@@ -67,6 +68,21 @@ static void fetch_results(Waiting *waiting)
     (void) task_list_page(waiting->client, filter, waiting->rows, &cursor);
 }
 
+/* What the change has not told. */
+static void fetch_failure(Waiting *waiting)
+{
+    const TaskInfo info = { .id = waiting->failed_id,
+                            .state = TASK_FAILED,
+                            .outcome = OUTCOME_SPAWN_FAILED,
+                            .error = waiting->failed_error };
+
+    if (waiting->failed_error == 0 || waiting->client->quiet)
+        return;
+    g_free(waiting->failed_how);
+    waiting->failed_how = task_list_describe_end(waiting->client, &info);
+    waiting->failed_error = 0;
+}
+
 static void on_idle(void *userdata)
 {
     Waiting *waiting = userdata;
@@ -74,6 +90,7 @@ static void on_idle(void *userdata)
     if (!waiting->running || !is_over(waiting))
         return;
     fetch_results(waiting);
+    fetch_failure(waiting);
     (void) sd_event_exit(waiting->client->event, PARCTL_OK);
 }
 
@@ -139,6 +156,7 @@ static void on_ended(const TaskInfo *info, void *userdata)
         waiting->failed_code = task_info_exit_code(info);
         g_free(waiting->failed_how);
         waiting->failed_how = task_info_describe_end(info);
+        waiting->failed_error = info->outcome == OUTCOME_SPAWN_FAILED && !info->note ? info->error : 0;
     }
     on_idle(waiting);
 }
@@ -273,9 +291,10 @@ int waiting_run(Waiting *waiting)
     int r = 0;
 
     waiting->running = true;
-    if (is_over(waiting))
+    if (is_over(waiting)) {
         fetch_results(waiting);
-    else {
+        fetch_failure(waiting);
+    } else {
         r = progress_new(waiting->client, waiting->mode, facts, waiting, &progress);
         if (waiting->output)
             task_printer_set_progress(waiting->output, progress);

@@ -33,6 +33,7 @@ int worker_call(Client *client, const char *id, sd_bus_message *call)
         g_autofree char *sentence = error_sentence(&error);
         client->failure = PARCTL_REFUSED;
         output_error("%s", sentence);
+        output_hint(_("Give it less, or change it all the same with --force."));
         return r;
     }
     if (!sd_bus_error_has_name(&error, "org.freedesktop.DBus.Error.UnknownObject"))

@@ -14,6 +14,7 @@
 
 #include "bus/bus.h"
 #include "config/config.h"
+#include "config/config-machine.h"
 #include "core/manager.h"
 #include "engine/engine-cgroup.h"
 #include "engine/engine-systemd.h"
@@ -306,6 +307,7 @@ static void on_reload(void *userdata)
 
     settings_done(&daemon->settings);
     config_load(&daemon->settings, daemon->user_mode);
+    config_check_machine(&daemon->settings, daemon->host->machine(daemon->host));
     if (!daemon->systemd)
         daemon->settings.engine = ENGINE_CGROUP;
     manager_reload(daemon->manager, &daemon->settings);
@@ -350,8 +352,9 @@ static int daemon_init(Daemon *daemon)
     StoreSnapshot *snapshot = NULL;
 
     config_load(&daemon->settings, daemon->user_mode);
-    daemon->manager = manager_new(&daemon->settings);
     daemon->host = host_new();
+    config_check_machine(&daemon->settings, daemon->host->machine(daemon->host));
+    daemon->manager = manager_new(&daemon->settings);
     int r = directories_init(daemon);
     if (r >= 0)
         r = clock_init(daemon);

@@ -55,6 +55,9 @@
 #define PAREXEC_ERROR_STORAGE_FAILED "org.parexec.Error.StorageFailed"
 #define PAREXEC_ERROR_FAILED "org.parexec.Error.Failed"
 
+/* How the message of a refused AddWorker begins; behind it stands the reason alone. */
+#define PAREXEC_NO_WORKER_ADDED "No worker was added: "
+
 /* Bounds of what a client may send. */
 #define PAREXEC_TASKS_PER_CALL_MAX 10000U          /* what clients send; the daemon takes what the bus carries */
 #define PAREXEC_ARGV_BYTES_MAX (2U * 1024 * 1024)  /* execve(2) would refuse more: a quarter of an 8 MiB stack */

@@ -145,8 +145,8 @@ static void tell(GString *why, const char *what, const char *controller, int err
     g_string_append_printf(why, "%s%s: not enforced (", why->len > 0 ? "; " : "", what);
     if (missing)
         g_string_append_printf(why, "no %s controller in the worker's cgroup)", controller);
-    else
-        g_string_append_printf(why, "%s)", g_strerror(-error));
+    else /* v1 does not set a limit below what is in use */
+        g_string_append_printf(why, "%s)", error == -EBUSY ? "more is in use" : g_strerror(-error));
 }
 
 /* ------------------------------------------------------------------ v1 */

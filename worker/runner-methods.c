@@ -89,14 +89,14 @@ static int runner_method_stop(sd_bus_message *message, void *userdata, sd_bus_er
 static int runner_method_limit(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
     RunnerMethods *methods = userdata;
+    g_autofree char *why = NULL;
     LimitOrder order;
     int r = runner_message_read_limit(message, &order);
 
     if (r < 0)
-        (void) log_error_errno(r, "The daemon sent limits that make no sense, ignoring: %m");
-    else
-        runner_limit(methods->runner, &order);
-    return 1;
+        return log_error_errno(r, "The daemon sent limits that make no sense, ignoring: %m");
+    why = runner_limit(methods->runner, &order);
+    return sd_bus_reply_method_return(message, "s", why ? why : "");
 }
 
 static int runner_method_freeze(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -146,8 +146,8 @@ static const sd_bus_vtable runner_vtable[] = {
     SD_BUS_METHOD_WITH_ARGS("Stop", SD_BUS_ARGS("at", tasks, "s", outcome), SD_BUS_NO_RESULT,
                             runner_method_stop,
                             SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_METHOD_NO_REPLY),
-    SD_BUS_METHOD_WITH_ARGS("Limit", SD_BUS_ARGS("t", task, "a{sv}", limits), SD_BUS_NO_RESULT, runner_method_limit,
-                            SD_BUS_VTABLE_UNPRIVILEGED | SD_BUS_VTABLE_METHOD_NO_REPLY),
+    SD_BUS_METHOD_WITH_ARGS("Limit", SD_BUS_ARGS("t", task, "a{sv}", limits), SD_BUS_RESULT("s", why),
+                            runner_method_limit, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Freeze", SD_BUS_ARGS("at", tasks, "b", frozen, "b", reclaim),
                             SD_BUS_RESULT("a(ts)", failed), runner_method_freeze, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Exit", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, runner_method_exit,

@@ -88,12 +88,11 @@ void runner_stop_task(Runner *runner, uint64_t id, Outcome outcome)
     runner_watch_time(runner, task->slot);
 }
 
-void runner_limit(Runner *runner, const LimitOrder *order)
+char *runner_limit(Runner *runner, const LimitOrder *order)
 {
     RunnerTask *task = g_hash_table_lookup(runner->tasks, &order->task);
 
-    if (task)
-        task_limits_change(task, order);
+    return task ? task_limits_change(task, order) : NULL;
 }
 
 const char *runner_freeze(Runner *runner, uint64_t id, bool frozen, bool reclaim)

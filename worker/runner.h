@@ -32,8 +32,8 @@ void runner_dispatch(Runner *runner);              /* after adding: starts what 
 bool runner_recall(Runner *runner, uint64_t task);
 /* Ends a task, as its policy says; its result with that outcome follows. Unknown ones are ignored. */
 void runner_stop_task(Runner *runner, uint64_t task, Outcome outcome);
-/* Changes the limits of a task, at once. Unknown ones are ignored. */
-void runner_limit(Runner *runner, const LimitOrder *order);
+/* Changes the limits of a task, at once. Returns why it keeps those that it has, to be freed; NULL: done, or there is none. */
+char *runner_limit(Runner *runner, const LimitOrder *order);
 /* Freezes a running task, or lets it go on; reclaim: its memory is taken back meanwhile. Returns why not, as part of a
  * sentence; NULL: done, or unknown. */
 const char *runner_freeze(Runner *runner, uint64_t task, bool frozen, bool reclaim);

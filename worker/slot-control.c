@@ -17,9 +17,24 @@ void task_limits_begin(RunnerTask *task)
     };
 }
 
-void task_limits_change(RunnerTask *task, const LimitOrder *order)
+/* A limit that the task had, and that could not be set then either, is not what fails now. */
+static char *apply(RunnerTask *task, const LeafLimits *before)
 {
-    LeafLimits *limits = &task->limits;
+    Slot *slot = task->slot;
+    g_autofree char *not_enforced = g_strdup(slot->not_enforced);
+
+    slot_apply_limits(slot);
+    if (!slot->not_enforced || g_strcmp0(slot->not_enforced, not_enforced) == 0)
+        return NULL;
+    char *why = g_strdup(slot->not_enforced);
+    task->limits = *before;
+    slot_apply_limits(slot);
+    return why;
+}
+
+char *task_limits_change(RunnerTask *task, const LimitOrder *order)
+{
+    LeafLimits *limits = &task->limits, before = task->limits;
 
     if (order->set_memory)
         limits->memory_max_bytes = order->limits.memory_max_bytes;
@@ -29,8 +44,7 @@ void task_limits_change(RunnerTask *task, const LimitOrder *order)
         limits->tasks_max = order->limits.tasks_max;
     if (order->set_io)
         limits->io_weight = order->limits.io_weight;
-    if (task->slot && task->slot->state == SLOT_RUNNING)
-        slot_apply_limits(task->slot);
+    return task->slot && task->slot->state == SLOT_RUNNING ? apply(task, &before) : NULL;
 }
 
 static const char *why_not(int r)

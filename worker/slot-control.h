@@ -14,8 +14,9 @@ typedef struct LimitOrder {
 
 /* The limits that the task comes with. */
 void task_limits_begin(RunnerTask *task);
-/* Those of the order hold from here, whether the task runs or waits. */
-void task_limits_change(RunnerTask *task, const LimitOrder *order);
+/* Those of the order hold from here, whether the task runs or waits. Returns what could not be set, to be freed: then all is as
+ * it was; NULL: all could. */
+char *task_limits_change(RunnerTask *task, const LimitOrder *order);
 
 /* Stops the processes of a running task, or lets them go on. Returns why not, as part of a sentence; NULL: done. *ret_reclaim:
  * slot->leaf has memory to be taken back. */

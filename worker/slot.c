@@ -312,22 +312,23 @@ static int slot_error_fd(const Slot *slot)
     return slot->outputs[slot->task->surroundings->context->policy.merge ? STREAM_STDOUT : STREAM_STDERR];
 }
 
-/* Tells the user where he looks first. */
-static void slot_tell_failure(const Slot *slot, SpawnStage stage, int error)
+/* Tells the user where he looks first, and in the record. */
+static void slot_tell_failure(Slot *slot, SpawnStage stage, int error)
 {
-    g_autofree char *why = NULL, *line = NULL;
+    g_autofree char *line = NULL;
     g_autofree char **argv = NULL;
     char *none[] = { (char *) "", NULL };
     SpawnRequest request;
     gsize size;
     const void *data = g_bytes_get_data(slot->task->argv, &size);
 
-    if (slot_error_fd(slot) < 0)
-        return;
     argv = strv_blob_pointers(data, size);
     slot_request(slot, argv[0] ? argv : none, NULL, &request);
-    why = slot->trouble ? g_strdup(slot->trouble) : spawn_describe_failure(&request, stage, error);
-    line = g_strdup_printf("parexec: %s\n", why);
+    if (!slot->trouble)
+        slot->trouble = spawn_describe_failure(&request, stage, error);
+    if (slot_error_fd(slot) < 0)
+        return;
+    line = g_strdup_printf("parexec: %s\n", slot->trouble);
     (void) !write(slot_error_fd(slot), line, strlen(line));
 }
 
@@ -467,6 +468,8 @@ void slot_collect(Slot *slot, TaskResult *ret)
     task_files_collect(slot->files, &result);
     if (slot->program)
         program_collect(slot->program, &result);
+    if (slot->trouble && !(result.note && strstr(result.note, slot->trouble))) /* a program has said it */
+        result_add_note(&result, slot->trouble);
     if (slot->not_enforced)
         result_add_note(&result, slot->not_enforced);
     if (slot->program && slot->leaf && leaf_limits_any(&slot->task->limits)) {

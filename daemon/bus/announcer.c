@@ -73,7 +73,8 @@ static void emit_worker(Announcer *announcer, Worker *worker)
 {
     static const char *const names[] = { "Stalled",     "LastHeartbeat", "CurrentTasks", "TasksDone",
                                          "TasksFailed", "Pid",           "ControlGroup", "NotEnforced",
-                                         "MemoryMax",   "CPUQuota",      "Frozen",       NULL };
+                                         "MemoryMax",   "CPUQuota",      "Frozen",       "Forced",
+                                         NULL };
     g_autofree char *path = worker_bus_path(worker);
 
     (void) sd_bus_emit_properties_changed_strv(announcer->bus, path, PAREXEC_WORKER_INTERFACE,

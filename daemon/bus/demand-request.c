@@ -27,6 +27,18 @@ int demand_request_read_memory_auto(sd_bus_message *m, const char *option, void 
     return r;
 }
 
+/* A task whose own limit is none, or over the steps that all others take, is not wrong: those are not for it. */
+static void drop_growth_of_others(TaskRequest *request)
+{
+    g_autofree char *why = NULL;
+
+    if (!request->memory_given || request->growth_given ||
+        task_demand_check_growth(&request->demand, request->memory_max_bytes, &why) >= 0)
+        return;
+    request->demand.memory_factor = 0;
+    request->demand.n_memory_steps = 0;
+}
+
 int demand_request_choose_memory(TaskRequest *request, sd_bus_error *error)
 {
     if (request->memory_given && request->memory_auto_given) {
@@ -38,6 +50,7 @@ int demand_request_choose_memory(TaskRequest *request, sd_bus_error *error)
         request->demand.memory_auto = false;
     if (request->memory_auto_given)
         request->memory_max_bytes = LIMIT_INFINITY;
+    drop_growth_of_others(request);
     return 0;
 }
 
@@ -61,11 +74,13 @@ int demand_request_read_io_weight(sd_bus_message *m, const char *option, void *t
 
 int demand_request_read_retry_memory(sd_bus_message *m, const char *option, void *target, sd_bus_error *error)
 {
-    TaskDemand *demand = &((TaskRequest *) target)->demand;
+    TaskRequest *request = target;
+    TaskDemand *demand = &request->demand;
     g_autofree char *why = NULL;
     const char *text;
     int r = sd_bus_message_read_basic(m, 's', &text);
 
+    request->growth_given = true;
     if (r >= 0 && task_demand_parse_retry_memory(text, demand, &why) < 0)
         return options_invalid(error, "retry-memory: %s.", why);
     if (r >= 0 && demand->n_memory_steps > 0)

@@ -80,29 +80,38 @@ static int read_value(sd_bus_message *m, const Option *option, void *target, sd_
     return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
-static int read_entry(sd_bus_message *m, const Option *table, void *target, sd_bus_error *error)
+/* *seen: a bit for each row of the table. */
+static int read_entry(sd_bus_message *m, const Option *table, void *target, uint64_t *seen, sd_bus_error *error)
 {
     const char *key;
     int r = sd_bus_message_read_basic(m, 's', &key);
 
     if (r < 0)
         return r;
-    for (const Option *option = table; option->name; option++)
-        if (strcmp(option->name, key) == 0)
-            return read_value(m, option, target, error);
+    for (const Option *option = table; option->name; option++) {
+        if (strcmp(option->name, key) != 0)
+            continue;
+        g_assert(option - table < 64);
+        uint64_t bit = UINT64_C(1) << (option - table);
+        if (*seen & bit)
+            return options_invalid(error, "%s stands twice.", option->name);
+        *seen |= bit;
+        return read_value(m, option, target, error);
+    }
     return unknown(table, key, error);
 }
 
 static int read_entries(sd_bus_message *m, const Option *table, void *target, size_t *ret_n,
                         sd_bus_error *error)
 {
+    uint64_t seen = 0;
     size_t n = 0;
     int r = sd_bus_message_enter_container(m, 'a', "{sv}");
 
     if (r < 0)
         return r;
     for (; (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0; n++) {
-        r = read_entry(m, table, target, error);
+        r = read_entry(m, table, target, &seen, error);
         if (r < 0)
             return r;
         r = sd_bus_message_exit_container(m);
@@ -194,19 +203,9 @@ int options_read_byte_strv(sd_bus_message *m, const char *name, GBytes **ret, sd
     return 0;
 }
 
-/* "8.0M (8388608 bytes)": for people, and as it was given. */
-static char *show_size(uint64_t bytes)
-{
-    g_autofree char *shown = format_bytes(bytes);
-
-    if (bytes < 1024)
-        return g_steal_pointer(&shown);
-    return g_strdup_printf("%s (%" G_GUINT64_FORMAT " bytes)", shown, bytes);
-}
-
 static int refuse_task_memory(uint64_t bytes, const char *option, sd_bus_error *error)
 {
-    g_autofree char *shown = show_size(bytes), *least = show_size(LIMIT_MEMORY_MIN_BYTES);
+    g_autofree char *shown = limit_format_bytes(bytes), *least = limit_format_bytes(LIMIT_MEMORY_MIN_BYTES);
 
     if (bytes < LIMIT_MEMORY_MIN_BYTES)
         return options_invalid(error, "%s is %s; a task has a limit of at least %s, or of 2^64-1 for none.", option,

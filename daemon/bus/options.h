@@ -6,8 +6,8 @@
 
 #include "util/macro.h"
 
-/* Reading an a{sv} whose keys are known: one table {name, signature, offset or reader}. Unknown keys and wrong types are
- * refused with a sentence that names them. */
+/* Reading an a{sv} whose keys are known: one table {name, signature, offset or reader}. Unknown keys, keys that
+ * stand twice and wrong types are refused with a sentence that names them. A table has at most 64 rows. */
 typedef struct Option {
     const char *name;
     const char *signature; /* of the variant's content; NULL: the reader looks for itself */

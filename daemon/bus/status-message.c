@@ -146,7 +146,8 @@ static int append_scale(sd_bus_message *m, Manager *manager, const ManagerStatus
     int r = target == SCALE_NONE ? 0 : sd_bus_message_append(m, "{sv}", "target", "u", target);
 
     return r < 0 ? r
-                 : sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}", "auto", "b",
+                 : sd_bus_message_append(m, "{sv}{sv}{sv}{sv}{sv}{sv}", "alive", "u",
+                                         manager_n_scaled_workers(manager), "auto", "b",
                                          (int) manager_autoscales(manager), "min", "u", settings->min, "max",
                                          "u", settings->max, "reason", "s", manager_scale_reason(manager),
                                          "profile", "s", manager_profile(manager));
@@ -186,7 +187,12 @@ static int append_queue(sd_bus_message *m, Manager *manager, const ManagerStatus
     for (TaskState state = 0; r >= 0 && state < _TASK_STATE_MAX; state++)
         r = sd_bus_message_append(m, "{sv}", task_state_to_string(state), "t",
                                   status->counts.by_state[state]);
-    return r < 0 ? r : sd_bus_message_append(m, "{sv}", "throughput", "d", status->throughput_per_minute);
+    if (r >= 0)
+        r = sd_bus_message_append(m, "{sv}", "throughput", "d", status->throughput_per_minute);
+    uint64_t left = manager_time_left(manager), frozen = worker_share_frozen(manager_workers(manager));
+    if (r >= 0 && frozen > 0)
+        r = sd_bus_message_append(m, "{sv}", "frozen", "t", frozen);
+    return r < 0 || left == UINT64_MAX ? r : sd_bus_message_append(m, "{sv}", "time-left", "t", left);
 }
 
 static int append_service(sd_bus_message *m, Manager *manager, const ManagerStatus *status)

@@ -98,6 +98,23 @@ static void on_acted(int r, uint64_t count, void *userdata)
         (void) sd_bus_reply_method_return(m, NULL);
 }
 
+/* Some keep the limits that they have. */
+static void on_limited(int r, uint64_t count, const char *why, void *userdata)
+{
+    Action *action = userdata;
+
+    if (r < 0 || !why) {
+        on_acted(r, count, action);
+        return;
+    }
+    g_autoptr(sd_bus_message) m = answer_end(action->answer);
+    g_free(action->queue);
+    g_free(action);
+    g_autofree char *others =
+        count > 0 ? g_strdup_printf("; %" PRIu64 " other%s changed", count, count == 1 ? " was" : "s were") : NULL;
+    (void) sd_bus_reply_method_errorf(m, PAREXEC_ERROR_FAILED, "Not all limits were changed: %s%s.", why, others ?: "");
+}
+
 static void on_facts(int r, const FilterFacts *facts, void *userdata)
 {
     Call *call = userdata;
@@ -170,7 +187,7 @@ static void act(Bus *bus, sd_bus_message *m, TaskFilter *filter, uint32_t only, 
         manager_modify(bus->manager, filter, only, deed.action, edit, on_acted, action);
         break;
     case DEED_LIMIT:
-        manager_set_task_limits(bus->manager, filter, only, &deed.limits, on_acted, action);
+        manager_set_task_limits(bus->manager, filter, only, &deed.limits, on_limited, action);
         break;
     case DEED_FREEZE:
         manager_freeze_tasks(bus->manager, filter, only, deed.frozen, deed.reclaim, on_acted, action);

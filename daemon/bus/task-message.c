@@ -111,7 +111,8 @@ static int append_details(sd_bus_message *m, const TaskResult *result, bool priv
     bool failed = result->outcome != OUTCOME_NONE && !task_result_is_success(result);
     int r = 0;
 
-    if (result->note)
+    /* why it was not started names what was to be */
+    if (result->note && (private || result->outcome != OUTCOME_SPAWN_FAILED))
         r = sd_bus_message_append(m, "{sv}", "note", "s", result->note);
     if (r >= 0 && result->dropped_bytes[STREAM_STDOUT] > 0)
         r = sd_bus_message_append(m, "{sv}", "stdout-dropped", "t", result->dropped_bytes[STREAM_STDOUT]);
@@ -223,6 +224,8 @@ int task_message_append_attempts(sd_bus_message *m, const TaskRow *row, bool pri
                                       attempt->result.start_usec);
         if (r >= 0)
             r = append_worker(m, attempt->worker);
+        if (r >= 0 && attempt->result.memory_max_bytes != LIMIT_INFINITY)
+            r = sd_bus_message_append(m, "{sv}", "memory-max", "t", attempt->result.memory_max_bytes);
         if (r >= 0)
             r = append_result(m, &attempt->result);
         if (r >= 0)

@@ -49,7 +49,7 @@ void task_request_init(TaskRequest *request, const TaskPolicy *policy, const Tas
         return;
     }
     *request = *defaults;
-    request->memory_given = request->memory_auto_given = false;
+    request->memory_given = request->memory_auto_given = request->growth_given = false;
     request->argv = bytes_ref(defaults->argv);
     request->cwd = bytes_ref(defaults->cwd);
     request->environment = bytes_ref(defaults->environment);
@@ -307,7 +307,8 @@ static int context_new(const TaskRequest *request, const Peer *peer, size_t numb
 {
     g_autofree char *why = NULL;
 
-    if (task_policy_check(&request->policy, &why) < 0 || task_demand_check(&request->demand, &why) < 0)
+    if (task_policy_check(&request->policy, &why) < 0 || task_demand_check(&request->demand, &why) < 0 ||
+        task_demand_check_growth(&request->demand, request->memory_max_bytes, &why) < 0)
         return options_invalid(error, "Task %zu: %s.", number, why);
     TaskContext *context = task_context_new();
     context->uid = peer->uid;

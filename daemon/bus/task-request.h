@@ -19,7 +19,7 @@ typedef struct TaskRequest {
     uint64_t first, last; /* of the array */
     bool is_array;
     uint64_t memory_max_bytes;
-    bool memory_given, memory_auto_given; /* by itself, not by the defaults */
+    bool memory_given, memory_auto_given, growth_given; /* by itself, not by the defaults */
     TaskPolicy policy; /* its rules are shared, never changed */
     bool retries_given;
     TaskDemand demand; /* its resources are shared, never changed */

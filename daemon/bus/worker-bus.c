@@ -148,6 +148,7 @@ GETTER(user, "u", worker->spec->user)
 GETTER(memory_max, "t", worker->spec->limits.memory_max_bytes)
 GETTER(cpu_quota, "t", worker->spec->limits.cpu_quota_usec_per_sec)
 GETTER(frozen, "b", (int) worker->frozen)
+GETTER(forced, "b", (int) worker->spec->forced)
 GETTER(allowed_cpus, "s", text(worker->spec->limits.allowed_cpus))
 GETTER(gpus, "s", text(worker->spec->placement.gpu_list))
 GETTER(slots, "u", worker->spec->slots)
@@ -237,6 +238,7 @@ static const sd_bus_vtable worker_vtable[] = {
     SD_BUS_PROPERTY("MemoryMax", "t", property_memory_max, 0, CHANGES),
     SD_BUS_PROPERTY("CPUQuota", "t", property_cpu_quota, 0, CHANGES),
     SD_BUS_PROPERTY("Frozen", "b", property_frozen, 0, CHANGES),
+    SD_BUS_PROPERTY("Forced", "b", property_forced, 0, CHANGES),
     SD_BUS_PROPERTY("AllowedCPUs", "s", property_allowed_cpus, 0, CONST),
     SD_BUS_PROPERTY("GPUs", "s", property_gpus, 0, CONST),
     SD_BUS_PROPERTY("Resources", "s", property_resources, 0, CONST),

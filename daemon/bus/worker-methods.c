@@ -51,7 +51,7 @@ static int refuse_worker(const AddVerdict *verdict, sd_bus_error *error)
 {
     g_autoptr(GString) message = g_string_new(NULL);
 
-    g_string_printf(message, "No worker was added: %s.", verdict->why);
+    g_string_printf(message, PAREXEC_NO_WORKER_ADDED "%s.", verdict->why);
     for (char **risk = verdict->risks; risk && *risk; risk++)
         g_string_append_printf(message, "\n- %s", *risk);
     return sd_bus_error_set(error, refusal_name(verdict), message->str);
@@ -181,18 +181,19 @@ int worker_bus_freeze(Bus *bus, sd_bus_message *m, Worker *worker, bool frozen, 
 int worker_bus_set_limits(Bus *bus, sd_bus_message *m, Worker *worker, sd_bus_error *error)
 {
     g_autofree char *why = NULL;
-    WorkerLimits limits;
+    LimitsRequest request = { .force = false };
 
-    worker_limits_init(&limits);
-    worker_limits_copy(&limits, &worker->spec->limits);
-    int r = worker_request_read_limits(m, &limits, error);
+    worker_limits_init(&request.limits);
+    worker_limits_copy(&request.limits, &worker->spec->limits);
+    int r = worker_request_read_limits(m, &request, error);
     if (r < 0) {
         call_done(bus->calls, m);
-        worker_limits_done(&limits);
+        worker_limits_done(&request.limits);
         return r;
     }
     WorkerChange *change = worker_change_new(bus, m, worker);
-    r = manager_set_worker_limits(bus->manager, worker, &limits, on_worker_changed, change, &why);
-    worker_limits_done(&limits);
+    r = manager_set_worker_limits(bus->manager, worker, &request.limits, request.force, on_worker_changed, change,
+                                  &why);
+    worker_limits_done(&request.limits);
     return r < 0 ? refuse_change(change, worker, r, why, error) : 1;
 }

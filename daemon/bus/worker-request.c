@@ -87,6 +87,7 @@ static const Option limit_options[] = {
     { "cpu-weight", "t", .read = read_cpu_weight },
     { "io-weight", "t", .read = read_io_weight },
     { "tasks-max", "t", offsetof(WorkerLimits, tasks_max) },
+    { "force", "b", offsetof(LimitsRequest, force) },
     { NULL },
 };
 
@@ -316,11 +317,11 @@ static int apply(Request *request, const Settings *settings, const Peer *peer, W
     return r < 0 ? r : apply_limits(request, settings, spec, error);
 }
 
-int worker_request_read_limits(sd_bus_message *m, WorkerLimits *limits, sd_bus_error *error)
+int worker_request_read_limits(sd_bus_message *m, LimitsRequest *request, sd_bus_error *error)
 {
-    int r = options_read_changes(m, limit_options, limits, error);
+    int r = options_read_changes(m, limit_options, request, error);
 
-    return r < 0 ? r : check_limits(limits, error);
+    return r < 0 ? r : check_limits(&request->limits, error);
 }
 
 int worker_request_read(sd_bus_message *m, const Settings *settings, const Profile *profile, const Peer *peer,

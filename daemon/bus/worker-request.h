@@ -11,5 +11,10 @@
 int worker_request_read(sd_bus_message *m, const Settings *settings, const Profile *profile, const Peer *peer,
                         WorkerSpec **ret, sd_bus_error *error) _warn_unused_;
 
-/* The limits of SetLimits, over those that there are. */
-int worker_request_read_limits(sd_bus_message *m, WorkerLimits *limits, sd_bus_error *error) _warn_unused_;
+/* SetLimits. */
+typedef struct LimitsRequest {
+    WorkerLimits limits; /* first; those that there are, which the new ones are read over */
+    bool force;
+} LimitsRequest;
+
+int worker_request_read_limits(sd_bus_message *m, LimitsRequest *request, sd_bus_error *error) _warn_unused_;

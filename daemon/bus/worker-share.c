@@ -58,6 +58,20 @@ uint32_t worker_share_taken(const GPtrArray *workers, const char *resource)
     return taken;
 }
 
+uint64_t worker_share_frozen(const GPtrArray *workers)
+{
+    uint64_t frozen = 0;
+
+    for (guint i = 0; i < workers->len; i++) {
+        GHashTableIter iter;
+        gpointer value;
+        g_hash_table_iter_init(&iter, ((const Worker *) workers->pdata[i])->tasks);
+        while (g_hash_table_iter_next(&iter, NULL, &value))
+            frozen += ((const ActiveTask *) value)->state == TASK_RUNNING && ((const ActiveTask *) value)->frozen;
+    }
+    return frozen;
+}
+
 int worker_share_node(const WorkerSpec *spec)
 {
     uint64_t node;

@@ -13,3 +13,5 @@ uint32_t worker_share_taken(const GPtrArray *workers, const char *resource);
 int worker_share_node(const WorkerSpec *spec);
 /* The sum of the limits of the tasks that it runs; those without a limit count nothing. */
 uint64_t worker_share_memory(const Worker *worker);
+/* How many tasks run and stand still. */
+uint64_t worker_share_frozen(const GPtrArray *workers);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/sysinfo.h>
 
+#include "config/config-lines.h"
 #include "config/config-parse.h"
 #include "config/config-sections.h"
 #include "parexec-config.h"
@@ -130,28 +131,6 @@ static void settings_default(Settings *ret)
     task_policy_init(&ret->policy);
 }
 
-/* GKeyFile does not tell lines; a linear search does, and is only made for what is wrong. */
-static unsigned line_of(const char *path, const char *section, const char *key)
-{
-    g_autofree char *text = NULL, *header = g_strdup_printf("[%s]", section);
-    g_auto(GStrv) lines = NULL;
-    bool inside = false;
-
-    if (!g_file_get_contents(path, &text, NULL, NULL))
-        return 0;
-    lines = g_strsplit(text, "\n", -1);
-    for (unsigned i = 0; lines[i]; i++) {
-        const char *line = g_strstrip(lines[i]);
-        if (line[0] == '[')
-            inside = strcmp(line, header) == 0;
-        if (inside && key && g_str_has_prefix(line, key) && strchr(" =\t", line[strlen(key)]))
-            return i + 1;
-        if (inside && !key)
-            return i + 1;
-    }
-    return 0;
-}
-
 /* -ENOENT: there is no such key. */
 static int apply_value(Loading *loading, Profile *profile, const char *section, const char *key,
                        const char *value)
@@ -175,21 +154,22 @@ static void apply_key(Loading *loading, const char *path, GKeyFile *file, Profil
     int r = value ? apply_value(loading, profile, section, key, g_strstrip(value)) : -EINVAL;
 
     if (r == -ENOENT) {
-        log_warning("%s:%u: unknown key %s= in section [%s], ignoring it.", path, line_of(path, section, key),
+        log_warning("%s:%u: unknown key %s= in section [%s], ignoring it.", path, config_line_of(path, section, key),
                     key, section);
     } else if (r < 0) {
-        log_warning("%s:%u: %s= does not take \"%s\", ignoring it.", path, line_of(path, section, key), key,
+        log_warning("%s:%u: %s= does not take \"%s\", ignoring it.", path, config_line_of(path, section, key), key,
                     value ? value : "");
     } else if (strcmp(section, "Profile") == 0) {
         g_free(loading->active_path);
         loading->active_path = g_strdup(path);
-        loading->active_line = line_of(path, section, key);
+        loading->active_line = config_line_of(path, section, key);
     }
 }
 
 static void apply_section(Loading *loading, const char *path, GKeyFile *file, const char *section)
 {
     g_auto(GStrv) keys = g_key_file_get_keys(file, section, NULL, NULL);
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
     Profile *profile = NULL;
 
     if (g_str_has_prefix(section, PROFILE_PREFIX)) {
@@ -198,12 +178,13 @@ static void apply_section(Loading *loading, const char *path, GKeyFile *file, co
             log_warning(
                 "%s:%u: [%s] names no profile (letters, digits, \"-\" and \"_\", at most 64), ignoring the "
                 "section.",
-                path, line_of(path, section, NULL), section);
+                path, config_line_of(path, section, NULL), section);
             return;
         }
     }
     for (char **key = keys; key && *key; key++)
-        apply_key(loading, path, file, profile, section, *key);
+        if (g_hash_table_add(seen, *key)) /* one that stands twice is listed twice, with the last value */
+            apply_key(loading, path, file, profile, section, *key);
 }
 
 static void apply_file(Loading *loading, const char *path)
@@ -216,6 +197,7 @@ static void apply_file(Loading *loading, const char *path)
             log_warning("%s: %s, ignoring the file.", path, error->message);
         return;
     }
+    config_check_repetition(path);
     g_auto(GStrv) sections = g_key_file_get_groups(file, NULL);
     for (char **section = sections; *section; section++)
         apply_section(loading, path, file, *section);

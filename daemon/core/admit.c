@@ -28,38 +28,63 @@ static double cores_of(const WorkerSpec *spec)
     return spec->placement.pin ? placing_units(spec) : admission_cores(spec->limits.cpu_quota_usec_per_sec);
 }
 
-/* What the live workers have, all together. */
-static void count_workers(Manager *manager, const WorkerSpec *spec, AdmissionFacts *facts)
+/* Those that the new worker is to be in with some of the others only. */
+typedef struct Slices {
+    AdmissionSlice engine, user;
+} Slices;
+
+static void add_to_slice(AdmissionSlice *slice, double cores, uint64_t bytes)
+{
+    slice->cores_taken += cores;
+    slice->committed_bytes += bytes;
+}
+
+/* What the live workers have, all together and in the new one's slices. */
+static void count_workers(Manager *manager, const WorkerSpec *spec, AdmissionFacts *facts, Slices *slices)
 {
     for (guint i = 0; i < manager->workers->len; i++) {
         Worker *worker = manager->workers->pdata[i];
         if (!worker_state_is_live(worker->state))
             continue;
+        bool of_user = worker->spec->user == spec->user, of_engine = worker->spec->engine == spec->engine;
+        double cores = cores_of(worker->spec);
+        uint64_t due = due_bytes(manager, worker);
         facts->active++;
-        facts->user_active += worker->spec->user == spec->user;
-        facts->cores_taken += cores_of(worker->spec);
-        facts->committed_bytes += due_bytes(manager, worker);
+        facts->user_active += of_user;
+        facts->cores_taken += cores;
+        facts->committed_bytes += due;
+        if (of_engine)
+            add_to_slice(&slices->engine, cores, due);
+        if (of_engine && of_user)
+            add_to_slice(&slices->user, cores, due);
     }
 }
 
 void manager_admission_facts(Manager *manager, const WorkerSpec *spec, const HostFacts *host, AdmissionFacts *ret)
 {
+    HostGroups groups;
+
+    manager->ports.host->groups(manager->ports.host, spec, &groups);
+    Slices slices = { { .cpus = groups.engine.cpus, .free_bytes = groups.engine.free_bytes },
+                      { .cpus = groups.slice.cpus, .free_bytes = groups.slice.free_bytes } };
     AdmissionFacts facts = {
         .max_workers = manager->max_workers,
         .user_max = spec->user == UID_ANYBODY ? UINT32_MAX : manager->settings.max_user_workers,
         .cores = manager->settings.use_smt ? host->cpus : host->cores,
         .use_smt = manager->settings.use_smt,
         .threads = host->cpus,
-        .group_cpus = host->group_cpus,
+        .group_cpus = groups.all.cpus,
         .available_bytes = host->memory_available_bytes,
         .reserve_bytes = manager->settings.memory_reserve_bytes,
-        .group_free_bytes = host->group_free_bytes,
+        .group_free_bytes = groups.all.free_bytes,
         .worker_cores = cores_of(spec),
         .memory_max_bytes = spec->limits.memory_max_bytes,
         .force = spec->forced,
     };
 
-    count_workers(manager, spec, &facts);
+    count_workers(manager, spec, &facts, &slices);
+    admission_add_slice(&facts, &slices.engine);
+    admission_add_slice(&facts, &slices.user);
     *ret = facts;
 }
 

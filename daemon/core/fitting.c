@@ -35,7 +35,7 @@ bool fitting_is_alike(const TaskSpec *a, const TaskSpec *b)
 /* LIMIT_INFINITY: it says nothing */
 static uint64_t wanted_memory(Manager *manager, const TaskSpec *spec)
 {
-    if (!spec->context->demand.memory_auto)
+    if (!spec->context->demand.memory_auto || spec->memory_max_bytes == LIMIT_INFINITY)
         return task_spec_memory(spec);
     return MAX(spec->memory_max_bytes, MIN(manager_learned_memory(manager, spec), fitting_most_memory(manager, spec)));
 }
@@ -45,7 +45,7 @@ static Room wanted_room(Manager *manager, const TaskSpec *spec)
     const TaskDemand *demand = &spec->context->demand;
     Room room = room_of_task(spec);
 
-    if (demand->memory_auto)
+    if (demand->memory_auto && spec->memory_max_bytes != LIMIT_INFINITY)
         room.memory_bytes = wanted_memory(manager, spec);
     room.gpus = demand->gpus_optional ? 0 : demand->gpus; /* whatever it had the last time */
     return room;

@@ -192,6 +192,14 @@ uint64_t manager_learned_memory(Manager *manager, const TaskSpec *spec)
     return class ? learned_memory(class_figures(class), usual) : usual;
 }
 
+uint64_t manager_learned_time(Manager *manager, const TaskSpec *spec)
+{
+    g_autofree char *name = class_name(spec);
+    Class *class = class_find(&manager->learning, spec->context->uid, name);
+
+    return class ? class_figures(class)->time_median_usec : 0;
+}
+
 void manager_save_learned(Manager *manager)
 {
     GHashTableIter iter;

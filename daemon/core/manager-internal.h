@@ -17,7 +17,7 @@ typedef struct Learning {
     uint64_t save_usec; /* monotonic: when what changed is written */
 } Learning;
 
-/* scaling.c */
+/* scaling.c, scale-wish.c */
 typedef struct Scaling {
     uint32_t target; /* SCALE_NONE */
     bool automatic;
@@ -29,7 +29,14 @@ typedef struct Scaling {
     uint64_t follow_usec;  /* monotonic: when queue and memory are looked at */
     char *reason;          /* NULL: nothing to say */
     bool refused;          /* that is what it says: no more worker could be added */
+    uint32_t failed;       /* a worker that has ended, whose reason is to be looked up; 0: none */
+    char *failure;         /* how the latest one failed; NULL */
+    char *shortfall;       /* why there cannot be Min; NULL */
+    char *shown;           /* of manager_scale_reason() */
     uint64_t configured_memory_bytes, configured_timeout_usec; /* where no profile says otherwise */
+    char *configured_profile;   /* as the configuration had it when it was read last */
+    bool configured_automatic;
+    uint32_t configured_number; /* of workers, which the active profile wants; 0: there is none */
 } Scaling;
 
 struct Manager {
@@ -56,6 +63,8 @@ struct Manager {
     Scaling scaling;
     PressureLadder ladder;
     uint64_t pressure_usec; /* monotonic: when the ladder is looked at next */
+    GPtrArray *limitings;   /* of limiting.c: likewise */
+    char *fence_wish;       /* as it was remembered last */
     char *frozen_wish;      /* as it was remembered last */
     GPtrArray *freezings;   /* of freezing.c: what workers were asked and have not answered */
     uint64_t memory_total_bytes; /* of the machine; read at the start: tasks are compared with it by the thousand */
@@ -101,6 +110,16 @@ bool manager_admit(Manager *manager, WorkerSpec *spec, AddVerdict *ret); /* plac
 void manager_worker_limits_set(uint32_t number, int r, const char *why, void *manager);
 void manager_forget_worker_limits(Worker *worker); /* it has ended: who waits is told */
 
+/* fence.c */
+WorkerSpec *manager_spec_in_force(Manager *manager, Worker *worker); /* a copy, with what holds for the time being; to be told to its engine */
+void manager_put_in_force(Manager *manager, Worker *worker);
+void manager_move_fences(Manager *manager); /* pinned workers may have come or gone */
+void manager_recall_fences(Manager *manager, const char *wish);
+
+/* limiting.c */
+GPtrArray *limitings_new(void);
+void manager_forget_limiting(Manager *manager, Worker *worker); /* it does not answer any more */
+
 /* freezing.c */
 void manager_forget_freezing(Manager *manager, Worker *worker);
 void manager_freeze_list(Manager *manager, const GArray *tasks /* uint64_t */, bool frozen);
@@ -118,16 +137,21 @@ void learning_done(Learning *learning);
 void learning_load(Learning *learning, const GPtrArray *rows /* LearnedRow */);
 void manager_learn(Manager *manager, const TaskSpec *spec, const TaskResult *result);
 uint64_t manager_learned_memory(Manager *manager, const TaskSpec *spec); /* what to ask for */
+uint64_t manager_learned_time(Manager *manager, const TaskSpec *spec); /* the median; 0: not known */
 void manager_save_learned(Manager *manager);
 void manager_tick_learning(Manager *manager, uint64_t now);
 
-/* scaling.c */
+/* scale-wish.c */
 void scaling_init(Manager *manager);
-void scaling_configure(Manager *manager); /* the settings are new */
-void scaling_apply_profile(Manager *manager);
+void scaling_reload(Manager *manager); /* the settings are new */
 void scaling_load(Manager *manager, GHashTable *wishes);
-void scaling_done(Manager *manager);
 const Profile *manager_active_profile(const Manager *manager); /* NULL: none */
+
+/* scaling.c */
+void scaling_done(Manager *manager);
+uint32_t scaling_n_counted(const Manager *manager); /* workers that the target is about, and that do not end */
+void scaling_set_reason(Manager *manager, char *reason /* taken; NULL */);
+void scaling_forget_failures(Manager *manager);
 void manager_rescale(Manager *manager);
 void manager_scaled_worker_ended(Manager *manager, const Worker *worker, bool failed);
 void manager_tick_scaling(Manager *manager, uint64_t now);
@@ -135,8 +159,7 @@ uint64_t manager_scaling_deadline(Manager *manager);
 
 /* pressure.c */
 bool manager_claims(const Manager *manager); /* may anything new be handed out? */
-/* SetLimits is over. plain: it has the limits of its spec now. */
-void manager_throttle_follow(Manager *manager, Worker *worker, bool plain);
+void manager_throttle_follow(Manager *manager, Worker *worker); /* its limits could not be changed until now */
 void manager_throttle_returned(Manager *manager, Worker *worker); /* it has come, or is back: before manager_freeze_returned() */
 void manager_tick_pressure(Manager *manager, uint64_t now);
 

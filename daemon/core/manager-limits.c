@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Limits of what lives already: a worker's are changed by its engine, a running task's by its worker, and what waits is
- * changed in the store. */
+/* Limits of workers that live already: they are changed by the engine. See limiting.c for those of tasks. */
 #include <math.h>
 
 #include "core/manager-internal.h"
@@ -21,7 +20,8 @@ static uint64_t counted_bytes(Manager *manager, Worker *worker)
     return usage.memory_bytes == UINT64_MAX ? 0 : usage.memory_bytes;
 }
 
-/* More memory has to be there; what the worker has already is no question. */
+/* More memory has to be there, also of one that was forced before; what it has already is no question. How fast it may be is
+ * none either: CPU time is shared, whatever was promised. */
 static bool may_grow(Manager *manager, Worker *worker, const WorkerLimits *limits, char **ret_why)
 {
     uint64_t old = counted_bytes(manager, worker), wanted = limits->memory_max_bytes;
@@ -36,7 +36,7 @@ static bool may_grow(Manager *manager, Worker *worker, const WorkerLimits *limit
     facts.cores = 0;
     facts.group_cpus = INFINITY;
     facts.memory_max_bytes = wanted - old;
-    facts.force = worker->spec->forced;
+    facts.force = false;
     return admission_decide(&facts, ret_why) == ADMITTED;
 }
 
@@ -49,22 +49,26 @@ static void answer_limits(Worker *worker, int r, const char *why)
         done(r, why, worker->limiting.userdata);
 }
 
-int manager_set_worker_limits(Manager *manager, Worker *worker, const WorkerLimits *limits, ManagerWorkerDone done,
-                              void *userdata, char **ret_why)
+int manager_set_worker_limits(Manager *manager, Worker *worker, const WorkerLimits *limits, bool force,
+                              ManagerWorkerDone done, void *userdata, char **ret_why)
 {
-    EnginePort *engine = manager_engine(manager, worker);
+    g_autofree char *why = NULL;
 
     if (!worker_state_is_live(worker->state) || worker->state == WORKER_STARTING)
         return -EALREADY;
     if (worker->limiting.done)
         return -EBUSY;
-    if (!may_grow(manager, worker, limits, ret_why))
+    bool forced = !may_grow(manager, worker, limits, &why);
+    if (forced && !force) {
+        *ret_why = g_steal_pointer(&why);
         return -EPERM;
+    }
+    worker->limiting.forced = forced;
     worker_limits_copy(&worker->limiting.before, &worker->spec->limits);
     worker_limits_copy(&worker->spec->limits, limits);
     worker->limiting.done = done;
     worker->limiting.userdata = userdata;
-    engine->set_limits(engine, worker->number, worker->spec);
+    manager_put_in_force(manager, worker);
     return 0;
 }
 
@@ -80,13 +84,15 @@ void manager_worker_limits_set(uint32_t number, int r, const char *why, void *us
         return;
     if (r < 0)
         worker_limits_copy(&worker->spec->limits, &worker->limiting.before);
+    else
+        worker->spec->forced |= worker->limiting.forced;
     engine = manager_engine(manager, worker);
     g_strfreev(worker->not_enforced);
     worker->not_enforced = engine->not_enforced(engine, number, worker->spec);
     manager_save_worker(manager, worker);
     NOTIFY(manager, worker_changed, worker);
     answer_limits(worker, r, why);
-    manager_throttle_follow(manager, worker, r >= 0);
+    manager_throttle_follow(manager, worker);
     parking_room_changed(manager, worker);
     dispatch(manager);
 }
@@ -94,70 +100,4 @@ void manager_worker_limits_set(uint32_t number, int r, const char *why, void *us
 void manager_forget_worker_limits(Worker *worker)
 {
     answer_limits(worker, -ECANCELED, "the worker has ended");
-}
-
-/* ---- tasks */
-
-typedef struct Limiting {
-    Manager *manager;
-    TaskLimits limits;
-    ManagerModified done;
-    void *userdata;
-} Limiting;
-
-/* For what is counted of it, and shown. */
-static void note_limits(ActiveTask *task, const TaskLimits *limits)
-{
-    if (limits->set_memory) /* more than its worker has it cannot take, and others are not to be kept out by it */
-        task->spec->memory_max_bytes = MIN(limits->memory_max_bytes, task->worker->spec->limits.memory_max_bytes);
-    if (limits->set_cpu) {
-        task->limits.set_cpu = true;
-        task->limits.cpu_quota_usec_per_sec = limits->cpu_quota_usec_per_sec;
-    }
-    if (limits->set_tasks) {
-        task->limits.set_tasks = true;
-        task->limits.tasks_max = limits->tasks_max;
-    }
-    if (limits->set_io) {
-        task->limits.set_io = true;
-        task->limits.io_weight = limits->io_weight;
-    }
-}
-
-static void limit_started(const Limiting *limiting, const GArray *started)
-{
-    Manager *manager = limiting->manager;
-    TaskLimits limits = limiting->limits;
-
-    for (guint i = 0; i < started->len; i++) {
-        ActiveTask *task = manager_find_active(manager, g_array_index(started, uint64_t, i));
-        if (!task || !task->worker || task->settling)
-            continue;
-        limits.task = task->spec->id;
-        note_limits(task, &limits);
-        manager->ports.link->limit(manager->ports.link, task->worker_number, &limits);
-    }
-}
-
-static void on_limited(int r, const Modified *modified, void *userdata)
-{
-    g_autofree Limiting *limiting = userdata;
-
-    if (r >= 0) {
-        manager_apply_modified(limiting->manager, modified, TASK_EDIT);
-        limit_started(limiting, modified->started);
-    }
-    limiting->done(r, r >= 0 ? modified->count : 0, limiting->userdata);
-    dispatch(limiting->manager); /* one that has less now leaves room */
-}
-
-void manager_set_task_limits(Manager *manager, TaskFilter *filter, uint32_t only_uid, const TaskLimits *limits,
-                             ManagerModified done, void *userdata)
-{
-    Limiting *limiting = g_new(Limiting, 1);
-    TaskEdit *edit = g_new0(TaskEdit, 1);
-
-    *limiting = (Limiting){ manager, *limits, done, userdata };
-    edit->limits = *limits;
-    manager->ports.store->modify(manager->ports.store, filter, only_uid, TASK_LIMIT, edit, on_limited, limiting);
 }

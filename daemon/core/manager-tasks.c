@@ -189,6 +189,7 @@ static void settle(Settling *settling, ActiveTask *task, const TaskResult *resul
     const SettlementFacts facts = settlement_facts(settling->manager, task, result);
 
     active_task_settlement(task, result, attempted, &facts, &settlement);
+    settlement.result.memory_max_bytes = task_spec_memory(task->spec);
     if (settlement.next != task->state)
         active_task_set_state(task, settlement.next);
     task->settling = true;

@@ -85,6 +85,7 @@ void manager_worker_set_state(Manager *manager, Worker *worker, WorkerState stat
         parking_room_changed(manager, worker);
     }
     manager->has_unjudged = true; /* there may be less room */
+    manager_move_fences(manager);
     if (state == WORKER_FAILED || state == WORKER_DEAD)
         answer(worker, -ECANCELED);
 }
@@ -139,8 +140,10 @@ static void on_worker_stored(int r, void *userdata)
         manager_worker_gone(worker->number, "aborted", manager);
         return;
     }
+    manager_move_fences(manager);
     g_autoptr(GBytes) record = launch_record(manager, worker);
-    EngineStart start = { .number = worker->number, .spec = worker->spec, .record = record };
+    g_autoptr(WorkerSpec) spec = manager_spec_in_force(manager, worker);
+    EngineStart start = { .number = worker->number, .spec = spec, .record = record };
     manager_engine(manager, worker)->start(manager_engine(manager, worker), &start);
 }
 
@@ -251,6 +254,7 @@ void manager_worker_disconnected(Manager *manager, uint32_t number)
         return;
     worker->connected = false;
     manager_forget_freezing(manager, worker);
+    manager_forget_limiting(manager, worker);
 }
 
 void manager_worker_heartbeat(Manager *manager, Worker *worker)
@@ -313,6 +317,7 @@ void manager_worker_gone(uint32_t number, const char *why, void *userdata)
     manager_engine(manager, worker)->release(manager_engine(manager, worker), number);
     manager_forget_worker_limits(worker);
     manager_forget_freezing(manager, worker);
+    manager_forget_limiting(manager, worker);
     manager_scaled_worker_ended(manager, worker, !wanted);
     manager_lose_tasks(manager, worker, wanted ? OUTCOME_ABORTED : OUTCOME_LOST);
     if (wanted) {

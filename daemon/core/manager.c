@@ -57,6 +57,7 @@ Manager *manager_new(const Settings *settings)
     manager->run_times = run_times_new();
     manager->random = g_rand_new();
     manager->freezings = g_ptr_array_new();
+    manager->limitings = limitings_new();
     manager->pressure_usec = UINT64_MAX;
     manager->has_parked = true;
     learning_init(&manager->learning);
@@ -76,7 +77,9 @@ void manager_free(Manager *manager)
     run_times_free(manager->run_times);
     g_rand_free(manager->random);
     g_ptr_array_unref(manager->freezings);
+    g_ptr_array_unref(manager->limitings);
     g_free(manager->frozen_wish);
+    g_free(manager->fence_wish);
     learning_done(&manager->learning);
     scaling_done(manager);
     g_ptr_array_unref(manager->windows);
@@ -160,6 +163,7 @@ void manager_start(Manager *manager, const ManagerPorts *ports, StoreSnapshot *s
         manager_adopt_task(manager, taken->held->pdata[i]);
     learning_load(&manager->learning, taken->learned);
     scaling_load(manager, taken->wishes);
+    manager_recall_fences(manager, taken->wishes ? g_hash_table_lookup(taken->wishes, "fence") : NULL);
     manager_recall_frozen(manager, taken->wishes ? g_hash_table_lookup(taken->wishes, "frozen") : NULL);
     windows_load(manager);
     manager_rearm(manager);
@@ -247,8 +251,8 @@ void manager_tick(Manager *manager)
 void manager_reload(Manager *manager, const Settings *settings)
 {
     settings_copy(&manager->settings, settings);
-    scaling_configure(manager);
     manager_set_max_workers(manager, settings->max_workers);
+    scaling_reload(manager);
     manager_rearm(manager);
 }
 

@@ -77,9 +77,10 @@ int manager_abort(Manager *manager, Worker *worker) _warn_unused_;
 
 /* r < 0: it stays as it was, why is a sentence. */
 typedef void (*ManagerWorkerDone)(int r, const char *why, void *userdata);
-/* 0: done is called; -EALREADY: it has ended; -EPERM: the machine cannot carry it, *ret_why is a sentence. */
-int manager_set_worker_limits(Manager *manager, Worker *worker, const WorkerLimits *limits, ManagerWorkerDone done,
-                              void *userdata, char **ret_why) _warn_unused_;
+/* 0: done is called; -EALREADY: it has ended; -EPERM: the machine cannot carry it, *ret_why is a sentence. force: it is to carry
+ * it all the same; the worker counts as forced then. */
+int manager_set_worker_limits(Manager *manager, Worker *worker, const WorkerLimits *limits, bool force,
+                              ManagerWorkerDone done, void *userdata, char **ret_why) _warn_unused_;
 int manager_freeze_worker(Manager *manager, Worker *worker, bool frozen, bool reclaim, ManagerWorkerDone done,
                           void *userdata) _warn_unused_;
 
@@ -94,7 +95,9 @@ const char *manager_profile(const Manager *manager); /* "": none */
 const GPtrArray *manager_profiles(const Manager *manager); /* Profile */
 /* -ENOENT: there is none of that name; "": none. */
 int manager_set_profile(Manager *manager, const char *name, StoreDone done, void *userdata) _warn_unused_;
-const char *manager_scale_reason(const Manager *manager); /* a sentence on its latest step; "" */
+/* A sentence on what hinders it, or on its latest step; "". Valid until it is asked again. */
+const char *manager_scale_reason(Manager *manager);
+uint32_t manager_n_scaled_workers(const Manager *manager); /* alive, and of the kind that the target is about */
 
 /* ---- pressure (pressure.c) */
 void manager_pressure(Manager *manager, PressureKind kind); /* a line was crossed */
@@ -136,9 +139,11 @@ typedef void (*ManagerModified)(int r, uint64_t count, void *userdata);
 void manager_modify(Manager *manager, TaskFilter *filter /* taken */, uint32_t only_uid, TaskAction action,
                     TaskEdit *edit /* taken; NULL but for TASK_EDIT */, ManagerModified done, void *userdata);
 
-/* Those that run get them at once, the others for their next attempt. limits->task is not looked at. */
+/* Those that run get them at once, the others for their next attempt. limits->task is not looked at. why: of a task that keeps
+ * what it has, part of a sentence; NULL: all of them have been changed. */
+typedef void (*ManagerLimited)(int r, uint64_t count, const char *why, void *userdata);
 void manager_set_task_limits(Manager *manager, TaskFilter *filter /* taken */, uint32_t only_uid,
-                             const TaskLimits *limits, ManagerModified done, void *userdata);
+                             const TaskLimits *limits, ManagerLimited done, void *userdata);
 /* Of the matching tasks those that run. */
 void manager_freeze_tasks(Manager *manager, TaskFilter *filter /* taken */, uint32_t only_uid, bool frozen,
                           bool reclaim, ManagerModified done, void *userdata);
@@ -163,6 +168,8 @@ typedef struct ManagerStatus {
     int store_error;     /* 0, or why the disk takes no writes */
 } ManagerStatus;
 void manager_status(Manager *manager, ManagerStatus *ret);
+/* Of everything that waits and runs, by what such tasks took before; UINT64_MAX: not known. */
+uint64_t manager_time_left(Manager *manager);
 uint64_t manager_queue_length(const Manager *manager);
 uint64_t manager_n_running(const Manager *manager);
 
@@ -177,6 +184,8 @@ int manager_worker_register(Manager *manager, uint32_t number, const uint8_t tok
 void manager_worker_reports(Manager *manager, Worker *worker, const HeldReport *held, size_t n_held,
                             TaskResult *results /* contents taken */, size_t n_results, StoreDone done,
                             void *userdata);
+/* What came of LinkPort.limit; why: NULL if it was done. */
+void manager_task_limited(Manager *manager, Worker *worker, uint64_t task, const char *why);
 /* What came of LinkPort.freeze. */
 typedef struct FrozenFailure {
     uint64_t task;

@@ -381,14 +381,24 @@ typedef struct HostFacts {
     double cpu_pressure_percent, io_pressure_percent;
     double cpu_percent;   /* of all CPUs, since the call before; negative: not known */
     uint32_t cpus, cores; /* logical, physical */
-    uint64_t group_free_bytes; /* what is left below the memory limits of the daemon's own cgroup, or of the slice that its
-                                  workers live in, and of those above them; UINT64_MAX: no limit */
-    double group_cpus;         /* the same for CPU time; infinity: no limit */
 } HostFacts;
+
+/* What cgroups leave to the workers below them. */
+typedef struct HostGroup {
+    uint64_t free_bytes; /* below the memory limit that binds first; UINT64_MAX: no limit */
+    double cpus;         /* the least CPU quota; infinity: none */
+} HostGroup;
+
+typedef struct HostGroups {
+    HostGroup all;    /* the daemon's own cgroup and those above it: what is above the next is among them */
+    HostGroup engine; /* what all workers of the same engine are in; as the next without limits while it is not there yet */
+    HostGroup slice;  /* what a worker is in with those of the same engine and user only */
+} HostGroups;
 
 typedef struct HostPort HostPort;
 struct HostPort {
     void (*facts)(HostPort *host, HostFacts *ret);
+    void (*groups)(HostPort *host, const WorkerSpec *spec, HostGroups *ret); /* that such a worker is, or is to be in */
     const Machine *(*machine)(HostPort *host); /* the host's own */
 };
 
@@ -444,6 +454,7 @@ struct ObserverPort { /* any member may be NULL */
     void (*settings_changed)(ObserverPort *observer); /* enabled, max-workers, profile, autoscale, target */
     void (*task_unplaceable)(ObserverPort *observer, uint64_t task, const char *why);
     void (*pressure_changed)(ObserverPort *observer, const char *rung, const char *why);
+    void (*noted)(ObserverPort *observer, const char *sentence); /* for the journal alone */
 };
 
 /* ------------------------------------------------------------------ clock */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is done to workers and tasks when the machine is under pressure; policy/pressure-ladder says when. Each rung includes
  * those below it, and everything is undone on the way down, but for what was sent back to the queue or killed. */
+#include <inttypes.h>
+
 #include "core/manager-internal.h"
 #include "util/parse-util.h"
 
@@ -18,43 +20,60 @@ bool manager_claims(const Manager *manager)
 
 /* ---- the rungs */
 
-static void throttle(Manager *manager, Worker *worker, bool on)
+/* For the journal: to whom something is done. */
+static void note_task(Manager *manager, const ActiveTask *task, const char *what)
 {
-    EnginePort *engine = manager_engine(manager, worker);
-    g_autoptr(WorkerSpec) changed = NULL;
+    g_autofree char *note =
+        g_strdup_printf("Pressure: task %" PRIu64 " of w%u %s", task->spec->id, task->worker_number, what);
+
+    NOTIFY(manager, noted, note);
+}
+
+static void note_throttle(Manager *manager, const Worker *worker, bool on)
+{
+    g_autofree char *high = format_bytes(MIN(worker->throttle_bytes, worker->spec->limits.memory_high_bytes));
+    g_autofree char *note = on ? g_strdup_printf("Pressure: %s is to keep to %s of memory", worker->id, high)
+                               : g_strdup_printf("Pressure: %s is throttled no more", worker->id);
+
+    NOTIFY(manager, noted, note);
+}
+
+/* sure: it is known whether it was throttled before. */
+static void throttle(Manager *manager, Worker *worker, bool on, bool sure)
+{
     EngineUsage usage;
 
     if (worker->throttled == on || !worker_state_is_live(worker->state) || worker->limiting.done)
         return;
-    changed = worker_spec_copy(worker->spec);
     if (on) {
         manager_worker_usage(manager, worker, &usage);
         if (usage.memory_bytes == UINT64_MAX)
             return;
-        changed->limits.memory_high_bytes =
-            MIN(changed->limits.memory_high_bytes, MAX(usage.memory_bytes, THROTTLE_LEAST_BYTES));
+        worker->throttle_bytes = MAX(usage.memory_bytes, THROTTLE_LEAST_BYTES);
     }
     worker->throttled = on;
-    engine->set_limits(engine, worker->number, changed);
+    if (on || sure)
+        note_throttle(manager, worker, on);
+    manager_put_in_force(manager, worker);
 }
 
-void manager_throttle_follow(Manager *manager, Worker *worker, bool plain)
+void manager_throttle_follow(Manager *manager, Worker *worker)
 {
-    if (plain)
-        worker->throttled = false;
-    throttle(manager, worker, manager->ladder.rung >= RUNG_THROTTLE);
+    throttle(manager, worker, manager->ladder.rung >= RUNG_THROTTLE, true);
 }
 
 void manager_throttle_returned(Manager *manager, Worker *worker)
 {
+    bool sure = worker->throttled;
+
     worker->throttled |= worker->unsure; /* an earlier daemon may have done it */
-    throttle(manager, worker, manager->ladder.rung >= RUNG_THROTTLE);
+    throttle(manager, worker, manager->ladder.rung >= RUNG_THROTTLE, sure);
 }
 
 static void throttle_all(Manager *manager, bool on)
 {
     for (guint i = 0; i < manager->workers->len; i++)
-        throttle(manager, manager->workers->pdata[i], on);
+        throttle(manager, manager->workers->pdata[i], on, true);
 }
 
 /* Of the lowest priority the one that has run for the shortest time: least is lost with it. */
@@ -91,14 +110,25 @@ static ActiveTask *pick(Manager *manager, bool frozen, Pressed how)
     return best;
 }
 
+/* Whom this rung turns to next; NULL: it finds nobody. */
+static ActiveTask *next_task(Manager *manager, PressureRung rung)
+{
+    if (rung == RUNG_FREEZE)
+        return pick(manager, false, PRESSED_NOT_YET);
+    Pressed how = rung == RUNG_REQUEUE ? PRESSED_BACK : PRESSED_OUT;
+    ActiveTask *frozen = pick(manager, true, how);
+    return frozen ? frozen : pick(manager, false, how);
+}
+
 static void freeze_one(Manager *manager)
 {
     g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(uint64_t));
-    ActiveTask *task = pick(manager, false, PRESSED_NOT_YET);
+    ActiveTask *task = next_task(manager, RUNG_FREEZE);
 
     if (!task)
         return;
     task->frozen_by_pressure = true;
+    note_task(manager, task, "is to stand still");
     g_array_append_val(list, task->spec->id);
     manager_freeze_list(manager, list, true);
 }
@@ -114,27 +144,30 @@ static void thaw_all(Manager *manager)
         ActiveTask *task = value;
         if (!task->frozen_by_pressure)
             continue;
-        if (task->worker && !task->worker->connected) { /* when it is back: manager_freeze_returned() */
+        if (task->worker && !task->worker->connected) { /* manager_freeze_returned() */
+            if (!task->worker->unsure)
+                note_task(manager, task, "may go on when its worker is connected again");
             task->worker->unsure = true;
             continue;
         }
         task->frozen_by_pressure = false;
-        if (!task->worker || !task->worker->frozen)
-            g_array_append_val(list, task->spec->id);
+        if (task->worker && task->worker->frozen)
+            continue;
+        note_task(manager, task, "may go on");
+        g_array_append_val(list, task->spec->id);
     }
     manager_freeze_list(manager, list, false);
 }
 
-static void end_one(Manager *manager, Pressed how)
+static void end_one(Manager *manager, PressureRung rung)
 {
     g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(uint64_t));
-    ActiveTask *task = pick(manager, true, how);
+    ActiveTask *task = next_task(manager, rung);
 
     if (!task)
-        task = pick(manager, false, how);
-    if (!task)
         return;
-    task->pressed = how;
+    task->pressed = rung == RUNG_REQUEUE ? PRESSED_BACK : PRESSED_OUT;
+    note_task(manager, task, rung == RUNG_REQUEUE ? "is to go back to the queue" : "is to be killed");
     g_array_append_val(list, task->spec->id);
     manager_stop_tasks(manager, list, OUTCOME_ABORTED);
 }
@@ -157,10 +190,8 @@ static void climb(Manager *manager, PressureRung rung)
         freeze_one(manager);
         break;
     case RUNG_REQUEUE:
-        end_one(manager, PRESSED_BACK);
-        break;
     case RUNG_KILL:
-        end_one(manager, PRESSED_OUT);
+        end_one(manager, rung);
         break;
     case _RUNG_MAX:
         g_assert_not_reached();
@@ -183,6 +214,16 @@ static char *sentence(const PressureFacts *facts)
                            MAX(facts->memory_percent, 0), MAX(facts->cpu_percent, 0), MAX(facts->io_percent, 0));
 }
 
+/* Once more what finds nobody is no news. */
+static void tell(Manager *manager, const PressureFacts *facts, bool again)
+{
+    PressureRung rung = manager->ladder.rung;
+    g_autofree char *why = sentence(facts);
+
+    if (!again || next_task(manager, rung))
+        NOTIFY(manager, pressure_changed, pressure_rung_to_string(rung), why);
+}
+
 static void step(Manager *manager)
 {
     PressureRung before = manager->ladder.rung;
@@ -192,16 +233,13 @@ static void step(Manager *manager)
     manager->ports.host->facts(manager->ports.host, &host);
     const PressureFacts facts = { manager_now(manager), host.memory_pressure_percent, host.cpu_pressure_percent,
                                   host.io_pressure_percent };
-    bool changed = pressure_ladder_step(&manager->settings.pressure, &manager->ladder, &facts, &again,
-                                        &manager->pressure_usec);
+    if (pressure_ladder_step(&manager->settings.pressure, &manager->ladder, &facts, &again,
+                             &manager->pressure_usec))
+        tell(manager, &facts, again);
     if (manager->ladder.rung > before || again)
         climb(manager, manager->ladder.rung);
     else if (manager->ladder.rung < before)
         descend(manager, manager->ladder.rung);
-    if (changed) {
-        g_autofree char *why = sentence(&facts);
-        NOTIFY(manager, pressure_changed, pressure_rung_to_string(manager->ladder.rung), why);
-    }
     manager_rearm(manager);
 }
 

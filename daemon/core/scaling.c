@@ -1,66 +1,33 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How many workers there are to be: a target that somebody set, a profile's, or one that follows queue and memory
- * (policy/autoscale).
+/* How many workers there are to be: a target that somebody set, a profile's (scale-wish.c), or one that follows queue and
+ * memory (policy/autoscale).
  *
  *   fewer live workers than the target   one is added; after a failure only when a pause is over that doubles each time
  *   more                                 one is drained: an idle one first, those of AddWorker last
  *
- * Looked at after whatever may change it, and at `scale_usec`. Profile, target and autoscale are remembered as wishes. */
-#include <inttypes.h>
-#include <string.h>
-
+ * Looked at after whatever may change it, and at `scale_usec`. */
 #include "core/manager-internal.h"
 #include "util/parse-util.h"
 
 #define PAUSE_FIRST_USEC USEC_PER_SEC
 #define PAUSE_LONGEST_USEC (300 * USEC_PER_SEC)
 #define STEADY_USEC (60 * USEC_PER_SEC) /* who lived so long did not fail to start */
-#define STEP_USEC (200 * USEC_PER_MSEC) /* between two workers, so that what one takes is seen before the next */
+#define STEP_USEC (200 * USEC_PER_MSEC) /* between two workers, so that what one takes is seen first */
 
-/* ---- what is wanted */
-
-const Profile *manager_active_profile(const Manager *manager)
+void scaling_done(Manager *manager)
 {
-    return *manager->scaling.profile ? profile_find(manager_profiles(manager), manager->scaling.profile) : NULL;
+    Scaling *scaling = &manager->scaling;
+
+    g_free(scaling->profile);
+    g_free(scaling->configured_profile);
+    g_free(scaling->reason);
+    g_free(scaling->failure);
+    g_free(scaling->shortfall);
+    g_free(scaling->shown);
+    g_ptr_array_unref(scaling->built_in);
 }
 
-const GPtrArray *manager_profiles(const Manager *manager)
-{
-    return manager->settings.profiles ? manager->settings.profiles : manager->scaling.built_in;
-}
-
-uint32_t manager_scale_target(const Manager *manager)
-{
-    return manager->scaling.target;
-}
-
-bool manager_autoscales(const Manager *manager)
-{
-    return manager->scaling.automatic;
-}
-
-const char *manager_profile(const Manager *manager)
-{
-    return manager->scaling.profile;
-}
-
-const char *manager_scale_reason(const Manager *manager)
-{
-    return manager->scaling.reason ? manager->scaling.reason : "";
-}
-
-static void set_reason(Manager *manager, char *reason)
-{
-    g_free(manager->scaling.reason);
-    manager->scaling.reason = reason;
-    manager->scaling.refused = false;
-}
-
-static void set_refusal(Manager *manager, char *reason)
-{
-    set_reason(manager, reason);
-    manager->scaling.refused = true;
-}
+/* ---- who counts */
 
 /* The target is about those that run commands of anybody: not programs, not private ones. */
 static bool is_of_the_kind(const Worker *worker)
@@ -75,7 +42,7 @@ static bool is_counted(const Worker *worker)
            is_of_the_kind(worker);
 }
 
-static uint32_t n_counted(const Manager *manager)
+uint32_t scaling_n_counted(const Manager *manager)
 {
     uint32_t n = 0;
 
@@ -84,156 +51,91 @@ static uint32_t n_counted(const Manager *manager)
     return n;
 }
 
-/* ---- remembering */
-
-static void ignore_done(int r, void *userdata)
+static uint32_t n_running(const Manager *manager)
 {
-}
+    uint32_t n = 0;
 
-static void remember(Manager *manager, const char *key, const char *value, StoreDone done, void *userdata)
-{
-    manager->ports.store->set_wish(manager->ports.store, key, value, done ? done : ignore_done, userdata);
-}
-
-static void remember_target(Manager *manager, StoreDone done, void *userdata)
-{
-    g_autofree char *value = g_strdup_printf("%" PRIu32, manager->scaling.target);
-
-    remember(manager, "target", manager->scaling.target == SCALE_NONE ? NULL : value, done, userdata);
-}
-
-static uint32_t cores(Manager *manager)
-{
-    HostFacts host;
-
-    manager->ports.host->facts(manager->ports.host, &host);
-    return MAX(1U, manager->settings.use_smt ? host.cpus : host.cores);
-}
-
-/* ---- setting it */
-
-int manager_scale(Manager *manager, uint32_t target, StoreDone done, void *userdata)
-{
-    Scaling *scaling = &manager->scaling;
-
-    if (target != SCALE_NONE && target > manager->max_workers)
-        return -ERANGE;
-    scaling->target = target;
-    scaling->automatic = false;
-    scaling->failures = 0;
-    scaling->next_usec = 0;
-    set_reason(manager, NULL);
-    remember(manager, "autoscale", "no", NULL, NULL); /* whatever the configuration says */
-    remember_target(manager, done, userdata);
-    NOTIFY(manager, settings_changed);
-    manager_rescale(manager);
-    return 0;
-}
-
-/* Following begins with what there is. */
-static uint32_t where_it_begins(Manager *manager)
-{
-    uint32_t min = manager->settings.autoscale.min, max = manager->max_workers;
-
-    if (manager->settings.autoscale.max > 0)
-        max = MIN(max, manager->settings.autoscale.max);
-    return CLAMP(n_counted(manager), min, MAX(min, max));
-}
-
-void manager_set_autoscale(Manager *manager, bool automatic, StoreDone done, void *userdata)
-{
-    Scaling *scaling = &manager->scaling;
-
-    scaling->automatic = automatic;
-    scaling->state = (AutoScale){ 0 };
-    scaling->failures = 0;
-    if (automatic && scaling->target == SCALE_NONE)
-        scaling->target = where_it_begins(manager);
-    if (!automatic) /* it stays where it was followed to */
-        remember_target(manager, NULL, NULL);
-    remember(manager, "autoscale", automatic ? "yes" : "no", done, userdata);
-    NOTIFY(manager, settings_changed);
-    manager_rescale(manager);
-}
-
-/* What AddWorker and Submit do not say comes from the profile; a timeout only if the configuration has none. */
-void scaling_apply_profile(Manager *manager)
-{
-    Scaling *scaling = &manager->scaling;
-    Settings *settings = &manager->settings;
-    const Profile *profile = manager_active_profile(manager);
-
-    settings->limits.memory_max_bytes = profile ? profile->memory_max_bytes : scaling->configured_memory_bytes;
-    settings->policy.timeout_usec = profile && scaling->configured_timeout_usec == UINT64_MAX
-                                        ? profile->timeout_usec
-                                        : scaling->configured_timeout_usec;
-}
-
-void scaling_configure(Manager *manager)
-{
-    manager->scaling.configured_memory_bytes = manager->settings.limits.memory_max_bytes;
-    manager->scaling.configured_timeout_usec = manager->settings.policy.timeout_usec;
-    scaling_apply_profile(manager);
-}
-
-int manager_set_profile(Manager *manager, const char *name, StoreDone done, void *userdata)
-{
-    Scaling *scaling = &manager->scaling;
-    const Profile *profile = *name ? profile_find(manager_profiles(manager), name) : NULL;
-
-    if (*name && !profile)
-        return -ENOENT;
-    g_free(scaling->profile);
-    scaling->profile = g_strdup(name);
-    scaling->failures = 0;
-    scaling_apply_profile(manager);
-    if (profile)
-        scaling->target = MIN(profile_workers(profile, cores(manager)), manager->max_workers);
-    remember_target(manager, NULL, NULL);
-    remember(manager, "profile", name, done, userdata); /* "": none, whatever the configuration says */
-    NOTIFY(manager, settings_changed);
-    manager_rescale(manager);
-    return 0;
-}
-
-void scaling_init(Manager *manager)
-{
-    manager->scaling = (Scaling){ .target = SCALE_NONE, .profile = g_strdup(""), .built_in = profiles_new() };
-    scaling_configure(manager);
-}
-
-void scaling_done(Manager *manager)
-{
-    g_free(manager->scaling.profile);
-    g_free(manager->scaling.reason);
-    g_ptr_array_unref(manager->scaling.built_in);
-}
-
-/* What was wished for counts more than what is configured. */
-void scaling_load(Manager *manager, GHashTable *wishes)
-{
-    Scaling *scaling = &manager->scaling;
-    const char *target = wishes ? g_hash_table_lookup(wishes, "target") : NULL,
-               *automatic = wishes ? g_hash_table_lookup(wishes, "autoscale") : NULL,
-               *profile = wishes ? g_hash_table_lookup(wishes, "profile") : NULL;
-    uint64_t number;
-
-    if (!profile)
-        profile = manager->settings.profile ? manager->settings.profile : "";
-    if (*profile && profile_find(manager_profiles(manager), profile)) {
-        g_free(scaling->profile);
-        scaling->profile = g_strdup(profile);
-        scaling_apply_profile(manager);
+    for (guint i = 0; i < manager->workers->len; i++) {
+        const Worker *worker = manager->workers->pdata[i];
+        n += is_counted(worker) && worker->state == WORKER_RUNNING;
     }
-    if (target && parse_uint64(target, &number) >= 0 && number < SCALE_NONE)
-        scaling->target = (uint32_t) number;
-    else if (manager_active_profile(manager))
-        scaling->target =
-            MIN(profile_workers(manager_active_profile(manager), cores(manager)), manager->max_workers);
-    scaling->automatic = automatic ? strcmp(automatic, "yes") == 0 : manager->settings.autoscale.enabled;
-    if (scaling->automatic) /* nobody has written down where it was followed to */
-        scaling->target = where_it_begins(manager);
-    scaling->next_usec = usec_add(manager_now(manager), STEP_USEC);
+    return n;
+}
+
+uint32_t manager_n_scaled_workers(const Manager *manager)
+{
+    uint32_t n = 0;
+
+    for (guint i = 0; i < manager->workers->len; i++) {
+        const Worker *worker = manager->workers->pdata[i];
+        n += worker_state_is_live(worker->state) && is_of_the_kind(worker);
+    }
+    return n;
+}
+
+/* ---- what is said about it */
+
+void scaling_set_reason(Manager *manager, char *reason)
+{
+    g_free(manager->scaling.reason);
+    manager->scaling.reason = reason;
+    manager->scaling.refused = false;
+}
+
+static void set_refusal(Manager *manager, char *reason)
+{
+    scaling_set_reason(manager, reason);
+    manager->scaling.refused = true;
+    g_clear_pointer(&manager->scaling.failure, g_free); /* this is newer */
+}
+
+void scaling_forget_failures(Manager *manager)
+{
+    manager->scaling.failures = 0;
+    manager->scaling.failed = 0;
+    g_clear_pointer(&manager->scaling.failure, g_free);
+}
+
+static void set_failure(Manager *manager, const Worker *worker)
+{
+    Scaling *scaling = &manager->scaling;
+    g_autofree char *row =
+        scaling->failures > 1 ? g_strdup_printf(" (%u in a row)", scaling->failures) : g_strdup("");
+
+    g_free(scaling->failure);
+    scaling->failure = g_strdup_printf("%s failed%s: %s", worker->id, row, worker->reason);
+    scaling->failed = 0;
+}
+
+/* Why the latest worker failed, and when another comes; NULL: there are as many as there are to be. */
+static char *failure_sentence(Manager *manager)
+{
+    const Scaling *scaling = &manager->scaling;
+    uint32_t n = n_running(manager);
+    uint64_t now = manager_now(manager);
+
+    if (!scaling->failure || scaling->target == SCALE_NONE || n >= scaling->target)
+        return NULL;
+    if (scaling_n_counted(manager) > n)
+        return g_strdup_printf("%u of %u workers: %s; another one is being started", n, scaling->target,
+                               scaling->failure);
+    uint64_t seconds =
+        scaling->next_usec > now ? (scaling->next_usec - now + USEC_PER_SEC - 1) / USEC_PER_SEC : 0;
+    g_autofree char *pause = format_timespan(MAX(seconds, 1) * USEC_PER_SEC);
+    return g_strdup_printf("%u of %u workers: %s; the next attempt comes in %s", n, scaling->target,
+                           scaling->failure, pause);
+}
+
+const char *manager_scale_reason(Manager *manager)
+{
+    Scaling *scaling = &manager->scaling;
+    g_autofree char *failure = failure_sentence(manager);
+    const char *reason = scaling->reason ? scaling->reason : "", *latest = failure ? failure : reason,
+               *shortfall = scaling->shortfall ? scaling->shortfall : "";
+
+    g_free(scaling->shown);
+    scaling->shown = g_strdup_printf("%s%s%s", shortfall, *shortfall && *latest ? "; " : "", latest);
+    return scaling->shown;
 }
 
 /* ---- reaching it */
@@ -253,15 +155,30 @@ static void note_failure(Manager *manager)
     scaling->next_usec = usec_add(manager_now(manager), pause_usec(scaling));
 }
 
+/* Its reason is not written down yet: note_reason(). */
 void manager_scaled_worker_ended(Manager *manager, const Worker *worker, bool failed)
 {
     Scaling *scaling = &manager->scaling;
 
-    if (!failed || scaling->target == SCALE_NONE || !is_of_the_kind(worker))
+    if (scaling->target == SCALE_NONE || !is_of_the_kind(worker))
         return;
+    if (!failed) {
+        g_clear_pointer(&scaling->failure, g_free); /* it is missing for another reason than that */
+        return;
+    }
     if (manager_realtime(manager) > usec_add(worker->added_usec, STEADY_USEC))
         scaling->failures = 0;
     note_failure(manager);
+    scaling->failed = worker->number;
+}
+
+static void note_reason(Manager *manager)
+{
+    const Worker *worker =
+        manager->scaling.failed > 0 ? manager_find_worker(manager, manager->scaling.failed) : NULL;
+
+    if (worker && worker->reason)
+        set_failure(manager, worker);
 }
 
 /* -ECANCELED: it has ended, which is told by manager_scaled_worker_ended(). */
@@ -272,8 +189,7 @@ static void on_scaled_added(int r, Worker *worker, void *userdata)
     if (r >= 0 || r == -ECANCELED || manager->scaling.target == SCALE_NONE)
         return;
     note_failure(manager);
-    set_refusal(manager, g_strdup_printf("%u of %u workers: %s", n_counted(manager) - is_counted(worker),
-                                         manager->scaling.target, worker->reason));
+    set_failure(manager, worker);
 }
 
 static void add_one(Manager *manager, uint64_t now)
@@ -285,21 +201,21 @@ static void add_one(Manager *manager, uint64_t now)
     spec->scaled = true;
     scaling->next_usec = usec_add(now, MAX(manager->settings.autoscale.interval_usec, USEC_PER_SEC));
     if (!manager_has_engine(manager, spec->engine)) {
-        set_refusal(manager,
-                    g_strdup_printf("%u of %u workers: the engine \"%s\" is not to be had here",
-                                    n_counted(manager), scaling->target, engine_kind_to_string(spec->engine)));
+        set_refusal(manager, g_strdup_printf("%u of %u workers: the engine \"%s\" is not to be had here",
+                                             scaling_n_counted(manager), scaling->target,
+                                             engine_kind_to_string(spec->engine)));
         worker_spec_free(spec);
         return;
     }
     if (manager_add_worker(manager, spec, on_scaled_added, manager, &verdict) < 0) {
-        set_refusal(manager, g_strdup_printf("%u of %u workers: %s", n_counted(manager), scaling->target,
-                                             verdict.why));
+        set_refusal(manager, g_strdup_printf("%u of %u workers: %s", scaling_n_counted(manager),
+                                             scaling->target, verdict.why));
         add_verdict_done(&verdict);
         return;
     }
     scaling->next_usec = usec_add(now, STEP_USEC);
     if (scaling->refused)
-        set_reason(manager, NULL);
+        scaling_set_reason(manager, NULL);
 }
 
 /* Draining costs least where nothing runs; what somebody added by hand goes last. */
@@ -338,6 +254,7 @@ static void autoscale_facts(Manager *manager, uint64_t now, AutoScaleFacts *ret)
     AdmissionFacts admission;
     const char *binding;
     HostFacts host;
+    uint32_t others = manager_n_live_workers(manager) - manager_n_scaled_workers(manager);
     g_autoptr(WorkerSpec) spec = manager_usual_worker(manager);
     AutoScaleFacts facts = { .now_usec = now,
                              .target = manager->scaling.target,
@@ -356,6 +273,8 @@ static void autoscale_facts(Manager *manager, uint64_t now, AutoScaleFacts *ret)
     manager->ports.host->facts(manager->ports.host, &host);
     manager_admission_facts(manager, spec, &host, &admission);
     facts.admissible = admission_admissible(&admission, &binding);
+    facts.admissible -= MIN(others, facts.admissible); /* the target is not about them */
+    facts.max_workers = manager->max_workers - MIN(others, manager->max_workers);
     if (host.memory_total_bytes > 0 && host.memory_available_bytes <= host.memory_total_bytes)
         facts.memory_percent = 100.0 * (double) (host.memory_total_bytes - host.memory_available_bytes) /
                                (double) host.memory_total_bytes;
@@ -373,13 +292,14 @@ static void follow(Manager *manager, uint64_t now)
     if (!manager->scaling.automatic)
         return;
     settings.enabled = true;
-    settings.max = settings.max > 0 ? MIN(settings.max, manager->max_workers) : manager->max_workers;
     autoscale_facts(manager, now, &facts);
+    g_free(manager->scaling.shortfall);
+    manager->scaling.shortfall = autoscale_shortfall(&settings, &facts);
     target = autoscale_decide(&settings, &manager->scaling.state, &facts, &why);
     if (target == manager->scaling.target)
         return;
     manager->scaling.target = target;
-    set_reason(manager, g_strdup(why));
+    scaling_set_reason(manager, g_strdup(why));
     NOTIFY(manager, settings_changed);
 }
 
@@ -391,11 +311,12 @@ void manager_rescale(Manager *manager)
     uint64_t now = manager_now(manager);
     uint32_t n;
 
+    note_reason(manager);
     if (scaling->target == SCALE_NONE || manager_is_recovering(manager) || scaling->next_usec > now) {
         manager_rearm(manager);
         return;
     }
-    n = n_counted(manager);
+    n = scaling_n_counted(manager);
     if (n < scaling->target)
         add_one(manager, now);
     else if (n > scaling->target)
@@ -410,10 +331,12 @@ void manager_tick_scaling(Manager *manager, uint64_t now)
     if (manager_is_recovering(manager))
         return;
     if (scaling->automatic && scaling->follow_usec <= now) {
-        scaling->follow_usec = usec_add(now, MAX(manager->settings.autoscale.interval_usec, 100 * USEC_PER_MSEC));
+        scaling->follow_usec =
+            usec_add(now, MAX(manager->settings.autoscale.interval_usec, 100 * USEC_PER_MSEC));
         follow(manager, now);
     }
-    if (scaling->target != SCALE_NONE && scaling->next_usec <= now && n_counted(manager) != scaling->target)
+    if (scaling->target != SCALE_NONE && scaling->next_usec <= now &&
+        scaling_n_counted(manager) != scaling->target)
         manager_rescale(manager);
 }
 
@@ -424,7 +347,7 @@ uint64_t manager_scaling_deadline(Manager *manager)
 
     if (manager_is_recovering(manager)) /* afterwards */
         return UINT64_MAX;
-    if (scaling->target != SCALE_NONE && n_counted(manager) != scaling->target)
+    if (scaling->target != SCALE_NONE && scaling_n_counted(manager) != scaling->target)
         next = MIN(next, scaling->next_usec);
     return next;
 }

@@ -33,6 +33,7 @@ Worker *worker_free(Worker *worker)
     g_strfreev(worker->not_enforced);
     worker_limits_done(&worker->limiting.before);
     g_free(worker->reason);
+    g_free(worker->fence);
     g_free(worker);
     return NULL;
 }

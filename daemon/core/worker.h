@@ -20,7 +20,9 @@ struct Worker {
     bool stalled;           /* no heartbeat for too long */
     bool frozen;            /* every process of it stands still */
     bool unsure;            /* whether its tasks stand still is looked after when it is back */
-    bool throttled;         /* its memory.high was lowered because of pressure */
+    bool throttled;         /* its memory.high was lowered because of pressure, */
+    uint64_t throttle_bytes; /* to this */
+    char *fence;            /* the CPUs that pinned workers leave it, as its engine was told last; NULL: all */
     bool connected;         /* its program has registered and the connection stands */
     bool expected;               /* of an earlier daemon, and its first report has not been dealt with yet */
     bool reporting;              /* its report is being dealt with: what it is given now would not be in it */
@@ -31,6 +33,7 @@ struct Worker {
     uint64_t tasks_done, tasks_failed;
     struct {
         WorkerLimits before;
+        bool forced; /* the machine does not carry the new ones */
         void (*done)(int r, const char *why, void *userdata); /* of SetLimits; NULL: nobody waits */
         void *userdata;
     } limiting;

@@ -222,17 +222,6 @@ static void on_launch_failed(EngineWorker *base, void *userdata)
     announce_failure(userdata);
 }
 
-/* One for each user's private workers and one for the shared ones, so that an administrator can weigh and limit them as a
- * whole; systemd makes them by their names, below "parexec.slice". */
-static char *slice_of(const SystemdEngine *engine, const WorkerSpec *spec)
-{
-    g_autofree char *stem = g_strndup(engine->slice, strlen(engine->slice) - strlen(".slice"));
-
-    if (spec->user == UID_ANYBODY)
-        return g_strconcat(stem, "-shared.slice", NULL);
-    return g_strdup_printf("%s-u%u.slice", stem, spec->user);
-}
-
 static void engine_start(EnginePort *port, const EngineStart *request)
 {
     SystemdEngine *engine = engine_of(port);
@@ -246,7 +235,7 @@ static void engine_start(EnginePort *port, const EngineStart *request)
         engine_worker_defer(worker->base, on_launch_failed);
         return;
     }
-    g_autofree char *slice = slice_of(engine, request->spec);
+    g_autofree char *slice = worker_spec_slice(request->spec, engine->slice); /* systemd makes it, if there is none */
     worker_limits_copy(&worker->limits, &request->spec->limits);
     worker->knows_limits = true;
     placement_copy(&worker->placement, &request->spec->placement);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The limits of the cgroups that this process and the workers' slice are in, from the group itself up to the highest one that is
+/* The limits of the cgroups that this process and the workers are in, from the group itself up to the highest one that is
  * mounted: in a container that is the container's own. Both versions; in the hybrid layout a controller is in one of them, and
  * the files of the other are simply not there.
  *
- * What is "left" counts cached files as free, as MemAvailable of /proc/meminfo does. The slice is looked for beside each of the
- * groups above this process, the nearest first: below the root it is the system's, below user@UID.service the user's. */
+ * What is "left" counts cached files as free, as MemAvailable of /proc/meminfo does. The workers' group is looked for beside each
+ * of the groups above this process, the nearest first: below the root it is the system's, below user@UID.service the user's. So
+ * what is above it has been read already; it is told by itself, and so is what lies in it, since only some workers are there. */
 #include "host/group-limits.h"
 #include "util/parse-util.h"
 
@@ -90,7 +91,7 @@ static double cpus_of(const char *directory, bool unified)
     return (double) quota / (double) period;
 }
 
-static void take_group(const char *directory, bool unified, GroupLimits *limits)
+static void take_group(const char *directory, bool unified, HostGroup *limits)
 {
     limits->free_bytes = MIN(limits->free_bytes, memory_left(directory, unified));
     limits->cpus = fmin(limits->cpus, cpus_of(directory, unified));
@@ -170,15 +171,15 @@ static const char *path_below_mount(const char *path, const char *root)
     return path + n;
 }
 
-/* The slice that is nearest to the process. NULL: there is none yet. */
-static char *find_slice(const char *top, const char *own, const char *slice)
+/* The group of that name that is nearest to the process. NULL: there is none yet. */
+static char *find_group(const char *top, const char *own, const char *name)
 {
     g_autofree char *path = g_strdup(own);
 
     for (;;) {
-        g_autofree char *directory = g_strconcat(top, path, "/", slice, NULL);
+        g_autofree char *directory = g_strconcat(top, path, "/", name, NULL);
         if (g_file_test(directory, G_FILE_TEST_IS_DIR))
-            return g_strconcat(path, "/", slice, NULL);
+            return g_strconcat(path, "/", name, NULL);
         char *end = strrchr(path, '/');
         if (!end)
             return NULL;
@@ -186,7 +187,7 @@ static char *find_slice(const char *top, const char *own, const char *slice)
     }
 }
 
-static void take_path(const char *top, const char *path, bool unified, GroupLimits *limits)
+static void take_path(const char *top, const char *path, bool unified, HostGroup *limits)
 {
     g_autofree char *rest = g_strdup(path);
 
@@ -200,33 +201,42 @@ static void take_path(const char *top, const char *path, bool unified, GroupLimi
     }
 }
 
-static void take_hierarchy(const char *root, const Hierarchy *hierarchy, const char *membership, const char *slice,
-                           GroupLimits *limits)
+typedef struct Wanted {
+    const char *root, *membership, *group, *slice;
+} Wanted;
+
+static void take_hierarchy(const Wanted *wanted, const Hierarchy *hierarchy, HostGroups *limits)
 {
-    g_autofree char *path = own_path(membership, hierarchy);
+    g_autofree char *path = own_path(wanted->membership, hierarchy);
 
     if (!path)
         return;
-    g_autofree char *top = g_strconcat(root, hierarchy->mount, NULL);
+    g_autofree char *top = g_strconcat(wanted->root, hierarchy->mount, NULL);
     const char *own = path_below_mount(path, hierarchy->root);
-    g_autofree char *workers = find_slice(top, own, slice);
-    take_path(top, own, hierarchy->unified, limits);
-    if (workers)
-        take_path(top, workers, hierarchy->unified, limits);
+    g_autofree char *workers = find_group(top, own, wanted->group);
+    take_path(top, own, hierarchy->unified, &limits->all);
+    if (!workers)
+        return;
+    g_autofree char *group = g_strconcat(top, workers, NULL), *slice = g_strconcat(group, "/", wanted->slice, NULL);
+    take_group(group, hierarchy->unified, &limits->engine);
+    if (wanted->slice)
+        take_group(slice, hierarchy->unified, &limits->slice);
 }
 
-void group_limits_read(const char *root, const char *slice, GroupLimits *ret)
+void group_limits_read(const char *root, const char *group, const char *slice, HostGroups *ret)
 {
     g_autofree char *mountinfo = read_text(root, "/proc/self/mountinfo");
     g_autofree char *membership = read_text(root, "/proc/self/cgroup");
     g_auto(GStrv) lines = g_strsplit(mountinfo ? mountinfo : "", "\n", -1);
-    GroupLimits limits = { .free_bytes = UINT64_MAX, .cpus = INFINITY };
+    const Wanted wanted = { root, membership, group, slice };
+    const HostGroup none = { UINT64_MAX, INFINITY };
+    HostGroups limits = { none, none, none };
 
     for (char **line = lines; membership && *line; line++) {
         Hierarchy hierarchy;
         if (!parse_mount(*line, &hierarchy))
             continue;
-        take_hierarchy(root, &hierarchy, membership, slice, &limits);
+        take_hierarchy(&wanted, &hierarchy, &limits);
         hierarchy_done(&hierarchy);
     }
     *ret = limits;

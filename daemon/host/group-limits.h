@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "util/macro.h"
+#include "core/ports.h"
 
 /* What the cgroups above the workers leave them: a container's, a slice's, an administrator's. */
-typedef struct GroupLimits {
-    uint64_t free_bytes; /* what is left below the memory limit that binds first; UINT64_MAX: no limit */
-    double cpus;         /* the least CPU quota; infinity: none */
-} GroupLimits;
-
-/* Of this process's own cgroup, of the slice (where it exists) and of all above them. root: where /proc and the mounts are found
- * ("" but for tests). Missing files mean no limit. */
-void group_limits_read(const char *root, const char *slice, GroupLimits *ret);
+/* all: this process's own cgroup and all above it. engine: the group, where it exists beside one of these. slice: the cgroup of that
+ * name in the group; NULL: there is to be none. root: where /proc and the mounts are found ("" but for tests). Missing files mean
+ * no limit. */
+void group_limits_read(const char *root, const char *group, const char *slice, HostGroups *ret);

@@ -10,6 +10,7 @@
 
 #define READ_INTERVAL_USEC 200000
 #define WORKERS_SLICE "parexec.slice"
+#define WORKERS_GROUP "parexec" /* of the cgroup engine, which has no slices */
 
 typedef struct Host {
     HostPort port; /* first: the port is the host */
@@ -38,9 +39,7 @@ static void host_facts(HostPort *port, HostFacts *ret)
 {
     Host *host = (Host *) port;
     Meminfo memory = { 0 };
-    GroupLimits group;
 
-    group_limits_read("", WORKERS_SLICE, &group);
     if (meminfo_read(&memory) < 0)
         memory = (Meminfo) { 0 }; /* nothing is known to be free: admission refuses */
     *ret = (HostFacts) {
@@ -52,9 +51,14 @@ static void host_facts(HostPort *port, HostFacts *ret)
         .cpu_percent = cpu_percent_since(host),
         .cpus = machine_n_cpus(&host->machine),
         .cores = (uint32_t) host->machine.n_cores,
-        .group_free_bytes = group.free_bytes,
-        .group_cpus = group.cpus,
     };
+}
+
+static void host_groups(HostPort *port, const WorkerSpec *spec, HostGroups *ret)
+{
+    g_autofree char *slice = spec->engine == ENGINE_SYSTEMD ? worker_spec_slice(spec, WORKERS_SLICE) : NULL;
+
+    group_limits_read("", slice ? WORKERS_SLICE : WORKERS_GROUP, slice, ret);
 }
 
 static const Machine *host_machine(HostPort *port)
@@ -67,6 +71,7 @@ HostPort *host_new(void)
     Host *host = g_new0(Host, 1);
 
     host->port.facts = host_facts;
+    host->port.groups = host_groups;
     host->port.machine = host_machine;
     topology_read(&host->machine);
     host->cpu_percent = -1.0;

@@ -6,6 +6,7 @@
 #include "host/gpus.h"
 #include "host/meminfo.h"
 #include "util/log.h"
+#include "util/parse-util.h"
 
 #include <hwloc.h>
 #include <sched.h>
@@ -121,6 +122,30 @@ static bool load(hwloc_topology_t topology)
     return hwloc_topology_load(topology) == 0;
 }
 
+/* By these hwloc can be told of a machine; of what it cannot use it says nothing, and looks at the one that is there. */
+static const struct {
+    const char *variable;
+    int (*set)(hwloc_topology_t topology, const char *value);
+} descriptions[] = {
+    { "HWLOC_XMLFILE", hwloc_topology_set_xml },
+    { "HWLOC_SYNTHETIC", hwloc_topology_set_synthetic },
+};
+
+static void check_descriptions(void)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(descriptions); i++) {
+        const char *value = g_getenv(descriptions[i].variable);
+        hwloc_topology_t topology;
+        if (!value || !*value || hwloc_topology_init(&topology) < 0)
+            continue;
+        if (descriptions[i].set(topology, value) < 0 || !load(topology)) {
+            g_autofree char *shown = format_foreign(value);
+            log_warning("%s=%s describes no machine that hwloc could read: it is ignored.", descriptions[i].variable, shown);
+        }
+        hwloc_topology_destroy(topology);
+    }
+}
+
 /* What this process may run on; of another machine, all of it. */
 static void usable_cpus(hwloc_topology_t topology, hwloc_bitmap_t ret)
 {
@@ -175,6 +200,7 @@ void topology_read(Machine *ret)
 {
     Machine machine = { 0 };
 
+    check_descriptions();
     if (!read_hwloc(&machine)) {
         machine_done(&machine);
         read_affinity(&machine);

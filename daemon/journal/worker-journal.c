@@ -83,6 +83,11 @@ static void pressure_changed(ObserverPort *observer, const char *rung, const cha
     log_notice("Pressure: %s; %s", rung, why);
 }
 
+static void noted(ObserverPort *observer, const char *sentence)
+{
+    log_notice("%s", sentence);
+}
+
 WorkerJournal *worker_journal_new(void)
 {
     WorkerJournal *journal = g_new0(WorkerJournal, 1);
@@ -94,6 +99,7 @@ WorkerJournal *worker_journal_new(void)
         .task_changed = task_changed,
         .task_unplaceable = task_unplaceable,
         .pressure_changed = pressure_changed,
+        .noted = noted,
     };
     journal->structured = access("/run/systemd/journal/socket", W_OK) == 0;
     journal->stalled = g_hash_table_new(NULL, NULL);

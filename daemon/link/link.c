@@ -12,29 +12,13 @@
 #include <systemd/sd-id128.h>
 
 #include "dbus/parexec-dbus.h"
+#include "link/link-internal.h"
 #include "link/link-message.h"
 #include "util/log.h"
 #include "util/sd-bus-util.h"
 
 #define REGISTER_TIMEOUT_USEC (10 * USEC_PER_SEC)
 #define STRANGERS_MAX 256U
-
-struct Link {
-    LinkPort port; /* first: the core's pointer is ours */
-    sd_event *event;
-    Manager *manager;
-    sd_event_source *listen_source;
-    GHashTable *connections; /* Connection*, all of them; owned */
-};
-
-typedef struct Connection {
-    Link *link;
-    sd_bus *bus;
-    sd_event_source *timeout; /* for Register */
-    sd_event_source *reaper;  /* frees the connection from the loop */
-    uint32_t worker;          /* 0: a stranger */
-    int32_t pid;
-} Connection;
 
 static void connection_free(gpointer data)
 {
@@ -59,7 +43,7 @@ static int on_reap(sd_event_source *source, void *userdata)
 }
 
 /* From here on the worker has no connection; what is left of this one goes when the loop comes round. */
-static void connection_drop(Connection *connection)
+void connection_drop(Connection *connection)
 {
     uint32_t worker = connection->worker;
 
@@ -72,7 +56,7 @@ static void connection_drop(Connection *connection)
         manager_worker_disconnected(connection->link->manager, worker);
 }
 
-static Connection *find_connection(Link *link, uint32_t worker)
+Connection *link_find_connection(Link *link, uint32_t worker)
 {
     GHashTableIter iter;
     gpointer key;
@@ -161,7 +145,7 @@ static int method_register(sd_bus_message *m, void *userdata, sd_bus_error *erro
         return sd_bus_reply_method_errorf(m, refusal(r), "No worker %s is expected here: %s", id,
                                           g_strerror(-r));
     }
-    Connection *older = find_connection(link, number);
+    Connection *older = link_find_connection(link, number);
     if (older) {
         older->worker = 0;
         connection_drop(older);
@@ -308,238 +292,13 @@ static int on_connect(sd_event_source *source, int listen_fd, uint32_t revents, 
     return 0;
 }
 
-/* ---- what workers are told */
-
-static int call_new(Link *link, uint32_t worker, const char *member, Connection **ret_connection,
-                    sd_bus_message **ret)
-{
-    Connection *connection = find_connection(link, worker);
-
-    if (!connection)
-        return -ENOTCONN;
-    *ret_connection = connection;
-    return sd_bus_message_new_method_call(connection->bus, ret, NULL, PAREXEC_LINK_PATH,
-                                          PAREXEC_RUNNER_INTERFACE, member);
-}
-
-/* A message that does not get out means that the connection is gone: the worker comes back, and tells what it holds. */
-static void sent(Connection *connection, int r, const char *member)
-{
-    if (r >= 0 || r == -ENOTCONN)
-        return;
-    log_warning_errno(r, "Cannot send %s to a worker, dropping the connection: %m", member);
-    connection_drop(connection);
-}
-
-/* r: how filling the message went. */
-static int send_call(Connection *connection, sd_bus_message *m, int r, const char *member)
-{
-    if (r >= 0)
-        r = sd_bus_message_set_expect_reply(m, 0);
-    if (r >= 0)
-        r = sd_bus_send(connection->bus, m, NULL);
-    if (connection)
-        sent(connection, r, member);
-    return r;
-}
-
-static int send_run(Link *link, uint32_t worker, TaskSpec *const *tasks, size_t n)
-{
-    g_autoptr(sd_bus_message) m = NULL;
-    Connection *connection = NULL;
-    int r = call_new(link, worker, "Run", &connection, &m);
-
-    if (r >= 0)
-        r = link_append_run(m, tasks, n);
-    return send_call(connection, m, r, "Run");
-}
-
-static void link_run(LinkPort *port, uint32_t worker, TaskSpec *const *tasks, size_t n)
-{
-    size_t portion;
-
-    for (int r = 0; r >= 0 && n > 0; tasks += portion, n -= portion) {
-        portion = link_run_portion(tasks, n);
-        r = send_run((Link *) port, worker, tasks, portion);
-    }
-}
-
-static int on_given_back(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-    Connection *connection = userdata;
-    const void *ids;
-    size_t size;
-
-    if (sd_bus_message_is_method_error(m, NULL) || connection->worker == 0)
-        return 0;
-    Worker *worker = manager_find_worker(connection->link->manager, connection->worker);
-    if (worker && sd_bus_message_read_array(m, 't', &ids, &size) >= 0)
-        manager_tasks_given_back(connection->link->manager, worker, ids, size / sizeof(uint64_t));
-    return 0;
-}
-
-static void link_recall(LinkPort *port, uint32_t worker, const uint64_t *tasks, size_t n)
-{
-    g_autoptr(sd_bus_message) m = NULL;
-    Connection *connection = NULL;
-    int r = call_new((Link *) port, worker, "Recall", &connection, &m);
-
-    if (r >= 0)
-        r = sd_bus_message_append_array(m, 't', tasks, n * sizeof *tasks);
-    if (r >= 0)
-        r = sd_bus_call_async(connection->bus, NULL, m, on_given_back, connection, UINT64_MAX);
-    if (connection)
-        sent(connection, r, "Recall");
-}
-
-static void link_stop(LinkPort *port, uint32_t worker, const uint64_t *tasks, size_t n, Outcome outcome)
-{
-    g_autoptr(sd_bus_message) m = NULL;
-    Connection *connection = NULL;
-    int r = call_new((Link *) port, worker, "Stop", &connection, &m);
-
-    if (r >= 0)
-        r = sd_bus_message_append_array(m, 't', tasks, n * sizeof *tasks);
-    if (r >= 0)
-        r = sd_bus_message_append(m, "s", outcome_to_string(outcome));
-    (void) send_call(connection, m, r, "Stop");
-}
-
-static void link_limit(LinkPort *port, uint32_t worker, const TaskLimits *limits)
-{
-    g_autoptr(sd_bus_message) m = NULL;
-    Connection *connection = NULL;
-    int r = call_new((Link *) port, worker, "Limit", &connection, &m);
-
-    if (r >= 0)
-        r = link_append_limits(m, limits);
-    (void) send_call(connection, m, r, "Limit");
-}
-
-/* What was asked with Freeze, until it is answered. */
-typedef struct Freeze {
-    Connection *connection;
-    GArray *tasks; /* uint64_t */
-    bool frozen;
-} Freeze;
-
-static void freeze_free(void *data)
-{
-    Freeze *freeze = data;
-
-    g_array_unref(freeze->tasks);
-    g_free(freeze);
-}
-
-/* Those of the tasks that are not among the failures. */
-static GArray *without_failures(const GArray *tasks, const GArray *failures)
-{
-    GArray *rest = g_array_new(FALSE, FALSE, sizeof(uint64_t));
-
-    for (guint i = 0; i < tasks->len; i++) {
-        uint64_t id = g_array_index(tasks, uint64_t, i);
-        bool failed = false;
-
-        for (guint j = 0; j < failures->len && !failed; j++)
-            failed = g_array_index(failures, FrozenFailure, j).task == id;
-        if (!failed)
-            g_array_append_val(rest, id);
-    }
-    return rest;
-}
-
-/* A worker of an earlier version does not know the method, one whose connection ends does not answer. */
-static GArray *all_failed(const GArray *tasks, const char *why)
-{
-    GArray *failures = g_array_new(FALSE, FALSE, sizeof(FrozenFailure));
-
-    for (guint i = 0; i < tasks->len; i++) {
-        FrozenFailure failure = { g_array_index(tasks, uint64_t, i), why };
-        g_array_append_val(failures, failure);
-    }
-    return failures;
-}
-
-static int on_frozen(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-    Freeze *freeze = userdata;
-    Connection *connection = freeze->connection;
-    g_autoptr(GArray) failures = NULL, done = NULL;
-    Worker *worker =
-        connection->worker > 0 ? manager_find_worker(connection->link->manager, connection->worker) : NULL;
-
-    if (!worker)
-        return 0;
-    if (sd_bus_message_is_method_error(m, NULL))
-        failures = all_failed(freeze->tasks, "its worker does not answer, or is of an earlier version");
-    else if (link_read_failures(m, &failures) < 0)
-        failures = all_failed(freeze->tasks, "its worker has given an answer that makes no sense");
-    done = without_failures(freeze->tasks, failures);
-    manager_tasks_frozen(connection->link->manager, worker, (uint64_t *) (void *) done->data, done->len, freeze->frozen,
-                         (FrozenFailure *) (void *) failures->data, failures->len);
-    return 0;
-}
-
-static int call_freeze(Connection *connection, sd_bus_message *m, const uint64_t *tasks, size_t n, bool frozen)
-{
-    Freeze *freeze = g_new(Freeze, 1);
-    sd_bus_slot *slot = NULL;
-    int r;
-
-    *freeze = (Freeze){ connection, g_array_new(FALSE, FALSE, sizeof(uint64_t)), frozen };
-    g_array_append_vals(freeze->tasks, tasks, (guint) n);
-    r = sd_bus_call_async(connection->bus, &slot, m, on_frozen, freeze, UINT64_MAX);
-    if (r < 0) {
-        freeze_free(freeze);
-        return r;
-    }
-    (void) sd_bus_slot_set_destroy_callback(slot, freeze_free);
-    r = sd_bus_slot_set_floating(slot, 1);
-    sd_bus_slot_unref(slot);
-    return r;
-}
-
-static void link_freeze(LinkPort *port, uint32_t worker, const uint64_t *tasks, size_t n, bool frozen, bool reclaim)
-{
-    g_autoptr(sd_bus_message) m = NULL;
-    Connection *connection = NULL;
-    int r = call_new((Link *) port, worker, "Freeze", &connection, &m);
-
-    if (r >= 0)
-        r = sd_bus_message_append_array(m, 't', tasks, n * sizeof *tasks);
-    if (r >= 0)
-        r = sd_bus_message_append(m, "bb", frozen, reclaim);
-    if (r >= 0)
-        r = call_freeze(connection, m, tasks, n, frozen);
-    if (connection)
-        sent(connection, r, "Freeze");
-}
-
-static void link_exit(LinkPort *port, uint32_t worker)
-{
-    g_autoptr(sd_bus_message) m = NULL;
-    Connection *connection = NULL;
-    int r = call_new((Link *) port, worker, "Exit", &connection, &m);
-
-    (void) send_call(connection, m, r, "Exit");
-}
-
-static void link_drop(LinkPort *port, uint32_t worker)
-{
-    Connection *connection = find_connection((Link *) port, worker);
-
-    if (connection)
-        connection_drop(connection);
-}
-
 /* ---- life */
 
 int link_new(sd_event *event, Manager *manager, int listen_fd, Link **ret)
 {
     Link *link = g_new0(Link, 1);
 
-    link->port = (LinkPort){ .run = link_run, .recall = link_recall, .stop = link_stop, .limit = link_limit,
-                             .freeze = link_freeze, .exit = link_exit, .drop = link_drop };
+    link_set_port(link);
     link->event = event;
     link->manager = manager;
     link->connections = g_hash_table_new_full(NULL, NULL, connection_free, NULL);

@@ -27,5 +27,10 @@ void worker_limits_init(WorkerLimits *limits); /* everything unlimited */
 void worker_limits_done(WorkerLimits *limits);
 void worker_limits_copy(WorkerLimits *to, const WorkerLimits *from); /* into an initialised one */
 
+/* "8.0M (8388608 bytes)": for people, and as it was given. */
+char *limit_format_bytes(uint64_t bytes);
+/* 0, or -EINVAL with a sentence that calls it by the option. LIMIT_INFINITY is none; most: LIMIT_INFINITY: any */
+int limit_check_cpu_quota(const char *option, uint64_t usec_per_sec, uint64_t most, char **ret_why) _warn_unused_;
+
 /* 0, or -EINVAL with a sentence on which limit is out of its range. */
 int worker_limits_check(const WorkerLimits *limits, char **ret_why) _warn_unused_;

@@ -40,5 +40,11 @@ typedef struct Machine {
 void machine_done(Machine *machine);
 uint32_t machine_n_cpus(const Machine *machine); /* hardware threads */
 
+GArray *machine_cpus(const Machine *machine);  /* uint32_t: their numbers, ascending; a new array */
+GArray *machine_nodes(const Machine *machine); /* the same of the nodes; of a machine that tells none, 0 */
+
+/* Of a list such as "0-3,8" what is there; "" for nothing. ret_all: that is all of it. */
+char *machine_narrow(const char *list, const GArray *there_are, bool *ret_all);
+
 /* {0, 1, 2, 5} → "0-2,5"; "" for none. */
 char *machine_format_list(const uint32_t *numbers /* ascending */, size_t n);

@@ -154,10 +154,9 @@ bool task_demand_equal(const TaskDemand *a, const TaskDemand *b)
 
 int task_demand_check(const TaskDemand *demand, char **ret_why)
 {
-    if (demand->cpu_quota_usec_per_sec < LIMIT_CPU_QUOTA_MIN_USEC)
-        *ret_why = g_strdup_printf("cpu-quota is %" G_GUINT64_FORMAT " µs per second; at least %" G_GUINT64_FORMAT,
-                                   demand->cpu_quota_usec_per_sec, LIMIT_CPU_QUOTA_MIN_USEC);
-    else if (demand->tasks_max == 0)
+    if (limit_check_cpu_quota("cpu-quota", demand->cpu_quota_usec_per_sec, LIMIT_INFINITY, ret_why) < 0)
+        return -EINVAL;
+    if (demand->tasks_max == 0)
         *ret_why = g_strdup("tasks-max is 0; the task itself is one");
     else if (demand->io_weight > 10000)
         *ret_why = g_strdup_printf("io-weight is %u; it must lie between 1 and 10000", demand->io_weight);
@@ -171,6 +170,26 @@ int task_demand_check(const TaskDemand *demand, char **ret_why)
 }
 
 /* ------------------------------------------------------------------ retry-memory */
+
+int task_demand_check_growth(const TaskDemand *demand, uint64_t memory_max_bytes, char **ret_why)
+{
+    bool grows = demand->memory_factor != 0 || demand->n_memory_steps > 0;
+
+    if (!grows || demand->memory_auto) /* what it finds out may be anything */
+        return 0;
+    if (memory_max_bytes == LIMIT_INFINITY) {
+        *ret_why = g_strdup("retry-memory says how a limit of memory grows, and the task has none");
+        return -EINVAL;
+    }
+    uint64_t last = demand->n_memory_steps > 0 ? demand->memory_steps[demand->n_memory_steps - 1] : UINT64_MAX;
+    if (last > memory_max_bytes)
+        return 0;
+    g_autofree char *most = format_bytes(last), *limit = format_bytes(memory_max_bytes);
+    *ret_why = g_strdup_printf("retry-memory goes up to %s, no more than the task's limit of memory, which is %s: "
+                               "it would change nothing",
+                               most, limit);
+    return -EINVAL;
+}
 
 static int parse_factor(const char *text, TaskDemand *demand, char **ret_why)
 {

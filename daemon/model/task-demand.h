@@ -46,6 +46,9 @@ bool task_demand_equal(const TaskDemand *a, const TaskDemand *b);
 /* 0, or -EINVAL with a sentence on what is out of its range. */
 int task_demand_check(const TaskDemand *demand, char **ret_why) _warn_unused_;
 
+/* 0, or -EINVAL with a sentence: what it says of retry-memory can do nothing for a task with this limit. */
+int task_demand_check_growth(const TaskDemand *demand, uint64_t memory_max_bytes, char **ret_why) _warn_unused_;
+
 /* Words "key=value", as of task_policy_to_text(): both are kept in one line, and each passes over the other's words. "" for
  * the default. */
 char *task_demand_to_text(const TaskDemand *demand);

@@ -137,6 +137,7 @@ typedef struct TaskResult {
     uint64_t dropped_bytes[_STREAM_MAX]; /* of its output, over output-max */
     OutputPlace places[_STREAM_MAX];     /* of stdout and stderr */
     OomCause oom_cause;                  /* with outcome oom */
+    uint64_t memory_max_bytes; /* the limit it had; LIMIT_INFINITY: none; 0: not known. The daemon fills it in */
 } TaskResult;
 
 void task_result_done(TaskResult *result);

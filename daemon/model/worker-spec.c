@@ -59,6 +59,15 @@ WorkerSpec *worker_spec_free(WorkerSpec *spec)
     return NULL;
 }
 
+char *worker_spec_slice(const WorkerSpec *spec, const char *above)
+{
+    g_autofree char *stem = g_strndup(above, strlen(above) - strlen(".slice"));
+
+    if (spec->user == UID_ANYBODY)
+        return g_strconcat(stem, "-shared.slice", NULL);
+    return g_strdup_printf("%s-u%u.slice", stem, spec->user);
+}
+
 char *worker_spec_terms(const WorkerSpec *spec)
 {
     g_autofree char *placement = placement_to_text(&spec->placement);

@@ -38,6 +38,10 @@ typedef struct WorkerSpec {
 char *worker_spec_terms(const WorkerSpec *spec);
 int worker_spec_read_terms(WorkerSpec *spec, const char *terms) _warn_unused_;
 
+/* The slice of systemd's that such a worker is in: one for each user's private workers and one for the shared ones, so that an
+ * administrator can weigh and limit them as a whole. above: "parexec.slice", which by its name has them below it. */
+char *worker_spec_slice(const WorkerSpec *spec, const char *above);
+
 WorkerSpec *worker_spec_new(void);
 WorkerSpec *worker_spec_copy(const WorkerSpec *spec);
 WorkerSpec *worker_spec_free(WorkerSpec *spec); /* takes NULL, returns NULL */

@@ -34,11 +34,22 @@ static uint64_t machine_spare_bytes(const AdmissionFacts *facts)
     return less(less(facts->available_bytes, facts->reserve_bytes), facts->committed_bytes);
 }
 
+/* By the workers below the cgroups that bind. */
+static uint64_t group_committed_bytes(const AdmissionFacts *facts)
+{
+    return less(facts->committed_bytes, facts->committed_elsewhere_bytes);
+}
+
+static double group_cores_taken(const AdmissionFacts *facts)
+{
+    return facts->cores_taken - facts->cores_elsewhere;
+}
+
 static uint64_t group_spare_bytes(const AdmissionFacts *facts)
 {
     if (facts->group_free_bytes == UINT64_MAX)
         return UINT64_MAX;
-    return less(facts->group_free_bytes, facts->committed_bytes);
+    return less(facts->group_free_bytes, group_committed_bytes(facts));
 }
 
 /* Of the cores, or of the CPU time of the cgroups; INFINITY: not known, or no limit. */
@@ -53,19 +64,43 @@ static double wanted_cores(const AdmissionFacts *facts, double whole)
 }
 
 /* How many more, of these cores. */
-static uint64_t more_by_cores(const AdmissionFacts *facts, double cores)
+static uint64_t more_of(const AdmissionFacts *facts, double cores, double taken)
 {
     double whole = known_cores(cores), wanted = wanted_cores(facts, whole);
 
     if (isinf(whole) || !(wanted > 0))
         return UINT64_MAX;
-    double more = floor((whole - facts->cores_taken) / wanted + CORES_EPSILON);
+    double more = floor((whole - taken) / wanted + CORES_EPSILON);
     return more > 0 ? (uint64_t) fmin(more, UINT32_MAX) : 0;
+}
+
+static uint64_t more_by_cores(const AdmissionFacts *facts)
+{
+    return more_of(facts, facts->cores, facts->cores_taken);
+}
+
+static uint64_t more_by_group_cpus(const AdmissionFacts *facts)
+{
+    return more_of(facts, facts->group_cpus, group_cores_taken(facts));
 }
 
 static uint64_t more_by_memory(const AdmissionFacts *facts, uint64_t spare)
 {
     return !memory_counts(facts) || spare == UINT64_MAX ? UINT64_MAX : spare / facts->memory_max_bytes;
+}
+
+void admission_add_slice(AdmissionFacts *facts, const AdmissionSlice *slice)
+{
+    bool limits_memory = slice->free_bytes != UINT64_MAX;
+
+    if (more_of(facts, slice->cpus, slice->cores_taken) < more_by_group_cpus(facts)) {
+        facts->group_cpus = slice->cpus;
+        facts->cores_elsewhere = facts->cores_taken - slice->cores_taken;
+    }
+    if (limits_memory && less(slice->free_bytes, slice->committed_bytes) < group_spare_bytes(facts)) {
+        facts->group_free_bytes = slice->free_bytes;
+        facts->committed_elsewhere_bytes = less(facts->committed_bytes, slice->committed_bytes);
+    }
 }
 
 /* ------------------------------------------------------------------ the verdict */
@@ -79,10 +114,10 @@ static char *cores_sentence(const AdmissionFacts *facts)
 {
     GString *text = g_string_new(NULL);
 
-    if (more_by_cores(facts, facts->cores) > 0) {
+    if (more_by_cores(facts) > 0) {
         g_string_printf(
             text, "needs %.3g core%s; of the %.3g that the cgroups above the workers allow, %.3g taken",
-            facts->worker_cores, plural(facts->worker_cores), facts->group_cpus, facts->cores_taken);
+            facts->worker_cores, plural(facts->worker_cores), facts->group_cpus, group_cores_taken(facts));
         return g_string_free(text, FALSE);
     }
     g_string_printf(text, "needs %.3g core%s; of %.3g %s%s, %.3g taken", facts->worker_cores,
@@ -101,11 +136,12 @@ static char *memory_sentence(const AdmissionFacts *facts)
                     *committed = format_bytes(facts->committed_bytes);
 
     if (machine_spare_bytes(facts) >= facts->memory_max_bytes) {
-        g_autofree char *left = format_bytes(facts->group_free_bytes);
+        g_autofree char *left = format_bytes(facts->group_free_bytes),
+                        *due = format_bytes(group_committed_bytes(facts));
         return g_strdup_printf(
             "needs %s; %s free below the limits of the cgroups above the workers, of it %s still due "
             "to running workers",
-            needs, left, committed);
+            needs, left, due);
     }
     g_autofree char *available = format_bytes(facts->available_bytes);
     return g_strdup_printf("needs %s; %s free, of it %s kept for the system, %s still due to running workers",
@@ -114,7 +150,7 @@ static char *memory_sentence(const AdmissionFacts *facts)
 
 static bool enough_cores(const AdmissionFacts *facts)
 {
-    return more_by_cores(facts, facts->cores) > 0 && more_by_cores(facts, facts->group_cpus) > 0;
+    return more_by_cores(facts) > 0 && more_by_group_cpus(facts) > 0;
 }
 
 static bool enough_memory(const AdmissionFacts *facts)
@@ -157,8 +193,8 @@ uint32_t admission_admissible(const AdmissionFacts *facts, const char **ret_bind
         { "max-workers", less(facts->max_workers, facts->active) },
         { "user-share",
           facts->user_max == UINT32_MAX ? UINT64_MAX : less(facts->user_max, facts->user_active) },
-        { "cores", more_by_cores(facts, facts->cores) },
-        { "cgroup-cpu", more_by_cores(facts, facts->group_cpus) },
+        { "cores", more_by_cores(facts) },
+        { "cgroup-cpu", more_by_group_cpus(facts) },
         { "memory", more_by_memory(facts, machine_spare_bytes(facts)) },
         { "cgroup-memory", more_by_memory(facts, group_spare_bytes(facts)) },
     };
@@ -176,9 +212,13 @@ uint32_t admission_admissible(const AdmissionFacts *facts, const char **ret_bind
 
 static void add_core_risks(const AdmissionFacts *facts, GPtrArray *risks)
 {
-    double whole = fmin(known_cores(facts->cores), known_cores(facts->group_cpus));
-    double all = facts->cores_taken + facts->worker_cores;
+    double whole = known_cores(facts->cores), all = facts->cores_taken + facts->worker_cores;
+    double group = known_cores(facts->group_cpus), below = group_cores_taken(facts) + facts->worker_cores;
 
+    if (group / below < whole / all) {
+        whole = group;
+        all = below;
+    }
     g_ptr_array_add(
         risks,
         g_strdup_printf("The workers may use %.3g cores at once where there are %.3g: all of them, and "

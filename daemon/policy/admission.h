@@ -24,6 +24,9 @@ typedef struct AdmissionFacts {
     uint64_t available_bytes, reserve_bytes; /* of the machine; UINT64_MAX available: not known */
     uint64_t committed_bytes; /* what live workers may still take: the sum of limit less use; those without a limit count nothing */
     uint64_t group_free_bytes; /* left below the memory limits of the cgroups above the workers; UINT64_MAX: no limit */
+    /* of cores_taken and committed_bytes, what workers have that are not below the cgroups that the numbers above are of */
+    double cores_elsewhere;
+    uint64_t committed_elsewhere_bytes;
     /* of the new worker */
     double worker_cores;
     uint64_t memory_max_bytes; /* UINT64_MAX: unlimited, counted as nothing */
@@ -33,6 +36,15 @@ typedef struct AdmissionFacts {
 /* How much of the cores a worker counts as: its CPU quota, or one core without. (A machine, or a cgroup, with less than a core
  * carries one worker without a quota all the same.) */
 double admission_cores(uint64_t cpu_quota_usec_per_sec);
+
+/* A cgroup that the new worker is to be in with some of the others only: its engine's, or its user's slice. */
+typedef struct AdmissionSlice {
+    double cpus, cores_taken;             /* INFINITY cpus: no limit; taken by the workers in it */
+    uint64_t free_bytes, committed_bytes; /* likewise */
+} AdmissionSlice;
+
+/* Of the CPU time, and of the memory, of the facts' cgroups and of this one, that counts from now on which has room for less. */
+void admission_add_slice(AdmissionFacts *facts, const AdmissionSlice *slice);
 
 /* ret_why: a sentence with the numbers, for a refusal; NULL when admitted. */
 AdmissionVerdict admission_decide(const AdmissionFacts *facts, char **ret_why);

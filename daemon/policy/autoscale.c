@@ -35,9 +35,9 @@ int autoscale_check(const AutoScaleSettings *settings, char **ret_why)
 
 /* ------------------------------------------------------------------ one step */
 
-static uint32_t highest(const AutoScaleSettings *settings)
+static uint32_t highest(const AutoScaleSettings *settings, const AutoScaleFacts *facts)
 {
-    return settings->max > 0 ? settings->max : UINT32_MAX;
+    return settings->max > 0 ? MIN(settings->max, facts->max_workers) : facts->max_workers;
 }
 
 static const char *down_reason(const AutoScaleSettings *settings, const AutoScaleFacts *facts)
@@ -45,8 +45,9 @@ static const char *down_reason(const AutoScaleSettings *settings, const AutoScal
     /* the step before is not done: a drained worker finishes what it runs */
     if (facts->active > facts->target)
         return NULL;
-    if (facts->target > highest(settings))
-        return "there are more than Max";
+    if (facts->target > highest(settings, facts))
+        return highest(settings, facts) == settings->max ? "there are more than Max"
+                                                         : "there are more than MaxWorkers leaves";
     if (facts->target <= settings->min)
         return NULL;
     if (facts->memory_percent > settings->down_above_percent)
@@ -59,7 +60,7 @@ static const char *down_reason(const AutoScaleSettings *settings, const AutoScal
 static const char *up_reason(const AutoScaleSettings *settings, const AutoScaleFacts *facts)
 {
     if (facts->active < facts->target || facts->target >= facts->admissible ||
-        facts->target >= highest(settings))
+        facts->target >= highest(settings, facts))
         return NULL;
     if (facts->target < settings->min)
         return "there are fewer than Min";
@@ -111,4 +112,15 @@ uint32_t autoscale_decide(const AutoScaleSettings *settings, AutoScale *state, c
     note_step(settings, state, facts->now_usec, up != NULL);
     *ret_why = up ? up : down;
     return up ? facts->target + 1 : facts->target - 1;
+}
+
+char *autoscale_shortfall(const AutoScaleSettings *settings, const AutoScaleFacts *facts)
+{
+    bool by_number = facts->max_workers <= facts->admissible;
+    uint32_t most = MIN(facts->max_workers, facts->admissible);
+
+    if (!settings->enabled || settings->min <= most)
+        return NULL;
+    return g_strdup_printf("Min is %u, which cannot be had: %s %u", settings->min,
+                           by_number ? "MaxWorkers leaves" : "admission lets in", most);
 }

@@ -21,7 +21,8 @@ typedef struct AutoScaleFacts {
     uint64_t waiting;              /* tasks that could run at once if there were a slot */
     uint64_t idle_usec;            /* so long the longest idle worker has been without a task */
     double memory_percent, pressure_percent; /* in use; some avg10, negative: not known */
-    uint32_t admissible;           /* as many as admission would let in now, all in all */
+    uint32_t admissible;           /* as many as admission would let in now, those that are active included */
+    uint32_t max_workers;          /* as many as there may be whatever the machine has */
 } AutoScaleFacts;
 
 typedef struct AutoScale {
@@ -35,3 +36,5 @@ typedef struct AutoScale {
  * intervals: it does not flap. What is not known (negative) hinders nothing. */
 uint32_t autoscale_decide(const AutoScaleSettings *settings, AutoScale *state, const AutoScaleFacts *facts,
                           const char **ret_why);
+/* A sentence with the numbers where Min cannot be reached; NULL: it can. The caller frees it. */
+char *autoscale_shortfall(const AutoScaleSettings *settings, const AutoScaleFacts *facts);

@@ -335,6 +335,27 @@ static bool place_memory(Work *work, char **ret_why)
     return false;
 }
 
+/* ------------------------------------------------------------------ CPUs that were asked for */
+
+static char *list_cpus(const Machine *machine)
+{
+    g_autoptr(GArray) numbers = machine_cpus(machine);
+
+    return machine_format_list((const uint32_t *) (const void *) numbers->data, numbers->len);
+}
+
+/* Of CPUs that a machine has not the kernel would take none, and the worker would run anywhere. */
+static bool place_within(Work *work, char **ret_why)
+{
+    const char *wanted = work->spec->limits.allowed_cpus;
+
+    if (!wanted || work->machine->n_cores == 0 || count_units(work, NUMA_NONE, false) > 0)
+        return true;
+    g_autofree char *there_are = list_cpus(work->machine);
+    *ret_why = g_strdup_printf("there is none of the CPUs %s; there are %s", wanted, there_are);
+    return false;
+}
+
 /* ------------------------------------------------------------------ own cores */
 
 static char *cores_sentence(const Work *work)
@@ -441,6 +462,7 @@ PlacingVerdict placing_decide(const PlacingFacts *facts, WorkerSpec *spec, char 
         bool (*place)(Work *work, char **ret_why);
         PlacingVerdict refused;
     } parts[] = {
+        { place_within, REFUSED_PINNED_CORES },
         { place_on_node, REFUSED_NO_SUCH_NODE },
         { place_memory, REFUSED_NODE_MEMORY },
         { place_cores, REFUSED_PINNED_CORES },
@@ -457,4 +479,29 @@ PlacingVerdict placing_decide(const PlacingFacts *facts, WorkerSpec *spec, char 
         return REFUSED_RESOURCE;
     write_down(&work, spec);
     return PLACED;
+}
+
+/* ------------------------------------------------------------------ what pinned workers leave */
+
+char *placing_left_over(const Machine *machine, const GPtrArray *workers, const WorkerSpec *spec)
+{
+    g_autoptr(GArray) cpus = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+    PlacingFacts facts = { .machine = machine, .others = (GPtrArray *) workers };
+    bool told = spec->limits.allowed_cpus && spec->placement.numa == NUMA_NONE, taken = false;
+    g_auto(Work) work = { 0 };
+
+    survey(&work, &facts, spec);
+    if (spec->placement.pin || told)
+        return NULL;
+    for (size_t i = 0; i < work.machine->n_cores; i++)
+        for (uint32_t j = 0; j < work.machine->cores[i].n_cpus; j++) {
+            uint32_t cpu = work.machine->cores[i].cpus[j];
+            if (!numbers_have(&work.allowed, cpu))
+                continue;
+            if (numbers_have(&work.pinned, cpu))
+                taken = true;
+            else
+                g_array_append_val(cpus, cpu);
+        }
+    return taken && cpus->len > 0 ? format_ranges(cpus) : NULL;
 }

@@ -18,7 +18,7 @@ typedef enum PlacingVerdict {
     PLACED,
     REFUSED_NO_SUCH_NODE, /* or one without memory or cores */
     REFUSED_NODE_MEMORY,  /* promised to other workers that keep to the node; overridden by spec.forced */
-    REFUSED_PINNED_CORES, /* not so many are free */
+    REFUSED_PINNED_CORES, /* not so many are free, or of those that were asked for there are none */
     REFUSED_GPUS,
     REFUSED_RESOURCE,
 } PlacingVerdict;
@@ -26,6 +26,10 @@ typedef enum PlacingVerdict {
 /* How many cores (hardware threads, with use_smt) a worker has as its own, or is to have: its CPU quota, rounded up, or its
  * slots; 0: it is not pinned. */
 uint32_t placing_units(const WorkerSpec *spec);
+
+/* The CPUs that a worker may use beside pinned ones: without theirs. NULL: there is nothing to be taken from it, since none is
+ * pinned, or all CPUs are, or it is pinned itself or was told which to use. */
+char *placing_left_over(const Machine *machine, const GPtrArray *workers /* const WorkerSpec */, const WorkerSpec *spec);
 
 /* Fills limits.allowed_cpus, limits.allowed_memory_nodes, placement.own_cores, placement.gpu_list and placement.gpus (of optional ones: those it got).
  * A pinned worker gets as many cores as its CPU quota, rounded up, or its slots; those of one node if there is one with enough, near its

@@ -265,6 +265,7 @@ static const char schema_3[] =
     /* memory: the limit of the next attempt, where it is not that of the context. State 11 is a queued task that fits no
      * worker. */
     "ALTER TABLE tasks ADD COLUMN memory INTEGER;"
+    "ALTER TABLE attempts ADD COLUMN memory_max INTEGER;" /* NULL: none, or not known */
     "CREATE INDEX ranges_parked ON ranges (last) WHERE state = 11;"
     "ALTER TABLE workers ADD COLUMN terms TEXT NOT NULL DEFAULT '';" /* of worker_spec_terms() */
     "CREATE TABLE wishes (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;"

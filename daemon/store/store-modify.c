@@ -152,9 +152,7 @@ static int limit_started(Database *database, ModifyOp *modify, const StoredTask 
 
     count(modify, task);
     g_array_append_val(modify->modified.started, task->id);
-    return limits->set_memory && limits->memory_max_bytes != LIMIT_INFINITY
-               ? spec_set_memory(database, task, limits->memory_max_bytes)
-               : 0;
+    return limits->set_memory ? spec_set_memory(database, task, limits->memory_max_bytes) : 0;
 }
 
 /* A worker has it: if it has not started, it is changed when it is back. */

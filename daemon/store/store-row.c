@@ -231,6 +231,7 @@ void row_read_attempt(sqlite3_stmt *statement, uint64_t task, AttemptRow *ret)
                 [STREAM_STDOUT] = read_place(statement, 14),
                 [STREAM_STDERR] = read_place(statement, 16),
             },
+            .memory_max_bytes = sql_column_limit(statement, 18),
         },
     };
 }
@@ -344,6 +345,8 @@ int row_load(Database *database, const StoredTask *task, TaskRow **ret)
         return r;
     row->attempt = task->attempts;
     row->state = row_state(task, &assignment);
+    if (task_state_is_end(row->state) && row->spec->context->demand.memory_auto && row->result.memory_max_bytes > 0)
+        row->spec->memory_max_bytes = row->result.memory_max_bytes; /* it was worked out when it began */
     if (task->state == STATE_TAKEN)
         row_add_assignment(row, &assignment);
     r = row_add_times(database, task, row);

@@ -65,7 +65,7 @@ TaskState row_state(const StoredTask *task, const StoredAssignment *assignment);
 
 #define ATTEMPT_COLUMNS                                                                                      \
     "attempt, worker, outcome, exit_status, signal, errno, start, finish, cpu_nsec, memory_peak, stderr_tail,"   \
-    " note, stdout_dropped, stderr_dropped, stdout_at, stdout_size, stderr_at, stderr_size"
+    " note, stdout_dropped, stderr_dropped, stdout_at, stdout_size, stderr_at, stderr_size, memory_max"
 #define ATTEMPT_SELECT_LATEST                                                                                \
     "SELECT " ATTEMPT_COLUMNS " FROM attempts WHERE task = ?1 ORDER BY attempt DESC LIMIT 1"
 void row_read_attempt(sqlite3_stmt *statement, uint64_t task, AttemptRow *ret);

@@ -195,7 +195,7 @@ static int attempt_insert(Database *database, const Settlement *settlement)
     return sql_run(
         &database->sql,
         "INSERT OR REPLACE INTO attempts (task, " ATTEMPT_COLUMNS ")"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
         SQL_VALUES(sql_int((int64_t) result->task), sql_int(settlement->attempts),
                    sql_int(settlement->worker), sql_int((int64_t) result->outcome),
                    sql_int(result->exit_status), sql_int(result->signal), sql_int(result->error),
@@ -207,7 +207,8 @@ static int attempt_insert(Database *database, const Settlement *settlement)
                    place_offset(&result->places[STREAM_STDOUT]),
                    sql_int((int64_t) result->places[STREAM_STDOUT].size),
                    place_offset(&result->places[STREAM_STDERR]),
-                   sql_int((int64_t) result->places[STREAM_STDERR].size)));
+                   sql_int((int64_t) result->places[STREAM_STDERR].size),
+                   sql_limit(result->memory_max_bytes > 0 ? result->memory_max_bytes : LIMIT_INFINITY)));
 }
 
 /* What the task wrote to $PAREXEC_RESULT, in its latest attempt. */

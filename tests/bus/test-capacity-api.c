@@ -31,7 +31,9 @@ static void test_cores(Harness *h)
     g_assert_nonnull(strstr(sentence, "\n- "));
     g_autofree char *id = worker_add(h->bus, "%s, 'force': <true>", options);
     g_autoptr(GVariant) worker = worker_status(h->bus, id);
+    g_autofree char *path = worker_path(id);
     g_assert_cmpuint(dict_number(worker, "forced"), ==, 1);
+    g_assert_cmpuint(bus_property_number(h->bus, path, WORKER, "Forced"), ==, 1);
 }
 
 /* ---- limits of workers */

@@ -199,7 +199,7 @@ static void test_status(Harness *h)
     assert_shape(
         status, "limits",
         "active:u admissible:u can_add:b committed:t cores-taken:d cores:d reason:s reserve:t worker-memory:t");
-    assert_shape(status, "scale", "auto:b max:u min:u profile:s reason:s");
+    assert_shape(status, "scale", "alive:u auto:b max:u min:u profile:s reason:s");
     assert_shape(status, "pressure", "cpu:d io:d memory:d rung:s");
     assert_shape(status, "memory", "available:t percent:d pressure:d reserve:t total:t");
     assert_shape(status, "cpu", "count:u percent:d");

@@ -22,8 +22,8 @@ static void test_add(Harness *h)
 
     g_assert_cmpstr(
         shape, ==,
-        "AllowedCPUs:s CPUQuota:t CPUUsageNSec:t ControlGroup:s CurrentTasks:at Engine:s Exec:as Frozen:b GPUs:s Id:s "
-        "LastHeartbeat:t MemoryCurrent:t MemoryMax:t MemoryPeak:t Name:s NotEnforced:as Pid:u Reason:s Resources:s "
+        "AllowedCPUs:s CPUQuota:t CPUUsageNSec:t ControlGroup:s CurrentTasks:at Engine:s Exec:as Forced:b Frozen:b GPUs:s "
+        "Id:s LastHeartbeat:t MemoryCurrent:t MemoryMax:t MemoryPeak:t Name:s NotEnforced:as Pid:u Reason:s Resources:s "
         "Slots:u Stalled:b State:s TasksDone:t TasksFailed:t Unit:s User:u WorkerClass:s");
     g_assert_cmpstr(id, ==, "w1");
     g_assert_cmpstr(dict_string(all, "Id"), ==, "w1");

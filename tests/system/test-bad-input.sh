@@ -75,6 +75,8 @@ task=$(pctl submit -q -- /no/such/program)
 ok "a command that does not exist fails" wait_task "$task" failed
 is "$(task_property "$task" Outcome) $(task_property "$task" Errno)" "spawn-failed 2" "as spawn-failed with its errno"
 like "$(pctl logs "$task" 2>&1)" "No such file" "and says so in its output"
+like "$(pctl show "$task")" "ended +could not be started: cannot execute '/no/such/program': No such file" "and in its record"
+unlike "$(as_user alice parctl show "$task" --json)" "such" "which nobody else is shown"
 task=$(pctl submit -q -- /etc/passwd)
 wait_task "$task" failed
 is "$(task_property "$task" Outcome) $(task_property "$task" Errno)" "spawn-failed 13" "what is not executable likewise"

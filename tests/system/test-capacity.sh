@@ -26,7 +26,7 @@ last_worker() { pctl status --json | jq -r '.workers[-1].id'; }
 
 filled=$(pctl add-worker --count all --memory 32M --io-weight 200 2> /tmp/said | grep -c '^w')
 is "$filled" "$cores" "--count all adds a worker for each core"
-like "$(cat /tmp/said)" "$cores workers? added, and no more: .*of $cores physical cores?, $cores taken" "and says what binds"
+like "$(cat /tmp/said)" "$cores workers? added, and no more: needs 1 core; of $cores physical cores?, $cores taken" "and says what binds"
 is "$(pctl status --json | jq -c '[.limits.can_add, .limits.reason, .limits.active]')" "[false,\"cores\",$cores]" \
     "the status says it, too"
 like "$(pctl status)" "cannot add a worker \(cores bind: $cores of $cores are taken\)" "in words"
@@ -40,6 +40,8 @@ like "$(manager_call AddWorker 'a{sv}' 1 memory-max t 33554432 2>&1)" "Call fail
 ok "--force starts it" pctl add-worker -q --force --memory 32M
 forced=$(last_worker)
 is "$(worker_of "$forced" | jq .forced)" true "and it is marked"
+is "$(worker_property "$forced" Forced)" true "also as a property"
+like "$(pctl show "$forced")" "forced  yes" "show tells it"
 like "$(pctl status)" "started by force: $forced" "for people, too"
 is "$(worker_of w1 | jq .forced)" false "others are not"
 # ANSWER: what happens on a terminal to one that is refused
@@ -85,8 +87,13 @@ is "$(worker_property "$worker" MemoryMax)" $((96 << 20)) "and so has the bus"
 is "$(worker_property "$worker" CPUQuota)" 250000 "the CPU quota as well"
 pctl set "$worker" memory=4000G > /tmp/said 2>&1
 is $? 3 "more than the machine can carry is refused"
-unlike "$(cat /tmp/said)" "--force" "without the advice of add-worker"
+unlike "$(cat /tmp/said)" "--memory" "without the advice of add-worker"
 is "$(memory_limit_of "parexec-$worker.scope")" $((96 << 20)) "and changes nothing"
+ok "but not by force" pctl set "$worker" memory=4000G --force
+is "$(worker_of "$worker" | jq .forced)" true "it counts as forced then"
+pctl set "$worker" memory=4001G > /dev/null 2>&1
+is $? 3 "and is asked again the next time"
+ok "less is always to be had" pctl set "$worker" memory=96M
 pctl set w9999 memory=1G > /tmp/said 2>&1
 is $? 1 "there is no such worker"
 
@@ -114,6 +121,27 @@ is "$(task_property "$task" MemoryMax)" $((48 << 20)) "and so has the bus"
 like "$(pctl show "$task")" "memory limit +48\.0M" "parctl show tells it"
 pctl cancel -q "$task"
 
+# below what it has in use: cgroup v1 does not set that, v2 takes it back or kills
+task=$(pctl submit -q --memory 48M -- python3 -c '
+import time
+held = bytearray(40 << 20)
+open("/tmp/grown", "w").write("x")
+time.sleep(7802)')
+ok "one that takes memory runs" eventually 20 test -s /tmp/grown
+pctl set "$task" memory=16M > /tmp/said 2>&1
+status=$?
+if cgroup_is_v2; then
+    is "$status" 0 "less than it takes is set"
+    ok "and it is killed for it" wait_task "$task" failed
+else
+    is "$status" 1 "less than it takes is not set"
+    like "$(cat /tmp/said)" "task $task keeps the limits that it has: memory limit: not enforced \(more is in use\)" "and it is told why"
+    is "$(worker_of "$worker" | jq '."memory-reserved"')" $((48 << 20)) "its worker keeps the room for it"
+    like "$(pctl set "$task" memory=infinity)" "limits of 1 task changed" "no limit is set"
+    is "$(worker_of "$worker" | jq '."memory-reserved"')" 0 "then it has none reserved"
+    pctl cancel -q "$task"
+fi
+
 # ---------------------------------------------------------------- what fits no worker
 
 timeout 60 parctl events --json > /tmp/events &
@@ -121,7 +149,7 @@ watcher=$!
 ok "somebody watches" eventually 10 test -e /tmp/events
 sleep 0.5
 large=$(pctl submit -q --memory 1G -- true)
-demanding=$(pctl submit -q --gpus 1 --io-weight 200 --resource tape --retry-memory 2x -- true)
+demanding=$(pctl submit -q --gpus 1 --io-weight 200 --resource tape --memory 64M --retry-memory 2x -- true)
 ok "a task that fits no worker is blocked" wait_task "$large" blocked
 like "$(pctl why "$large")" "fits no worker: needs 1\.0G of memory; the worker has 96\.0M" "why tells the numbers"
 like "$(pctl why "$demanding")" "fits no worker: needs 1 GPU" "of GPUs, too"
@@ -149,6 +177,9 @@ ok "a busy task runs" eventually 10 test -s /tmp/busy
 busy=$(cat /tmp/busy)
 ok "and computes" computes "$busy"
 like "$(pctl freeze "$task")" "1 task stands still" "it is frozen"
+like "$(pctl tasks)" " $task +[0-9]+ +running, frozen" "parctl tasks says so"
+like "$(pctl show "$task")" "state  running, frozen" "show, too"
+like "$(pctl status)" "1 running \(1 frozen\)" "and status counts it"
 nok "it computes no more" computes "$busy"
 is "$(task_property "$task" State)" running "though it counts as running"
 daemon_restart

@@ -37,8 +37,13 @@ pctl run -- sh -c 'exit 42'
 is $? 42 "run exits as the task did"
 pctl run -- sh -c 'kill -TERM $$'
 is $? 143 "also when a signal ended it"
-pctl run -- /no/such/program 2> /dev/null
+pctl run -- /no/such/program 2> /tmp/err
 is $? 127 "127 for a program that does not exist"
+like "$(cat /tmp/err)" "could not be started: .*/no/such/program" "which is named"
+pctl map /no/such/thing ::: a b 2> /tmp/err > /dev/null
+is "$(grep -c 'could not be started: .*/no/such/thing' /tmp/err)" 1 "map names it, once"
+pctl submit --wait /no/such/job 2> /tmp/err > /dev/null
+like "$(cat /tmp/err)" "could not be started: .*/no/such/job" "submit --wait names it"
 is "$(printf 'a\nb\n' | pctl run -- sh -c 'read -r x; echo "$x"; cat')" $'a\nb' "stdin is passed"
 is "$(pctl run -- printf '<%s>' 'a b' '$HOME' '*' "it's" '')" "<a b><\$HOME><*><it's><>" "nothing is parsed again"
 parctl run -- sleep 100 &

@@ -20,6 +20,7 @@ ok "a worker is added" alice parctl --user add-worker --memory 64M
 is "$(alice parctl --user workers -q)" w1 "it is listed"
 is "$(alice systemctl --user show -P MemoryMax parexec-w1.scope)" $((64 << 20)) "it has a scope of the user's systemd"
 is "$(alice parctl --user run -- id -un)" alice "a task runs"
+like "$(alice parctl --user show w99 2>&1)" "To see the workers: parctl --user workers" "hints are for this service"
 notes=$(alice parctl --user --json status | jq -r '.workers[0]["not-enforced"] | length')
 if cgroup_is_v2; then
     is "$notes" 0 "its limits hold"

@@ -8,7 +8,7 @@
 static void test_all(void)
 {
     g_autoptr(Submission) submission =
-        submission_of("'argv': <[b'x']>, 'cpu-quota': <uint64 500000>, 'tasks-max': <uint64 50>,"
+        submission_of("'cpu-quota': <uint64 500000>, 'tasks-max': <uint64 50>,"
                       "'io-weight': <uint64 200>, 'memory-auto': <true>, 'retry-memory': <'2x'>,"
                       "'gpus': <uint32 2>, 'gpus-optional': <true>, 'resources': <'tape=2,licence'>");
     const TaskDemand *demand = &submission_task(submission, 0)->context->demand;
@@ -26,7 +26,7 @@ static void test_all(void)
 
 static void test_nothing(void)
 {
-    g_autoptr(Submission) submission = submission_of("'argv': <[b'x']>, 'resources': <''>");
+    g_autoptr(Submission) submission = submission_of("'resources': <''>");
     g_autofree char *text = task_demand_to_text(&submission_task(submission, 0)->context->demand);
 
     g_assert_cmpstr(text, ==, "");
@@ -38,7 +38,7 @@ static void test_defaults(void)
     g_autoptr(Submission) submission = submission_read(
         NULL,
         "{'argv': <[b'a']>}, {'argv': <[b'b']>, 'resources': <'tape=1'>}, {'argv': <[b'c']>, 'gpus': <uint32 1>}",
-        "'defaults': <{'resources': <'licence=1'>, 'retry-memory': <'1G,2G'>}>");
+        "'defaults': <{'resources': <'licence=1'>, 'memory-max': <uint64 67108864>, 'retry-memory': <'1G,2G'>}>");
     const TaskDemand *first = &submission_task(submission, 0)->context->demand,
                      *second = &submission_task(submission, 1)->context->demand,
                      *third = &submission_task(submission, 2)->context->demand;
@@ -79,7 +79,10 @@ static void test_memory(void)
 
 static void test_refused(void)
 {
-    task_refused("'cpu-quota': <uint64 9999>", "InvalidArgument", "cpu-quota is 9999");
+    task_refused("'cpu-quota': <uint64 9999>", "InvalidArgument",
+                 "Task 1: cpu-quota is 0.9999 % of a CPU (9999 µs per second); it is at least 1 % of a CPU");
+    task_refused("'cpu-quota': <uint64 20000>, 'cpu-quota': <uint64 30000>", "InvalidArgument",
+                 "cpu-quota stands twice.");
     task_refused("'tasks-max': <uint64 0>", "InvalidArgument", "tasks-max is 0");
     task_refused("'io-weight': <uint64 0>", "InvalidArgument", "io-weight is 0");
     task_refused("'io-weight': <uint64 4294967297>", "InvalidArgument", "io-weight is 4294967297");
@@ -93,6 +96,27 @@ static void test_refused(void)
     task_refused("'resources': <'a b=1'>", "InvalidArgument", "resources: ");
     task_refused("'resources': <'a=1,a=1'>", "InvalidArgument", "comes twice");
     task_refused("'memory-auto': <'yes'>", "InvalidArgument", "takes the type");
+}
+
+/* What others are said of how their limit grows, is not for a task that says it has none, or has more. */
+static void test_growth(void)
+{
+    static const char tasks[] = "{'argv': <[b'a']>}, {'argv': <[b'b']>, 'memory-max': <uint64 18446744073709551615>},"
+                                "{'argv': <[b'c']>, 'memory-max': <uint64 4294967296>}";
+    g_autoptr(Submission) submission = submission_read(
+        NULL, tasks, "'defaults': <{'memory-max': <uint64 67108864>, 'retry-memory': <'1G,2G'>}>");
+    const uint32_t steps[] = { 2, 0, 0 };
+
+    for (guint i = 0; i < G_N_ELEMENTS(steps); i++)
+        g_assert_cmpuint(submission_task(submission, i)->context->demand.n_memory_steps, ==, steps[i]);
+    task_refused("'retry-memory': <'2x'>", "InvalidArgument",
+                 "Task 1: retry-memory says how a limit of memory grows, and the task has none.");
+    task_refused("'memory-max': <uint64 67108864>, 'retry-memory': <'32M'>", "InvalidArgument",
+                 "Task 1: retry-memory goes up to 32.0M, no more than the task's limit");
+    submission_refused("{'argv': <[b'x']>}", "'defaults': <{'retry-memory': <'2x'>}>", "InvalidArgument",
+                       "and the task has none");
+    submission_refused("{'argv': <[b'x']>, 'retry-memory': <'2G'>}", "'defaults': <{'memory-max': <uint64 4294967296>}>",
+                       "InvalidArgument", "goes up to 2.0G");
 }
 
 /* ---- limits of tasks that there are */
@@ -129,7 +153,9 @@ static void test_limits_refused(void)
           "memory-max is 1B; a task has a limit of at least 8.0M (8388608 bytes), or of 2^64-1 for none." },
         { "'memory-max': <uint64 9223372036854775808>", "InvalidArgument",
           "memory-max is 8.0E (9223372036854775808 bytes), more than any machine has" },
-        { "'cpu-quota': <uint64 1>", "InvalidArgument", "cpu-quota is 1" },
+        { "'cpu-quota': <uint64 1>", "InvalidArgument", "cpu-quota is 0.0001 % of a CPU (1 µs per second)" },
+        { "'memory-max': <uint64 67108864>, 'io-weight': <uint64 7>, 'memory-max': <uint64 67108864>",
+          "InvalidArgument", "memory-max stands twice." },
         { "'tasks-max': <uint64 0>", "InvalidArgument", "tasks-max" },
         { "'io-weight': <uint64 10001>", "InvalidArgument", "io-weight is 10001" },
         { "'gpus': <uint32 1>", "UnknownOption", "io-weight" },
@@ -154,6 +180,7 @@ int main(int argc, char **argv)
     g_test_add_func("/demand-request/defaults", test_defaults);
     g_test_add_func("/demand-request/memory", test_memory);
     g_test_add_func("/demand-request/refused", test_refused);
+    g_test_add_func("/demand-request/growth", test_growth);
     g_test_add_func("/demand-request/limits", test_limits);
     g_test_add_func("/demand-request/limits-refused", test_limits_refused);
     return g_test_run();

@@ -85,6 +85,7 @@ static void test_bad_program(void)
         { "'exec': <['', 'x']>, 'worker-class': <'c'>", "names no program" },
         { "'exec': <'m'>, 'worker-class': <'c'>", "takes the type \"as\"" },
         { "'exec': <['m']>, 'worker-class': <'c'>, 'recycle-memory': <uint64 0>", "recycle-memory is 0" },
+        { "'slots': <uint32 1>, 'exec': <['m']>, 'slots': <uint32 1>", "slots stands twice." },
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
@@ -165,24 +166,25 @@ static void test_profile(void)
 /* SetLimits changes what is named; the rest stays. */
 static void test_limits(void)
 {
-    g_autoptr(sd_bus_message) good = message_new("({'cpu-quota': <uint64 250000>},)"),
+    g_autoptr(sd_bus_message) good = message_new("({'cpu-quota': <uint64 250000>, 'force': <true>},)"),
                               bad = message_new("({'memory-high': <uint64 1>},)"),
                               empty = message_new("(@a{sv} {},)");
     g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL, nothing = SD_BUS_ERROR_NULL;
-    WorkerLimits limits;
+    LimitsRequest request = { .force = false };
 
-    worker_limits_init(&limits);
-    limits.memory_max_bytes = 64 << 20;
-    g_assert_cmpint(worker_request_read_limits(good, &limits, &error), >=, 0);
-    g_assert_cmpuint(limits.cpu_quota_usec_per_sec, ==, 250000);
-    g_assert_cmpuint(limits.memory_max_bytes, ==, 64 << 20);
-    g_assert_cmpint(worker_request_read_limits(bad, &limits, &error), <, 0);
+    worker_limits_init(&request.limits);
+    request.limits.memory_max_bytes = 64 << 20;
+    g_assert_cmpint(worker_request_read_limits(good, &request, &error), >=, 0);
+    g_assert_cmpuint(request.limits.cpu_quota_usec_per_sec, ==, 250000);
+    g_assert_cmpuint(request.limits.memory_max_bytes, ==, 64 << 20);
+    g_assert_true(request.force);
+    g_assert_cmpint(worker_request_read_limits(bad, &request, &error), <, 0);
     g_assert_nonnull(strstr(error.message, "memory-high"));
-    g_assert_cmpint(worker_request_read_limits(empty, &limits, &nothing), <, 0);
+    g_assert_cmpint(worker_request_read_limits(empty, &request, &nothing), <, 0);
     g_assert_cmpstr(nothing.name, ==, "org.parexec.Error.InvalidArgument");
     g_assert_cmpstr(nothing.message, ==,
                     "Nothing is to be changed; known are: memory-max, memory-high, cpu-quota, cpu-weight, io-weight, "
-                    "tasks-max.");
+                    "tasks-max, force.");
 }
 
 int main(int argc, char *argv[])

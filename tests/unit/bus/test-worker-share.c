@@ -109,6 +109,12 @@ static void test_memory(void)
     for (size_t i = 0; i < 3; i++)
         active_task_set_state(tasks[i], TASK_RUNNING);
     g_assert_cmpuint(worker_share_memory(worker), ==, 130);
+
+    g_autoptr(GPtrArray) workers = g_ptr_array_new();
+    g_ptr_array_add(workers, worker);
+    g_assert_cmpuint(worker_share_frozen(workers), ==, 0);
+    tasks[2]->frozen = tasks[3]->frozen = true; /* the last waits at the worker */
+    g_assert_cmpuint(worker_share_frozen(workers), ==, 1);
     for (size_t i = 0; i < G_N_ELEMENTS(tasks); i++)
         active_task_free(tasks[i]);
     worker_free(worker);

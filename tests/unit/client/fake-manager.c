@@ -64,6 +64,9 @@ static int method_submit(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 static int append_row(sd_bus_message *m, FakeManager *fake, uint64_t id)
 {
+    if (fake->note)
+        return sd_bus_message_append(m, "a{sv}", 5, "id", "t", id, "state", "s", "failed", "outcome", "s",
+                                     "spawn-failed", "errno", "i", ENOENT, "note", "s", fake->note);
     return sd_bus_message_append(m, "a{sv}", 4, "id", "t", id, "batch", "t", UINT64_C(1), "state", "s",
                                  task_state_to_string(fake->states[id]), "owner", "u", (uint32_t) getuid());
 }
@@ -161,6 +164,15 @@ void fake_manager_task_changed(FakeManager *fake, uint64_t task, uint64_t batch,
     int r = sd_bus_emit_signal(fake->bus, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE, "TasksChanged",
                                "a(tta{sv})", 1, task, batch, 3, "state", "s", task_state_to_string(state),
                                "outcome", "s", "exited", "exit-status", "i", exit_status);
+
+    g_assert_cmpint(r, >=, 0);
+}
+
+void fake_manager_task_unstarted(FakeManager *fake, uint64_t task, uint64_t batch)
+{
+    int r = sd_bus_emit_signal(fake->bus, PAREXEC_PATH, PAREXEC_MANAGER_INTERFACE, "TasksChanged", "a(tta{sv})", 1,
+                               task, batch, 3, "state", "s", "failed", "outcome", "s", "spawn-failed", "errno", "i",
+                               ENOENT);
 
     g_assert_cmpint(r, >=, 0);
 }

@@ -21,6 +21,7 @@ struct FakeManager {
     /* what was called */
     unsigned submits, lists, subscribes, statistics;
     unsigned classes; /* that Statistics knows */
+    const char *note; /* why no task could be started: in the rows of all; NULL: in none */
     uint32_t tasks_of[64]; /* in each Submit */
     bool commits[64];
     uint64_t batches[64];
@@ -34,6 +35,7 @@ void fake_manager_free(FakeManager *fake, Client *client);
 /* For after(): signals as the daemon sends them. */
 void fake_manager_task_changed(FakeManager *fake, uint64_t task, uint64_t batch, TaskState state,
                                int exit_status);
+void fake_manager_task_unstarted(FakeManager *fake, uint64_t task, uint64_t batch); /* ENOENT, without a note */
 void fake_manager_batch_finished(FakeManager *fake, uint64_t batch, uint64_t count, uint64_t failed);
 void fake_manager_owner_changed(FakeManager *fake, const char *sender, const char *old, const char *new);
 void fake_manager_forged_change(FakeManager *fake, uint64_t task, uint64_t batch);

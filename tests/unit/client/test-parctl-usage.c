@@ -162,6 +162,11 @@ static const char *const wrong_lines[] = {
     "submit --memory some true",
     "submit --retry-memory 0.5x true",
     "submit --retry-memory 2G,1G true",
+    "submit --retry-memory 2x true",
+    "submit --memory infinity --retry-memory 2x true",
+    "submit --memory 64M --retry-memory 32M,64M true",
+    "map --retry-memory 2x true ::: a",
+    "map --workers 1 --memory 64M --retry-memory 2x true ::: a",
     "submit --gpus ? true",
     "submit --resource a=1 --resource a=2 true",
     "set w1",
@@ -170,6 +175,9 @@ static const char *const wrong_lines[] = {
     "set w1 memory=",
     "set w1 memory=much",
     "set w1 slots=2",
+    "set w1 memory=64M memory=65M",
+    "set w1 memory=1M",
+    "set w1 cpu=0.5%",
     "set w1 cpu-weight=0",
     "set 17 memory-high=1G",
     "freeze",
@@ -192,6 +200,33 @@ static void test_usage_errors(void)
         g_assert_cmpint(code, ==, 2);
         g_assert_cmpstr(out, ==, "");
         g_assert_true(g_str_has_prefix(err, "parctl: "));
+    }
+}
+
+/* What was typed is named as it was typed. */
+static void test_words(void)
+{
+    static const struct {
+        const char *line, *said;
+    } cases[] = {
+        { "set w1 memory=64M cpu=1 memory=65M", "parctl: memory stands twice\n" },
+        { "set w1 memory=1M", "parctl: memory takes a size from 8M such as 6G or 512M, or infinity, not \"1M\"\n" },
+        { "set 17 cpu=0.5%",
+          "parctl: cpu takes a number of CPUs from 0.01 such as 2, 0.5 or 50%, or infinity, not \"0.5%\"\n" },
+        { "submit --memory 64M --retry-memory 32M,64M true",
+          "parctl: retry-memory goes up to 64.0M, no more than the task's limit of memory, which is 64.0M: it would "
+          "change nothing\n" },
+        { "--user dance", "parctl: there is no verb \"dance\"\n  To see the verbs: parctl --user --help\n" },
+        { "dance", "parctl: there is no verb \"dance\"\n  To see the verbs: parctl --help\n" },
+        { "set --user", "parctl: set needs more arguments: parctl --user set WORKER" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *err = NULL;
+        g_test_message("%s", cases[i].line);
+        g_assert_cmpint(run(cases[i].line, NULL, &err), ==, 2);
+        if (!g_str_has_prefix(err, cases[i].said))
+            g_assert_cmpstr(err, ==, cases[i].said);
     }
 }
 
@@ -264,6 +299,7 @@ int main(int argc, char **argv)
     g_test_add_func("/parctl-usage/help", test_help);
     g_test_add_func("/parctl-usage/version", test_version);
     g_test_add_func("/parctl-usage/usage-errors", test_usage_errors);
+    g_test_add_func("/parctl-usage/words", test_words);
     g_test_add_func("/parctl-usage/no-bus", test_no_bus);
     g_test_add_func("/parctl-usage/empty-file", test_empty_file);
     return g_test_run();

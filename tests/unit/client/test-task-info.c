@@ -93,11 +93,32 @@ static void test_batch_result(void)
     sd_bus_close_unref(bus);
 }
 
+static void test_state(void)
+{
+    const TaskInfo running = { .state = TASK_RUNNING, .state_word = (char *) "running" },
+                   frozen = { .state = TASK_RUNNING, .state_word = (char *) "running", .frozen = true };
+    g_autofree char *one = task_info_state(&running), *two = task_info_state(&frozen);
+    sd_bus *bus = message_bus_new();
+    g_autoptr(sd_bus_message) m = NULL;
+    g_auto(TaskInfo) info;
+
+    g_assert_cmpstr(one, ==, "running");
+    g_assert_cmpstr(two, ==, "running, frozen");
+    g_assert_cmpint(sd_bus_message_new_signal(bus, &m, "/x", "x.y", "Z"), >=, 0);
+    g_assert_cmpint(sd_bus_message_append(m, "a{sv}", 2, "state", "s", "running", "frozen", "b", 1), >=, 0);
+    message_seal(m);
+    task_info_init(&info);
+    g_assert_cmpint(task_info_read(m, &info), ==, 0);
+    g_assert_true(info.frozen);
+    sd_bus_close_unref(bus);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/task-info/exit-codes", test_exit_codes);
     g_test_add_func("/task-info/read", test_read);
     g_test_add_func("/task-info/batch-result", test_batch_result);
+    g_test_add_func("/task-info/state", test_state);
     return g_test_run();
 }

@@ -74,11 +74,43 @@ static void test_nothing(void)
     fake_manager_free(fake, &client);
 }
 
+static void tell_unstarted(FakeManager *fake, const char *method)
+{
+    if (g_strcmp0(method, "Subscribe") != 0)
+        return;
+    fake->note = "cannot execute \"/no/such\": No such file or directory";
+    fake_manager_task_unstarted(fake, 3, 1);
+}
+
+/* The change does not tell what could not be started; it is asked for, once, and said. */
+static void test_unstarted(void)
+{
+    if (g_test_subprocess()) {
+        Client client = {};
+        FakeManager *fake = fake_manager_new(&client, tell_unstarted);
+        g_autoptr(GPtrArray) rows = task_rows_new();
+        g_autoptr(Waiting) waiting = NULL;
+
+        g_assert_cmpint(waiting_new(&client, PROGRESS_OFF, &waiting), ==, 0);
+        add_row(rows, 3, TASK_RUNNING, 0);
+        waiting_add_rows(waiting, rows);
+        g_assert_cmpint(waiting_run(waiting), ==, 127);
+        g_assert_cmpuint(fake->lists, ==, 1);
+        waiting = waiting_free(waiting);
+        fake_manager_free(fake, &client);
+        return;
+    }
+    g_test_trap_subprocess(NULL, 0, 0);
+    g_test_trap_assert_passed();
+    g_test_trap_assert_stderr("*task 3: could not be started: cannot execute \"/no/such\": No such file*");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/waiting/ended-before", test_ended_before);
     g_test_add_func("/waiting/all-ended-before", test_all_ended_before);
     g_test_add_func("/waiting/nothing", test_nothing);
+    g_test_add_func("/waiting/unstarted", test_unstarted);
     return g_test_run();
 }

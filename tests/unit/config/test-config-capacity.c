@@ -117,10 +117,10 @@ static void test_keys(void)
         { "[Workers]\nUseSMT=yes", "smt=0", "smt=1" },
         { "[Workers]\nMaxUserWorkers=3", "users=4294967295", "users=3" },
         { "[Workers]\nMaxUserWorkers=0", "users=4294967295", "users=0" },
-        { "[Workers]\nMaxUserWorkers=3\nMaxUserWorkers=infinity", "", "" },
+        { "[Workers]\nMaxUserWorkers=infinity", "", "" },
         { "[Workers]\nIOWeight=500", "io=0", "io=500" },
         { "[Workers]\nAllowedMemoryNodes=0-1", "nodes=(null)", "nodes=0-1" },
-        { "[Workers]\nAllowedMemoryNodes=0\nAllowedMemoryNodes=", "", "" },
+        { "[Workers]\nAllowedMemoryNodes=", "", "" },
         { "[Workers]\nAllowedCPUs=0-3,8", "cpus=(null)", "cpus=0-3,8" },
         { "[Workers]\nAllowedCPUs=", "", "" },
         { "[Tasks]\nMemoryDefault=1G", "tasks: memory=268435456", "tasks: memory=1073741824" },
@@ -156,7 +156,7 @@ static void test_keys(void)
           "factor=1 timeout=18446744073709551615" },
         { "[Resources]\nlicence=3", "resources: \n", "resources: licence=3\n" },
         { "[Resources]\ntape=2\nlicence=3\nrobot=1", "resources: \n", "resources: licence=3,robot=1,tape=2\n" },
-        { "[Resources]\ntape=2\n[Resources]\ntape=0", "", "" },
+        { "[Resources]\ntape=0", "", "" },
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -275,6 +275,40 @@ static void test_bad_values(void)
     }
 }
 
+/* GKeyFile knows only the last of several; a line that does not count is not passed over in silence. */
+static void test_repetition(void)
+{
+#define AGAIN(at, key, section, line)                                                                                              \
+    "<4>parexecd.conf:" at ": " key "= stands in section [" section "] again, in line " line "; the last one counts.\n"
+    static const struct {
+        const char *text, *before, *after, *said;
+    } cases[] = {
+        { "[Workers]\nMaxUserWorkers=3\nMaxUserWorkers=infinity", "", "", AGAIN("2", "MaxUserWorkers", "Workers", "3") },
+        { "[Workers]\nMaxUserWorkers=-7\n# both\nMaxUserWorkers = 5", "users=4294967295", "users=5",
+          AGAIN("2", "MaxUserWorkers", "Workers", "4") },
+        { "[Workers]\nMaxUserWorkers=3\nMaxUserWorkers=many\n", "", "",
+          AGAIN("2", "MaxUserWorkers", "Workers", "3") "<4>parexecd.conf:3: MaxUserWorkers= does not take \"many\", ignoring it.\n" },
+        { "[Workers]\nUseSMT=x\nUseSMT=y\nUseSMT=yes\n", "smt=0", "smt=1",
+          AGAIN("2", "UseSMT", "Workers", "3") AGAIN("3", "UseSMT", "Workers", "4") },
+        { "[Workers]\nAllowedMemoryNodes=0\nAllowedMemoryNodes=", "", "", AGAIN("2", "AllowedMemoryNodes", "Workers", "3") },
+        { "[Resources]\ntape=2\n\n[Resources] \ntape=0", "", "", AGAIN("2", "tape", "Resources", "5") },
+        { "[Pressure]\nEnabled=yes\n[AutoScale]\nEnabled=no\n", "", "", "" }, /* another key */
+        { "[Workers]\nMax=1\nMaxWorkers=64\n\nMaxWorkers=0\n", "", "",
+          AGAIN("3", "MaxWorkers", "Workers", "5") "<4>parexecd.conf:2: unknown key Max= in section [Workers], ignoring it.\n"
+          "<4>parexecd.conf:5: MaxWorkers= does not take \"0\", ignoring it.\n" },
+    };
+#undef AGAIN
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *said = NULL, *outcome = outcome_of(cases[i].text, &said);
+        g_auto(GStrv) parts = *cases[i].before ? g_strsplit(defaults, cases[i].before, -1) : g_strsplit(defaults, "\t", -1);
+        g_autofree char *expected = g_strjoinv(cases[i].after, parts);
+        g_test_message("%s", cases[i].text);
+        g_assert_cmpstr(outcome, ==, expected);
+        g_assert_cmpstr(said, ==, cases[i].said);
+    }
+}
+
 static void test_bad_files(void)
 {
     static const struct {
@@ -388,6 +422,7 @@ int main(int argc, char *argv[])
     g_test_add_func("/config-capacity/own-profile", test_own_profile);
     g_test_add_func("/config-capacity/bad-values", test_bad_values);
     g_test_add_func("/config-capacity/bad-files", test_bad_files);
+    g_test_add_func("/config-capacity/repetition", test_repetition);
     g_test_add_func("/config-capacity/too-many-resources", test_too_many_resources);
     g_test_add_func("/config-capacity/installed", test_installed);
     int r = g_test_run();

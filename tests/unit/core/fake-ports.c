@@ -34,6 +34,7 @@ void world_forget_logs(World *world)
     g_string_truncate(world->worker_log, 0);
     g_string_truncate(world->task_log, 0);
     g_string_truncate(world->news_log, 0);
+    g_string_truncate(world->notes_log, 0);
 }
 
 /* ---- engine */
@@ -45,6 +46,8 @@ static void engine_start(EnginePort *port, const EngineStart *start)
     const void *data = g_bytes_get_data(start->record, &size);
 
     say(world->engine_log, "start w%u", start->number);
+    if (start->spec->limits.allowed_cpus)
+        g_string_append_printf(world->engine_log, " cpus %s", start->spec->limits.allowed_cpus);
     launch_record_free(g_steal_pointer(&world->launched));
     g_assert_cmpint(launch_record_parse(data, size, &world->launched), ==, 0);
 }
@@ -87,6 +90,8 @@ static void engine_set_limits(EnginePort *port, uint32_t number, const WorkerSpe
     say(AT(port, engine)->engine_log, "limits w%u %" G_GUINT64_FORMAT, number, spec->limits.memory_max_bytes >> 20);
     if (spec->limits.memory_high_bytes != LIMIT_INFINITY)
         g_string_append_printf(AT(port, engine)->engine_log, " high %" G_GUINT64_FORMAT, spec->limits.memory_high_bytes >> 20);
+    if (spec->limits.allowed_cpus)
+        g_string_append_printf(AT(port, engine)->engine_log, " cpus %s", spec->limits.allowed_cpus);
 }
 
 static bool engine_delegates(EnginePort *port)
@@ -156,6 +161,13 @@ static void link_drop(LinkPort *port, uint32_t worker)
 static void host_facts(HostPort *port, HostFacts *ret)
 {
     *ret = AT(port, host)->facts;
+}
+
+static void host_groups(HostPort *port, const WorkerSpec *spec, HostGroups *ret)
+{
+    World *world = AT(port, host);
+
+    *ret = (HostGroups){ world->group, world->engine_groups[spec->engine], world->slices[spec->user != UID_ANYBODY] };
 }
 
 static const Machine *host_machine(HostPort *port)
@@ -270,6 +282,11 @@ static void on_pressure_changed(ObserverPort *port, const char *rung, const char
     say(AT(port, observer)->news_log, "pressure %s", rung);
 }
 
+static void on_noted(ObserverPort *port, const char *sentence)
+{
+    say(AT(port, observer)->notes_log, "%s", sentence);
+}
+
 /* ---- life */
 
 static void fill_ports(World *world)
@@ -278,10 +295,10 @@ static void fill_ports(World *world)
                                   .owns = engine_owns, .usage = engine_usage, .not_enforced = engine_not_enforced,
                                   .delegates = engine_delegates, .set_limits = engine_set_limits };
     world->link = (LinkPort){ .run = link_run, .recall = link_recall, .stop = link_stop, .limit = link_limit, .freeze = link_freeze, .exit = link_exit, .drop = link_drop };
-    world->host = (HostPort){ .facts = host_facts, .machine = host_machine };
+    world->host = (HostPort){ .facts = host_facts, .groups = host_groups, .machine = host_machine };
     world->clock = (ClockPort){ clock_monotonic, clock_realtime, clock_boot, clock_set_alarm, clock_set_wake };
     world->observer = (ObserverPort){ on_worker_added, on_worker_state, on_worker_changed, on_worker_removed, on_task_changed, on_batch_ended,
-                                      on_queue_changed, on_settings_changed, on_task_unplaceable, on_pressure_changed };
+                                      on_queue_changed, on_settings_changed, on_task_unplaceable, on_pressure_changed, on_noted };
 }
 
 static void begin(World *world)
@@ -328,9 +345,10 @@ void world_setup(World *world, const void *unused)
                    .memory_pressure_percent = 0.5,
                    .cpu_percent = 10.0,
                    .cpus = 8,
-                   .cores = 8,
-                   .group_free_bytes = UINT64_MAX,
-                   .group_cpus = INFINITY },
+                   .cores = 8 },
+        .group = { UINT64_MAX, INFINITY },
+        .engine_groups = { { UINT64_MAX, INFINITY }, { UINT64_MAX, INFINITY } },
+        .slices = { { UINT64_MAX, INFINITY }, { UINT64_MAX, INFINITY } },
         .usage = { 1 << 20, 2 << 20, 0 },
         .delegates = true,
         .now = 1000 * USEC_PER_SEC,
@@ -349,6 +367,7 @@ void world_setup(World *world, const void *unused)
     world->worker_log = g_string_new(NULL);
     world->task_log = g_string_new(NULL);
     world->news_log = g_string_new(NULL);
+    world->notes_log = g_string_new(NULL);
     world->processes = g_hash_table_new(NULL, NULL);
     fill_ports(world);
     begin(world);
@@ -365,6 +384,7 @@ void world_teardown(World *world, const void *unused)
     g_string_free(world->worker_log, TRUE);
     g_string_free(world->task_log, TRUE);
     g_string_free(world->news_log, TRUE);
+    g_string_free(world->notes_log, TRUE);
     g_hash_table_unref(world->processes);
     launch_record_free(world->launched);
     settings_done(&world->settings);

@@ -26,6 +26,9 @@ typedef struct World {
 
     HostPort host;
     HostFacts facts;
+    HostGroup group;           /* of all workers */
+    HostGroup engine_groups[2]; /* of each engine's */
+    HostGroup slices[2];       /* of the shared ones, of private ones */
     Machine machine;
 
     ClockPort clock;
@@ -36,6 +39,7 @@ typedef struct World {
     GString *worker_log;     /* "added w1", "w1 starting→running", "removed w1" */
     GString *task_log;       /* "17 running w1 #1", "17 succeeded w1 #1 exited" */
     GString *news_log;       /* "7 unplaceable: WHY", "pressure RUNG" */
+    GString *notes_log;      /* sentences for the journal */
     unsigned n_worker_changes, n_queue_changes, n_settings_changes, n_batches;
 
     unsigned n_answers;      /* of AddWorker */
@@ -108,5 +112,6 @@ char *world_explain(World *world, uint64_t task); /* "room: SENTENCE; …"; the 
 /* A callback that counts into world->n_done and keeps r. */
 void world_done(int r, void *world);
 void world_cancelled(int r, uint64_t count, void *world);
+void world_limited(int r, uint64_t count, const char *why, void *world); /* why: in answer_reason */
 void world_submitted(int r, const Submission *submission, bool open, void *world);
 TaskFilter *world_filter_ids(uint64_t first, uint64_t last);

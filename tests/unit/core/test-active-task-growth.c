@@ -194,7 +194,7 @@ static void test_after_set(World *world, const void *unused)
     world_submit_one(world, growing(300, "2x"));
     world_started(world, worker, 1);
     fake_store_dispatch(&world->store);
-    manager_set_task_limits(world->manager, world_filter_ids(1, 1), UID_ANYBODY, &limits, world_cancelled, world);
+    manager_set_task_limits(world->manager, world_filter_ids(1, 1), UID_ANYBODY, &limits, world_limited, world);
     fake_store_dispatch(&world->store);
     TaskResult result = { .task = 1, .fence = 1, .outcome = OUTCOME_OOM, .start_usec = 1, .end_usec = 2,
                           .memory_peak_bytes = MEMORY_UNKNOWN };

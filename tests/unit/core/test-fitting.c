@@ -251,7 +251,7 @@ static void test_enlarged(World *world, const void *unused)
 
     world_submit_limited(world, 2048);
     limits.memory_max_bytes = UINT64_C(3) << 30;
-    g_assert_cmpint(manager_set_worker_limits(world->manager, worker, &limits, world_changed, world, &why), ==, 0);
+    g_assert_cmpint(manager_set_worker_limits(world->manager, worker, &limits, false, world_changed, world, &why), ==, 0);
     world_limits_set(world, 1, 0, NULL);
     fake_store_dispatch(&world->store);
     assert_log(world->link_log, "run w1 1.1");
@@ -263,7 +263,7 @@ static void test_task_made_smaller(World *world, const void *unused)
 
     world_running_worker(world, 1);
     world_submit_limited(world, 2048);
-    manager_set_task_limits(world->manager, world_filter_ids(1, 1), UID_ANYBODY, &limits, world_cancelled, world);
+    manager_set_task_limits(world->manager, world_filter_ids(1, 1), UID_ANYBODY, &limits, world_limited, world);
     fake_store_dispatch(&world->store);
     assert_log(world->link_log, "run w1 1.1");
 }

@@ -267,6 +267,102 @@ static void test_nothing_runs(World *world, const void *unused)
     assert_log(world->link_log, "run w1 1.1");
 }
 
+/* A step that finds nobody is told once, and again when there is somebody. */
+static void test_no_news(World *world, const void *unused)
+{
+    Worker *worker = world_running_worker(world, 1);
+
+    use_rungs(world, 1U << RUNG_CLOSED | 1U << RUNG_FREEZE | 1U << RUNG_KILL);
+    climb_to(world, RUNG_KILL);
+    assert_log(world->news_log, "pressure closed; pressure freeze; pressure kill");
+    assert_log(world->notes_log, "");
+    world_advance(world, 100 * STEP);
+    assert_log(world->news_log, "");
+    relax(world);
+    run_one(world, worker, 0);
+    climb_to(world, RUNG_FREEZE);
+    world_frozen(world, worker, 1, true, NULL);
+    world_forget_logs(world);
+    world_advance(world, STEP);
+    assert_log(world->news_log, "pressure kill");
+    world_advance(world, 100 * STEP); /* it is told to end already */
+    assert_log(world->news_log, "");
+    world_end(world, worker, 1, OUTCOME_ABORTED);
+    relax(world);
+    run_one(world, worker, 0);
+    climb_to(world, RUNG_CLOSED);
+    use_rungs(world, 1U << RUNG_CLOSED | 1U << RUNG_KILL);
+    climb_to(world, RUNG_KILL);
+    world_forget_logs(world);
+    world_end(world, worker, 2, OUTCOME_ABORTED);
+    world_advance(world, 10 * STEP);
+    assert_log(world->news_log, "");
+}
+
+/* One more each time is news each time. */
+static void test_news(World *world, const void *unused)
+{
+    Worker *worker = world_running_worker(world, 3);
+
+    for (int i = 0; i < 3; i++)
+        run_one(world, worker, 0);
+    use_rungs(world, 1U << RUNG_CLOSED | 1U << RUNG_FREEZE);
+    climb_to(world, RUNG_FREEZE);
+    world_frozen(world, worker, 3, true, NULL);
+    world_forget_logs(world);
+    world_advance(world, STEP);
+    assert_log(world->news_log, "pressure freeze");
+    world_frozen(world, worker, 2, true, NULL);
+    world_advance(world, STEP);
+    assert_log(world->news_log, "pressure freeze");
+    assert_log(world->notes_log, "Pressure: task 2 of w1 is to stand still; Pressure: task 1 of w1 is to stand still");
+    world_frozen(world, worker, 1, true, NULL);
+    world_advance(world, 10 * STEP);
+    assert_log(world->news_log, "");
+}
+
+/* The journal is told to whom something is done. */
+static void test_notes(World *world, const void *unused)
+{
+    Worker *worker = world_running_worker(world, 2);
+
+    run_one(world, worker, 5);
+    run_one(world, worker, 0);
+    climb_to(world, RUNG_THROTTLE);
+    assert_log(world->notes_log, "Pressure: w1 is to keep to 300.0M of memory");
+    world_advance(world, STEP);
+    assert_log(world->notes_log, "Pressure: task 2 of w1 is to stand still");
+    world_frozen(world, worker, 2, true, NULL);
+    world_advance(world, STEP);
+    assert_log(world->notes_log, "Pressure: task 2 of w1 is to go back to the queue");
+    world_advance(world, STEP);
+    assert_log(world->notes_log, "Pressure: task 1 of w1 is to be killed");
+    world_end(world, worker, 2, OUTCOME_ABORTED);
+    world_end(world, worker, 1, OUTCOME_ABORTED);
+    relax(world);
+    g_autofree char *after = world_take(world->notes_log);
+    g_assert_cmpstr(after, ==, "Pressure: w1 is throttled no more");
+    worker->spec->slots = 1;
+    world_forget_logs(world);
+    world_started(world, worker, 2);
+    climb_to(world, RUNG_FREEZE);
+    world_frozen(world, worker, 2, true, NULL);
+    world_forget_logs(world);
+    relax(world);
+    assert_log(world->notes_log, "Pressure: task 2 of w1 may go on; Pressure: w1 is throttled no more");
+}
+
+/* Of a worker that an earlier daemon may have throttled nothing is said. */
+static void test_no_notes_after_restart(World *world, const void *unused)
+{
+    world_running_worker(world, 1);
+    world_restart(world);
+    g_assert_cmpint(world_register(world, 1), ==, 0);
+    fake_store_dispatch(&world->store);
+    assert_log(world->engine_log, "adopt w1 1001; limits w1 1024");
+    assert_log(world->notes_log, "");
+}
+
 static void test_worker_vanishes(World *world, const void *unused)
 {
     Worker *worker = world_running_worker(world, 1);
@@ -386,10 +482,10 @@ static void test_set_limits_while_throttled(World *world, const void *unused)
     climb_to(world, RUNG_THROTTLE);
     world_forget_logs(world);
     limits.memory_max_bytes = UINT64_C(2) << 30;
-    g_assert_cmpint(manager_set_worker_limits(world->manager, worker, &limits, world_changed, world, &why), ==, 0);
-    assert_log(world->engine_log, "limits w1 2048");
-    world_limits_set(world, 1, 0, NULL);
+    g_assert_cmpint(manager_set_worker_limits(world->manager, worker, &limits, false, world_changed, world, &why), ==, 0);
     assert_log(world->engine_log, "limits w1 2048 high 300"); /* the pressure has not ended */
+    world_limits_set(world, 1, 0, NULL);
+    assert_log(world->engine_log, "");
     g_assert_true(worker->throttled);
     relax(world);
     assert_log(world->engine_log, "limits w1 2048");
@@ -405,7 +501,7 @@ static void test_set_limits_over_the_end(World *world, const void *unused)
 
     climb_to(world, RUNG_THROTTLE);
     limits.memory_max_bytes = UINT64_C(2) << 30;
-    g_assert_cmpint(manager_set_worker_limits(world->manager, worker, &limits, world_changed, world, &why), ==, 0);
+    g_assert_cmpint(manager_set_worker_limits(world->manager, worker, &limits, false, world_changed, world, &why), ==, 0);
     relax(world);
     world_forget_logs(world);
     world_limits_set(world, 1, -EIO, "systemd refused");
@@ -450,6 +546,10 @@ int main(int argc, char **argv)
     TEST("/pressure/requeue-not-with-fds", test_requeue_not_with_fds);
     TEST("/pressure/kill", test_kill);
     TEST("/pressure/nothing-runs", test_nothing_runs);
+    TEST("/pressure/no-news", test_no_news);
+    TEST("/pressure/news", test_news);
+    TEST("/pressure/notes", test_notes);
+    TEST("/pressure/no-notes-after-restart", test_no_notes_after_restart);
     TEST("/pressure/worker-vanishes", test_worker_vanishes);
     TEST("/pressure/thaw-while-away", test_thaw_while_away);
     TEST("/pressure/freeze-lost", test_freeze_lost);

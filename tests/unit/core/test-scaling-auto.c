@@ -174,6 +174,60 @@ static void test_idle_program(World *world, const void *unused)
     g_assert_cmpuint(target(world), ==, 2);
 }
 
+/* The target is not about private workers, and there is room for so many fewer: none is refused. */
+static void test_room_taken_by_others(World *world, const void *unused)
+{
+    world->settings.autoscale.max = 0;
+    world->settings.autoscale.idle_timeout_usec = UINT64_MAX;
+    world->facts.cores = 5;
+    manager_reload(world->manager, &world->settings);
+    world_running_worker_of(world, 1, 1001);
+    world_running_worker_of(world, 1, 1001);
+    automatic(world, true);
+    world_submit(world, 100);
+    pass(world, 20 * INTERVAL);
+    g_assert_cmpuint(manager_n_live_workers(world->manager), ==, 5);
+    g_assert_cmpuint(target(world), ==, 3); /* cores */
+    world->facts.cores = 16;
+    pass(world, 20 * INTERVAL);
+    g_assert_cmpuint(manager_n_live_workers(world->manager), ==, 8);
+    g_assert_cmpuint(target(world), ==, 6); /* MaxWorkers */
+    g_assert_cmpstr(manager_scale_reason(world->manager), ==, "tasks wait, and memory and pressure allow it");
+    end_all(world);
+    manager_set_max_workers(world->manager, 5);
+    pass(world, 20 * INTERVAL);
+    g_assert_cmpuint(manager_n_live_workers(world->manager), ==, 5);
+    g_assert_cmpuint(target(world), ==, 3);
+    g_assert_cmpstr(manager_scale_reason(world->manager), ==, "there are more than MaxWorkers leaves");
+}
+
+/* There cannot be so many; it stops where there can, and says so with the numbers. */
+static void test_min_cannot_be_had(World *world, const void *unused)
+{
+    world->settings.autoscale.min = 30;
+    world->settings.autoscale.max = 0;
+    manager_reload(world->manager, &world->settings);
+    automatic(world, true);
+    g_assert_cmpuint(target(world), ==, 8);
+    pass(world, 20 * INTERVAL);
+    g_assert_cmpuint(target(world), ==, 8);
+    g_assert_cmpuint(manager_n_live_workers(world->manager), ==, 8);
+    g_assert_cmpstr(manager_scale_reason(world->manager), ==, "Min is 30, which cannot be had: MaxWorkers leaves 8");
+    world->facts.cores = 3; /* of eight that are there already */
+    pass(world, 20 * INTERVAL);
+    world_gone(world, 8, "exited with status 3");
+    fake_store_dispatch(&world->store);
+    g_autofree char *reason = g_strdup(manager_scale_reason(world->manager));
+    g_assert_true(g_str_has_prefix(reason, "Min is 30, which cannot be had: "));
+    g_assert_nonnull(strstr(reason, "; 7 of 8 workers: w8 failed: exited with status 3"));
+    world->settings.autoscale.min = 1;
+    manager_reload(world->manager, &world->settings);
+    pass(world, INTERVAL);
+    g_assert_null(strstr(manager_scale_reason(world->manager), "Min is"));
+    automatic(world, false);
+    g_assert_null(strstr(manager_scale_reason(world->manager), "Min is"));
+}
+
 static void test_disabled(World *world, const void *unused)
 {
     automatic(world, true);
@@ -254,6 +308,8 @@ int main(int argc, char **argv)
     TEST("/scaling-auto/no-flapping", test_no_flapping);
     TEST("/scaling-auto/other-classes", test_other_classes);
     TEST("/scaling-auto/idle-program", test_idle_program);
+    TEST("/scaling-auto/room-taken-by-others", test_room_taken_by_others);
+    TEST("/scaling-auto/min-cannot-be-had", test_min_cannot_be_had);
     TEST("/scaling-auto/disabled", test_disabled);
     TEST("/scaling-auto/begins", test_begins);
     TEST("/scaling-auto/restart", test_restart);

@@ -124,6 +124,68 @@ static void test_failures(World *world, const void *unused)
     assert_log(world->engine_log, "start w13"); /* after the shortest pause again */
 }
 
+/* It says why there are too few, and when there may be more. */
+static void test_failure_is_told(World *world, const void *unused)
+{
+    scale(world, 2);
+    settle_down(world, USEC_PER_SEC);
+    g_assert_cmpstr(manager_scale_reason(world->manager), ==, "");
+    world_gone(world, 2, "exited with status 3");
+    fake_store_dispatch(&world->store);
+    g_assert_cmpstr(manager_scale_reason(world->manager), ==,
+                    "1 of 2 workers: w2 failed: exited with status 3; the next attempt comes in 1s");
+    world_advance(world, USEC_PER_SEC);
+    fake_store_dispatch(&world->store);
+    g_assert_cmpstr(manager_scale_reason(world->manager), ==,
+                    "1 of 2 workers: w2 failed: exited with status 3; another one is being started");
+    world_gone(world, 3, "exited with status 4"); /* before it has come up */
+    fake_store_dispatch(&world->store);
+    g_assert_cmpstr(manager_scale_reason(world->manager), ==,
+                    "1 of 2 workers: w3 failed (2 in a row): exited with status 4; the next attempt comes in 2s");
+    world_advance(world, USEC_PER_SEC / 2);
+    g_assert_true(g_str_has_suffix(manager_scale_reason(world->manager), "in 2s"));
+    world_advance(world, USEC_PER_SEC / 2 + 1);
+    g_assert_true(g_str_has_suffix(manager_scale_reason(world->manager), "in 1s"));
+    settle_down(world, 2 * USEC_PER_SEC);
+    g_assert_cmpuint(n_in(world, WORKER_RUNNING), ==, 2);
+    g_assert_cmpstr(manager_scale_reason(world->manager), ==, "");
+    g_assert_cmpint(manager_drain(world->manager, world_worker(world, 1)), ==, 0);
+    bury(world);
+    g_assert_cmpstr(manager_scale_reason(world->manager), ==, ""); /* that is not why one is missing now */
+}
+
+/* Not that of the last time, but what is in the way now. */
+static void test_failure_is_forgotten(World *world, const void *unused)
+{
+    scale(world, 1);
+    world_gone(world, 1, "exited with status 3");
+    fake_store_dispatch(&world->store);
+    world->facts.memory_available_bytes = GIB;
+    world_advance(world, 2 * USEC_PER_SEC);
+    g_assert_true(g_str_has_prefix(manager_scale_reason(world->manager), "0 of 1 workers: needs 1.0G"));
+    scale(world, SCALE_NONE);
+    g_assert_cmpstr(manager_scale_reason(world->manager), ==, "");
+}
+
+/* What is alive of what the target is about. */
+static void test_how_many_count(World *world, const void *unused)
+{
+    WorkerSpec *spec = world_spec(1);
+
+    spec->class = g_strdup("sim");
+    spec->exec = g_bytes_new_static("sim", 4);
+    world_running_worker_with(world, spec);
+    world_running_worker_of(world, 1, 1000);
+    Worker *worker = world_running_worker(world, 1);
+    world_running_worker(world, 1);
+    world_submit(world, 3);
+    g_assert_cmpint(manager_drain(world->manager, worker), ==, 0);
+    g_assert_cmpuint(manager_n_live_workers(world->manager), ==, 4);
+    g_assert_cmpuint(manager_n_scaled_workers(world->manager), ==, 2);
+    world_gone(world, worker->number, "killed by signal 9");
+    g_assert_cmpuint(manager_n_scaled_workers(world->manager), ==, 1);
+}
+
 /* What fails beside them is no reason to wait. */
 static void test_failures_of_others(World *world, const void *unused)
 {
@@ -398,6 +460,9 @@ int main(int argc, char **argv)
     WORLD_TEST("/scaling/one-by-one", test_one_by_one);
     WORLD_TEST("/scaling/counts", test_counts);
     WORLD_TEST("/scaling/failures", test_failures);
+    WORLD_TEST("/scaling/failure-is-told", test_failure_is_told);
+    WORLD_TEST("/scaling/failure-is-forgotten", test_failure_is_forgotten);
+    WORLD_TEST("/scaling/how-many-count", test_how_many_count);
     WORLD_TEST("/scaling/failures-of-others", test_failures_of_others);
     WORLD_TEST("/scaling/drained-by-hand", test_drained_by_hand);
     WORLD_TEST("/scaling/not-recorded", test_not_recorded);

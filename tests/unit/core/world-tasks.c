@@ -20,6 +20,15 @@ void world_cancelled(int r, uint64_t count, void *userdata)
     world->done_count = count;
 }
 
+void world_limited(int r, uint64_t count, const char *why, void *userdata)
+{
+    World *world = userdata;
+
+    world_cancelled(r, count, world);
+    g_free(world->answer_reason);
+    world->answer_reason = g_strdup(why);
+}
+
 void world_submitted(int r, const Submission *submission, bool open, void *userdata)
 {
     World *world = userdata;

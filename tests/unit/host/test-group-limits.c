@@ -36,11 +36,20 @@ static void teardown(Fixture *fixture, const void *data)
 
 static void expect(Fixture *fixture, uint64_t free_bytes, double cpus)
 {
-    GroupLimits limits;
+    HostGroups limits;
 
-    group_limits_read(fixture->root, "parexec.slice", &limits);
-    g_assert_cmpuint(limits.free_bytes, ==, free_bytes);
-    g_assert_cmpfloat(limits.cpus, ==, cpus);
+    group_limits_read(fixture->root, "parexec.slice", "parexec-shared.slice", &limits);
+    g_assert_cmpuint(MIN(limits.all.free_bytes, limits.engine.free_bytes), ==, free_bytes);
+    g_assert_cmpfloat(fmin(limits.all.cpus, limits.engine.cpus), ==, cpus);
+}
+
+static void expect_slice(Fixture *fixture, const char *group, const char *slice, uint64_t free_bytes, double cpus)
+{
+    HostGroups limits;
+
+    group_limits_read(fixture->root, group, slice, &limits);
+    g_assert_cmpuint(limits.slice.free_bytes, ==, free_bytes);
+    g_assert_cmpfloat(limits.slice.cpus, ==, cpus);
 }
 
 #define V2_MOUNT "24 1 0:21 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -128,6 +137,63 @@ static void test_user_manager(Fixture *fixture, const void *data)
     make(fixture, "sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/parexec.slice/memory.max", "209715200\n");
     make(fixture, "sys/fs/cgroup/user.slice/user-1000.slice/cpu.max", "300000 100000\n");
     expect(fixture, 200 * MIB, 3.0);
+    make(fixture, "sys/fs/cgroup/parexec.slice/parexec-shared.slice/memory.max", "1048576\n");
+    make(fixture, "sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/parexec.slice/parexec-shared.slice/memory.max",
+         "104857600\n");
+    expect_slice(fixture, "parexec.slice", "parexec-shared.slice", 100 * MIB, INFINITY);
+}
+
+/* A user's slice is told beside those above it, since it does not hold all workers. */
+static void test_user_slices(Fixture *fixture, const void *data)
+{
+    make_v2(fixture);
+    expect_slice(fixture, "parexec.slice", "parexec-shared.slice", UINT64_MAX, INFINITY); /* nothing is there yet */
+    make(fixture, "sys/fs/cgroup/parexec.slice/memory.max", "1073741824\n");
+    make(fixture, "sys/fs/cgroup/parexec.slice/cpu.max", "150000 100000\n");
+    make(fixture, "sys/fs/cgroup/parexec.slice/parexec-shared.slice/memory.max", "67108864\n");
+    make(fixture, "sys/fs/cgroup/parexec.slice/parexec-shared.slice/memory.current", "33554432\n");
+    make(fixture, "sys/fs/cgroup/parexec.slice/parexec-shared.slice/cpu.max", "50000 100000\n");
+    make(fixture, "sys/fs/cgroup/parexec-u1000.slice/memory.max", "1\n"); /* not where systemd makes it */
+    expect(fixture, 1024 * MIB, 1.5);
+    expect_slice(fixture, "parexec.slice", "parexec-shared.slice", 32 * MIB, 0.5);
+    expect_slice(fixture, "parexec.slice", "parexec-u1000.slice", UINT64_MAX, INFINITY); /* that one is not there yet */
+    make(fixture, "sys/fs/cgroup/parexec.slice/parexec-u1000.slice/cpu.max", "25000 100000\n");
+    expect_slice(fixture, "parexec.slice", "parexec-u1000.slice", UINT64_MAX, 0.25);
+    expect_slice(fixture, "parexec.slice", NULL, UINT64_MAX, INFINITY);
+}
+
+/* On v1 the slice is in several hierarchies, and not in each of them. */
+static void test_user_slices_v1(Fixture *fixture, const void *data)
+{
+    make(fixture, "proc/self/mountinfo",
+         "31 1 0:26 / /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n"
+         "32 1 0:27 / /sys/fs/cgroup/cpu,cpuacct ro - cgroup cgroup rw,cpu,cpuacct\n");
+    make(fixture, "proc/self/cgroup", "4:memory:/system.slice/parexecd.service\n3:cpu,cpuacct:/\n");
+    make(fixture, "sys/fs/cgroup/memory/parexec.slice/parexec-u7.slice/memory.limit_in_bytes", "134217728\n");
+    expect_slice(fixture, "parexec.slice", "parexec-u7.slice", 128 * MIB, INFINITY);
+    make(fixture, "sys/fs/cgroup/cpu,cpuacct/parexec.slice/parexec-u7.slice/cpu.cfs_quota_us", "200000\n");
+    make(fixture, "sys/fs/cgroup/cpu,cpuacct/parexec.slice/parexec-u7.slice/cpu.cfs_period_us", "100000\n");
+    expect_slice(fixture, "parexec.slice", "parexec-u7.slice", 128 * MIB, 2.0);
+    expect(fixture, UINT64_MAX, INFINITY);
+}
+
+/* The cgroup engine's workers are in a group beside the daemon's leaf. */
+static void test_cgroup_engine(Fixture *fixture, const void *data)
+{
+    HostGroups limits;
+
+    make(fixture, "proc/self/mountinfo", V2_MOUNT);
+    make(fixture, "proc/self/cgroup", "0::/docker/abc/daemon\n");
+    make(fixture, "sys/fs/cgroup/parexec.slice/memory.max", "1048576\n"); /* is systemd's */
+    make(fixture, "sys/fs/cgroup/docker/abc/parexec/memory.max", "209715200\n");
+    make(fixture, "sys/fs/cgroup/docker/abc/cpu.max", "300000 100000\n");
+    group_limits_read(fixture->root, "parexec", NULL, &limits);
+    g_assert_cmpuint(limits.all.free_bytes, ==, UINT64_MAX);
+    g_assert_cmpfloat(limits.all.cpus, ==, 3.0);
+    g_assert_cmpuint(limits.engine.free_bytes, ==, 200 * MIB);
+    g_assert_cmpfloat(limits.engine.cpus, ==, INFINITY);
+    g_assert_cmpuint(limits.slice.free_bytes, ==, UINT64_MAX);
+    g_assert_cmpfloat(limits.slice.cpus, ==, INFINITY);
 }
 
 static void test_nonsense(Fixture *fixture, const void *data)
@@ -156,6 +222,9 @@ int main(int argc, char **argv)
     add("/group-limits/container", test_container);
     add("/group-limits/container-v1", test_container_v1);
     add("/group-limits/user-manager", test_user_manager);
+    add("/group-limits/user-slices", test_user_slices);
+    add("/group-limits/user-slices-v1", test_user_slices_v1);
+    add("/group-limits/cgroup-engine", test_cgroup_engine);
     add("/group-limits/nonsense", test_nonsense);
     return g_test_run();
 }

@@ -2,6 +2,8 @@
 /* host.c on this machine: the facts agree with what the kernel says elsewhere. */
 #include "host/host.h"
 
+#include <math.h>
+
 static void test_facts(void)
 {
     HostPort *host = host_new();
@@ -13,7 +15,25 @@ static void test_facts(void)
     g_assert_cmpfloat(facts.memory_pressure_percent, <=, 100.0);
     g_assert_cmpfloat(facts.cpu_pressure_percent, <=, 100.0);
     g_assert_cmpfloat(facts.io_pressure_percent, <=, 100.0);
-    g_assert_cmpfloat(facts.group_cpus, >, 0.0);
+    host_free(host);
+}
+
+static void test_groups(void)
+{
+    g_autoptr(WorkerSpec) spec = worker_spec_new();
+    HostPort *host = host_new();
+    HostGroups groups = { 0 };
+
+    spec->user = UINT32_MAX - 1; /* nobody's: it has no slice */
+    host->groups(host, spec, &groups);
+    g_assert_cmpfloat(groups.all.cpus, >, 0.0);
+    g_assert_cmpuint(groups.slice.free_bytes, ==, UINT64_MAX);
+    g_assert_cmpfloat(groups.slice.cpus, ==, INFINITY);
+    spec->engine = ENGINE_CGROUP;
+    spec->user = UID_ANYBODY;
+    host->groups(host, spec, &groups);
+    g_assert_cmpfloat(groups.all.cpus, >, 0.0);
+    g_assert_cmpuint(groups.slice.free_bytes, ==, UINT64_MAX);
     host_free(host);
 }
 
@@ -53,6 +73,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/host/facts", test_facts);
+    g_test_add_func("/host/groups", test_groups);
     g_test_add_func("/host/cpu-percent", test_cpu_percent);
     g_test_add_func("/host/machine", test_machine);
     return g_test_run();

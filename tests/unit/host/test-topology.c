@@ -3,6 +3,7 @@
 #include "host/gpus.h"
 #include "host/topology.h"
 
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <sched.h>
 #include <string.h>
@@ -282,6 +283,66 @@ static void test_hwloc_fails(void)
     remove_root(root);
 }
 
+/* What is said while the machine is read as the variables describe it. */
+static char *said_with(const char *variable, const char *value, size_t *ret_cores)
+{
+    g_autofree char *path = NULL;
+    char *said = NULL;
+    _cleanup_close_ int saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    _cleanup_close_ int fd = g_file_open_tmp("parexec-said-XXXXXX", &path, NULL);
+    Machine machine;
+
+    g_assert_cmpint(dup2(fd, STDERR_FILENO), >=, 0);
+    read_machine(variable, value, &machine);
+    g_assert_cmpint(dup2(saved, STDERR_FILENO), >=, 0);
+    g_assert_true(g_file_get_contents(path, &said, NULL, NULL));
+    g_assert_cmpint(g_unlink(path), ==, 0);
+    *ret_cores = machine.n_cores;
+    machine_done(&machine);
+    return said;
+}
+
+/* hwloc takes this machine instead and says nothing, so it has to be said here. */
+static void test_unusable_descriptions(void)
+{
+#define IGNORED(what) "<4>" what " describes no machine that hwloc could read: it is ignored.\n"
+    static const struct {
+        const char *variable, *value, *said;
+        size_t cores; /* 0: those of this machine */
+    } cases[] = {
+        { "HWLOC_SYNTHETIC", "core:6 pu:1", "", 6 },
+        { "HWLOC_SYNTHETIC", "", "", 0 },
+        { "HWLOC_SYNTHETIC", "core:6", IGNORED("HWLOC_SYNTHETIC=core:6"), 0 },
+        { "HWLOC_SYNTHETIC", "a\nb\x1b[31m", IGNORED("HWLOC_SYNTHETIC=a?b?[31m"), 0 },
+        { "HWLOC_XMLFILE", MACHINE_GPUS, "", 4 },
+        { "HWLOC_XMLFILE", "/nonexistent/machine.xml", IGNORED("HWLOC_XMLFILE=/nonexistent/machine.xml"), 0 },
+        { "HWLOC_XMLFILE", "", "", 0 },
+    };
+#undef IGNORED
+    size_t n_here, n;
+    g_autofree char *nothing = said_with(NULL, NULL, &n_here);
+
+    g_assert_cmpstr(nothing, ==, "");
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *said = said_with(cases[i].variable, cases[i].value, &n);
+        g_assert_cmpstr(said, ==, cases[i].said);
+        g_assert_cmpuint(n, ==, cases[i].cores > 0 ? cases[i].cores : n_here);
+    }
+}
+
+static void test_unusable_xml(void)
+{
+    char *root = make_root();
+    g_autofree char *path = g_build_filename(root, "broken.xml", NULL);
+    size_t n;
+
+    make_file(root, "broken.xml", "no topology\n");
+    g_autofree char *said = said_with("HWLOC_XMLFILE", path, &n), *first = g_strdup_printf("<4>HWLOC_XMLFILE=%s describes no", path);
+    g_assert_true(g_str_has_prefix(said, first));
+    g_assert_nonnull(strstr(said, "each of its"));
+    remove_root(root);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -297,5 +358,7 @@ int main(int argc, char **argv)
     g_test_add_func("/topology/here", test_here);
     g_test_add_func("/topology/restricted", test_restricted);
     g_test_add_func("/topology/hwloc-fails", test_hwloc_fails);
+    g_test_add_func("/topology/unusable-descriptions", test_unusable_descriptions);
+    g_test_add_func("/topology/unusable-xml", test_unusable_xml);
     return g_test_run();
 }

@@ -52,11 +52,40 @@ static void test_bounds(void)
             g_assert_null(why);
         }
         for (const uint64_t *value = bounds[i].bad; *value != END; value++) {
-            g_autofree char *why = NULL, *number = g_strdup_printf(" is %" G_GUINT64_FORMAT, *value);
+            g_autofree char *why = NULL, *number = g_strdup_printf("%" G_GUINT64_FORMAT, *value);
             g_assert_cmpint(check(&bounds[i], *value, &why), ==, -EINVAL);
             g_assert_true(g_str_has_prefix(why, bounds[i].option)); /* which limit, what it was, what it may be */
             g_assert_nonnull(strstr(why, number));
         }
+    }
+}
+
+/* In the units that people write, and with the number as it came. */
+static void test_sentences(void)
+{
+    static const struct {
+        size_t offset;
+        uint64_t value;
+        const char *why;
+    } cases[] = {
+        { offsetof(WorkerLimits, memory_max_bytes), 1 << 20,
+          "memory-max is 1.0M (1048576 bytes); a worker takes at least 8.0M (8388608 bytes), or 2^64-1 for no limit" },
+        { offsetof(WorkerLimits, memory_high_bytes), 1,
+          "memory-high is 1B; a worker takes at least 8.0M (8388608 bytes), or 2^64-1 for no limit" },
+        { offsetof(WorkerLimits, memory_max_bytes), UINT64_C(1) << 63,
+          "memory-max is 8.0E (9223372036854775808 bytes), more than any machine has; a worker without a limit has "
+          "2^64-1" },
+        { offsetof(WorkerLimits, cpu_quota_usec_per_sec), 5000,
+          "cpu-quota is 0.5 % of a CPU (5000 µs per second); it is at least 1 % of a CPU (10000 µs per second)" },
+        { offsetof(WorkerLimits, cpu_quota_usec_per_sec), UINT64_C(9000000000),
+          "cpu-quota is 9000 CPUs (9000000000 µs per second); it is at most 8192 CPUs (8192000000 µs per second)" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        const Bound bound = { .offset = cases[i].offset };
+        g_autofree char *why = NULL;
+        g_assert_cmpint(check(&bound, cases[i].value, &why), ==, -EINVAL);
+        g_assert_cmpstr(why, ==, cases[i].why);
     }
 }
 
@@ -131,6 +160,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/limits/bounds", test_bounds);
+    g_test_add_func("/limits/sentences", test_sentences);
     g_test_add_func("/limits/allowed-cpus", test_allowed_cpus);
     g_test_add_func("/limits/memory-nodes", test_memory_nodes);
     g_test_add_func("/limits/long-cpus", test_long_cpus);

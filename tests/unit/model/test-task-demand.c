@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
 
 /* ------------------------------------------------------------------ resources */
@@ -199,8 +200,11 @@ static void test_check(void)
         { { LIMIT_INFINITY, LIMIT_INFINITY }, NULL },
         { { LIMIT_CPU_QUOTA_MIN_USEC, 1, 1, .memory_factor = 1.001 }, NULL },
         { { LIMIT_CPU_QUOTA_MIN_USEC, 1, 10000, .memory_factor = 64 }, NULL },
-        { { 9999, 1 }, "cpu-quota is 9999 µs per second; at least 10000" },
-        { { 0, 1 }, "cpu-quota is 0 µs per second; at least 10000" },
+        { { 9999, 1 },
+          "cpu-quota is 0.9999 % of a CPU (9999 µs per second); it is at least 1 % of a CPU (10000 µs per second)" },
+        { { 0, 1 },
+          "cpu-quota is 0 % of a CPU (0 µs per second); it is at least 1 % of a CPU (10000 µs per second)" },
+        { { LIMIT_INFINITY - 1, 1 }, NULL },
         { { LIMIT_INFINITY, 0 }, "tasks-max is 0; the task itself is one" },
         { { LIMIT_INFINITY, 1, 10001 }, "io-weight is 10001; it must lie between 1 and 10000" },
         { { LIMIT_INFINITY, 1, .memory_factor = 1 }, "retry-memory is 1x; more than 1x and at most 64x" },
@@ -214,6 +218,45 @@ static void test_check(void)
         g_autofree char *why = NULL;
         g_assert_cmpint(task_demand_check(&cases[i].demand, &why), ==, cases[i].why ? -EINVAL : 0);
         g_assert_cmpstr(why, ==, cases[i].why);
+    }
+}
+
+/* More memory than before is refused where there is nothing that it could be more than. */
+static void test_growth(void)
+{
+    static const struct {
+        const char *growth;
+        bool automatic;
+        uint64_t limit;
+        const char *why; /* NULL: good */
+    } cases[] = {
+        { NULL, false, LIMIT_INFINITY, NULL },
+        { NULL, false, 64 * MIB, NULL },
+        { "2x", false, 64 * MIB, NULL },
+        { "2x", true, LIMIT_INFINITY, NULL },
+        { "32M", true, LIMIT_INFINITY, NULL },
+        { "32M,65M", false, 64 * MIB, NULL },
+        { "2x", false, LIMIT_INFINITY, "retry-memory says how a limit of memory grows, and the task has none" },
+        { "1G", false, LIMIT_INFINITY, "retry-memory says how a limit of memory grows, and the task has none" },
+        { "32M,64M", false, 64 * MIB,
+          "retry-memory goes up to 64.0M, no more than the task's limit of memory, which is 64.0M: it would change "
+          "nothing" },
+        { "32M", false, 64 * MIB,
+          "retry-memory goes up to 32.0M, no more than the task's limit of memory, which is 64.0M: it would change "
+          "nothing" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *why = NULL;
+        TaskDemand demand;
+        task_demand_init(&demand);
+        demand.memory_auto = cases[i].automatic;
+        if (cases[i].growth)
+            g_assert_cmpint(task_demand_parse_retry_memory(cases[i].growth, &demand, &why), ==, 0);
+        int r = task_demand_check_growth(&demand, cases[i].limit, &why);
+        g_assert_cmpstr(why, ==, cases[i].why);
+        g_assert_cmpint(r, ==, cases[i].why ? -EINVAL : 0);
+        task_demand_done(&demand);
     }
 }
 
@@ -284,6 +327,7 @@ int main(int argc, char **argv)
     g_test_add_func("/task-demand/foreign-words", test_foreign_words);
     g_test_add_func("/task-demand/bad-text", test_bad_text);
     g_test_add_func("/task-demand/check", test_check);
+    g_test_add_func("/task-demand/growth", test_growth);
     g_test_add_func("/task-demand/retry-memory", test_retry_memory);
     g_test_add_func("/task-demand/bad-retry-memory", test_bad_retry_memory);
     return g_test_run();

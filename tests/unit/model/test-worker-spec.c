@@ -58,6 +58,20 @@ static void test_copy(void)
     g_assert_cmpuint(copy->recycle_memory_bytes, ==, 11);
 }
 
+static void test_slice(void)
+{
+    g_autoptr(WorkerSpec) spec = worker_spec_new();
+
+    g_autofree char *shared = worker_spec_slice(spec, "parexec.slice");
+    g_assert_cmpstr(shared, ==, "parexec-shared.slice");
+    spec->user = 1000;
+    g_autofree char *private = worker_spec_slice(spec, "parexec.slice");
+    g_assert_cmpstr(private, ==, "parexec-u1000.slice");
+    spec->user = 0;
+    g_autofree char *of_root = worker_spec_slice(spec, "a-b.slice");
+    g_assert_cmpstr(of_root, ==, "a-b-u0.slice");
+}
+
 static void test_engines(void)
 {
     static const char *const words[_ENGINE_MAX] = { "systemd", "cgroup" };
@@ -75,6 +89,7 @@ int main(int argc, char **argv)
     g_test_add_func("/worker-spec/new", test_new);
     g_test_add_func("/worker-spec/free", test_free);
     g_test_add_func("/worker-spec/copy", test_copy);
+    g_test_add_func("/worker-spec/slice", test_slice);
     g_test_add_func("/worker-spec/engines", test_engines);
     return g_test_run();
 }

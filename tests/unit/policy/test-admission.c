@@ -177,6 +177,62 @@ static void test_agreement(void)
     }
 }
 
+/* Of the cgroup that all workers are in, and of a slice that only some are in, the one with room for less. */
+static void test_slices(void)
+{
+    static const struct {
+        AdmissionSlice slice;
+        const char *why;
+        uint32_t admissible;
+        const char *binding;
+    } cases[] = {
+        { { .cpus = INFINITY, .free_bytes = UINT64_MAX }, NULL, 6, "cgroup-memory" },
+        { { .cpus = INFINITY, .free_bytes = 5 * GIB, .committed_bytes = GIB }, NULL, 6, "cgroup-memory" },
+        { { .cpus = INFINITY, .free_bytes = 4 * GIB, .committed_bytes = GIB }, NULL, 5, "cgroup-memory" },
+        { { .cpus = INFINITY, .free_bytes = 3 * GIB, .committed_bytes = 2 * GIB },
+          "needs 2.0G; 3.0G free below the limits of the cgroups above the workers, of it 2.0G still due to running workers", 4,
+          "cgroup-memory" },
+        { { .cpus = INFINITY, .free_bytes = 0 },
+          "needs 2.0G; 0B free below the limits of the cgroups above the workers, of it 0B still due to running workers", 4,
+          "cgroup-memory" },
+        { { .cpus = 2, .cores_taken = 1, .free_bytes = UINT64_MAX }, NULL, 5, "cgroup-cpu" },
+        { { .cpus = 4, .cores_taken = 1, .free_bytes = UINT64_MAX }, NULL, 6, "cgroup-memory" },
+        { { .cpus = 1.2, .cores_taken = 1, .free_bytes = UINT64_MAX },
+          "needs 1 core; of the 1.2 that the cgroups above the workers allow, 1 taken", 4, "cgroup-cpu" },
+        { { .cpus = 0.5, .free_bytes = UINT64_MAX }, NULL, 5, "cgroup-cpu" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        AdmissionFacts facts = FACTS(.active = 4, .group_cpus = 8, .cores_taken = 4, .group_free_bytes = 8 * GIB,
+                                     .committed_bytes = 4 * GIB);
+        g_autofree char *why = NULL;
+        const char *binding;
+        g_test_message("case %zu", i);
+        admission_add_slice(&facts, &cases[i].slice);
+        g_assert_cmpint(admission_decide(&facts, &why) == ADMITTED, ==, cases[i].why == NULL);
+        g_assert_cmpstr(why, ==, cases[i].why);
+        g_assert_cmpuint(admission_admissible(&facts, &binding), ==, cases[i].admissible);
+        g_assert_cmpstr(binding, ==, cases[i].binding);
+    }
+    /* where the slice has more room the cgroups above it are asked as before, with all the workers */
+    AdmissionFacts tight = FACTS(.active = 4, .group_cpus = 4, .cores_taken = 4);
+    g_autofree char *why = NULL;
+    admission_add_slice(&tight, &(AdmissionSlice){ .cpus = 4, .cores_taken = 3, .free_bytes = UINT64_MAX });
+    g_assert_cmpint(admission_decide(&tight, &why), ==, REFUSED_CORES);
+    g_assert_cmpstr(why, ==, "needs 1 core; of the 4 that the cgroups above the workers allow, 4 taken");
+}
+
+static void test_slice_risks(void)
+{
+    AdmissionFacts facts = FACTS(.active = 9, .cores = 16, .cores_taken = 9, .available_bytes = 64 * GIB);
+
+    admission_add_slice(&facts, &(AdmissionSlice){ .cpus = 2, .cores_taken = 2, .free_bytes = UINT64_MAX });
+    g_auto(GStrv) risks = admission_risks(&facts);
+    g_assert_cmpuint(g_strv_length(risks), ==, 1);
+    g_assert_cmpstr(risks[0], ==, "The workers may use 3 cores at once where there are 2: all of them, and whoever works at this "
+                                  "machine, may get as little as 66 % of their speed.");
+}
+
 static void test_worker_cores(void)
 {
     g_assert_cmpfloat(admission_cores(UINT64_MAX), ==, 1);
@@ -224,5 +280,7 @@ int main(int argc, char **argv)
     g_test_add_func("/admission/agreement", test_agreement);
     g_test_add_func("/admission/worker-cores", test_worker_cores);
     g_test_add_func("/admission/risks", test_risks);
+    g_test_add_func("/admission/slices", test_slices);
+    g_test_add_func("/admission/slice-risks", test_slice_risks);
     return g_test_run();
 }

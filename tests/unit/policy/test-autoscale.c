@@ -19,7 +19,7 @@ static const AutoScaleSettings usual = {
 
 /* ------------------------------------------------------------------ single decisions */
 
-#define FACTS(...) ((AutoScaleFacts){ .now_usec = 1000 * SECOND, .admissible = 64, __VA_ARGS__ })
+#define FACTS(...) ((AutoScaleFacts){ .now_usec = 1000 * SECOND, .admissible = 64, .max_workers = 64, __VA_ARGS__ })
 
 static void test_decide(void)
 {
@@ -52,6 +52,8 @@ static void test_decide(void)
         { FACTS(.target = 2, .active = 2, .idle = 1, .idle_usec = 300 * SECOND), 1, idle },
         { FACTS(.target = 2, .active = 2, .idle = 1, .idle_usec = 300 * SECOND, .waiting = 1), 2, "" },
         { FACTS(.target = 9, .active = 9), 8, "there are more than Max" },
+        { FACTS(.target = 7, .active = 7, .max_workers = 6), 6, "there are more than MaxWorkers leaves" },
+        { FACTS(.target = 6, .active = 6, .max_workers = 6, .waiting = 5), 6, "" },
         { FACTS(.target = UINT32_MAX, .active = UINT32_MAX), UINT32_MAX - 1, "there are more than Max" },
     };
 
@@ -91,6 +93,32 @@ static void test_bounds(void)
     settings.enabled = false;
     g_assert_cmpuint(autoscale_decide(&settings, &state, &FACTS(.target = 0, .waiting = 1), &why), ==, 0);
     g_assert_cmpstr(why, ==, "");
+}
+
+static void test_shortfall(void)
+{
+    const struct {
+        uint32_t min, max, max_workers, admissible;
+        const char *why;
+    } cases[] = {
+        { 0, 0, 0, 0, NULL },
+        { 20, 0, 20, 20, NULL },
+        { 30, 0, 20, 64, "Min is 30, which cannot be had: MaxWorkers leaves 20" },
+        { 30, 40, 20, 20, "Min is 30, which cannot be had: MaxWorkers leaves 20" },
+        { 30, 40, 64, 4, "Min is 30, which cannot be had: admission lets in 4" },
+        { 30, 0, 20, 4, "Min is 30, which cannot be had: admission lets in 4" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        AutoScaleSettings settings = usual;
+        settings.min = cases[i].min;
+        settings.max = cases[i].max;
+        const AutoScaleFacts facts = FACTS(.max_workers = cases[i].max_workers, .admissible = cases[i].admissible);
+        g_autofree char *why = autoscale_shortfall(&settings, &facts);
+        g_assert_cmpstr(why, ==, cases[i].why);
+        settings.enabled = false;
+        g_assert_null(autoscale_shortfall(&settings, &facts));
+    }
 }
 
 static void test_check(void)
@@ -171,6 +199,7 @@ static void play(const AutoScaleSettings *settings, double base_percent, const P
                                      .waiting = waiting,
                                      .idle_usec = now - idle_since,
                                      .admissible = 64,
+                                     .max_workers = 64,
                                      .memory_percent =
                                          MIN(100, base_percent + busy * phases[p].memory_per_busy) };
             const char *why;
@@ -276,7 +305,7 @@ static void test_turns(void)
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         AutoScale state = { 1000 * SECOND, true, cases[i].turns }, sooner = state;
         AutoScaleFacts facts = { .now_usec = (1000 + cases[i].after) * SECOND - 1, .target = 2, .active = 2,
-                                 .admissible = 9, .waiting = 9, .memory_percent = cases[i].up ? 10 : 90 };
+                                 .admissible = 9, .max_workers = 9, .waiting = 9, .memory_percent = cases[i].up ? 10 : 90 };
         const char *why;
         g_assert_cmpint(autoscale_decide(&usual, &sooner, &facts, &why) == 2, ==, cases[i].just);
         facts.now_usec++;
@@ -314,6 +343,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/autoscale/decide", test_decide);
     g_test_add_func("/autoscale/bounds", test_bounds);
+    g_test_add_func("/autoscale/shortfall", test_shortfall);
     g_test_add_func("/autoscale/check", test_check);
     g_test_add_func("/autoscale/five-phases", test_five_phases);
     g_test_add_func("/autoscale/no-flapping", test_no_flapping);

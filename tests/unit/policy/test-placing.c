@@ -112,6 +112,9 @@ static void test_big_nodes(void)
         { "numa=2", "node: there is no NUMA node 2; there are 0-1" },
         { "numa=2147483647 pin gpus=9", "node: there is no NUMA node 2147483647; there are 0-1" },
         { "numa=1 allowed-cpus=0-31", "node: NUMA node 1 has none of the CPUs 0-31" },
+        { "allowed-cpus=128-8000", "cores: there is none of the CPUs 128-8000; there are 0-127" },
+        { "numa=7 pin allowed-cpus=128", "cores: there is none of the CPUs 128; there are 0-127" },
+        { "allowed-cpus=127-8000", "cpus 127-8000; nodes -; gpus -" }, /* one is enough */
         { "numa=1 allowed-cpus=30-33,8000", "cpus 32-33; nodes 1; gpus -" },
         { NULL },
     };
