@@ -70,7 +70,8 @@ struct Manager {
     uint64_t memory_total_bytes; /* of the machine; read at the start: tasks are compared with it by the thousand */
     GHashTable *unplaceable; /* uint64_t → char*: tasks of which it was told that they fit no worker, and why */
     GHashTable *parked;     /* uint64_t: ids that a window that is being loaded may bring back */
-    bool has_unjudged;      /* tasks have come, or workers have changed: some may fit none */
+    bool has_unjudged;      /* many tasks have come, or workers have changed: some may fit none */
+    GArray *unjudged;       /* uint64_t: these tasks have come */
     bool has_parked;        /* the store may have tasks that fitted no worker */
     uint64_t recovery_usec; /* monotonic: so long the workers of an earlier daemon are waited for */
 };
@@ -209,6 +210,7 @@ void dispatch(Manager *manager);
 void dispatch_recall_all(Manager *manager, Worker *worker);  /* everything that it has not started */
 
 /* parking.c */
+void parking_offered(Manager *manager, const TaskSpec *spec); /* it has come into a window, perhaps */
 void parking_judge(Manager *manager);
 void parking_room_changed(Manager *manager, const Worker *worker); /* it has come, or has more or less */
 

@@ -51,6 +51,7 @@ Manager *manager_new(const Settings *settings)
     manager->windows = g_ptr_array_new_with_free_func(window_free);
     g_ptr_array_add(manager->windows, task_window_new(UID_ANYBODY, NULL, NULL));
     manager->unplaceable = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+    manager->unjudged = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     manager->parked = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     manager->fds = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, fds_destroy);
     manager->open_batches = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
@@ -72,6 +73,7 @@ void manager_free(Manager *manager)
     g_hash_table_unref(manager->active);
     g_hash_table_unref(manager->fds);
     g_hash_table_unref(manager->parked);
+    g_array_unref(manager->unjudged);
     g_hash_table_unref(manager->unplaceable);
     g_hash_table_unref(manager->open_batches);
     run_times_free(manager->run_times);

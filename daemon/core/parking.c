@@ -7,6 +7,7 @@
 #define KINDS_MAX 32U /* so many kinds of tasks are judged at a time */
 #define TOLD_MAX 16U  /* an array of a million elements is one piece of news */
 #define REMEMBERED_MAX 1024U
+#define OFFERED_MAX 64U /* so many new ones are looked at one by one, more with all others */
 
 /* Tasks that ask for the same are judged once. */
 typedef struct Kind {
@@ -35,14 +36,29 @@ static bool is_hopeless(Judging *judging, const TaskSpec *spec)
     return kind->hopeless;
 }
 
-static void judge_window(Judging *judging, TaskWindow *window)
+static void judge(Judging *judging, TaskWindow *window, const TaskSpec *spec)
+{
+    if (!is_hopeless(judging, spec))
+        return;
+    g_ptr_array_add(judging->hopeless, task_window_take(window, spec));
+    windows_remove(judging->manager, spec->id);
+}
+
+static void judge_all(Judging *judging, TaskWindow *window)
 {
     for (const TaskSpec *next, *spec = task_window_first(window); spec; spec = next) {
         next = task_window_next(window, spec);
-        if (!is_hopeless(judging, spec))
-            continue;
-        g_ptr_array_add(judging->hopeless, task_window_take(window, spec));
-        windows_remove(judging->manager, spec->id);
+        judge(judging, window, spec);
+    }
+}
+
+/* Those that have come since. */
+static void judge_new(Judging *judging, TaskWindow *window, const GArray *ids)
+{
+    for (guint i = 0; i < ids->len; i++) {
+        const TaskSpec *spec = task_window_find(window, g_array_index(ids, uint64_t, i));
+        if (spec)
+            judge(judging, window, spec);
     }
 }
 
@@ -82,16 +98,29 @@ static void spec_free(gpointer spec)
     task_spec_free(spec);
 }
 
+void parking_offered(Manager *manager, const TaskSpec *spec)
+{
+    if (manager->has_unjudged || !fitting_is_demanding(spec))
+        return;
+    g_array_append_val(manager->unjudged, spec->id);
+    manager->has_unjudged = manager->unjudged->len == OFFERED_MAX;
+}
+
 void parking_judge(Manager *manager)
 {
     Judging judging = { .manager = manager };
 
-    if (!manager->has_unjudged)
+    if (!manager->has_unjudged && manager->unjudged->len == 0)
         return;
-    manager->has_unjudged = false;
     judging.hopeless = g_ptr_array_new_with_free_func(spec_free);
-    for (guint i = 0; i < manager->windows->len; i++)
-        judge_window(&judging, manager->windows->pdata[i]);
+    for (guint i = 0; i < manager->windows->len; i++) {
+        if (manager->has_unjudged)
+            judge_all(&judging, manager->windows->pdata[i]);
+        else
+            judge_new(&judging, manager->windows->pdata[i], manager->unjudged);
+    }
+    manager->has_unjudged = false;
+    g_array_set_size(manager->unjudged, 0);
     park(manager, judging.hopeless);
     g_ptr_array_unref(judging.hopeless);
 }

@@ -93,7 +93,7 @@ void windows_offer(Manager *manager, const TaskSpec *spec)
         if (!room || !fitting_exceeds(manager, room, spec))
             task_window_offer(window, spec);
     }
-    manager->has_unjudged |= fitting_is_demanding(spec);
+    parking_offered(manager, spec);
 }
 
 void windows_remove(Manager *manager, uint64_t task)

@@ -57,10 +57,10 @@ static uint64_t take_number(Directions *directions)
 
 static const uint8_t *take_block(Directions *directions, size_t *ret_size)
 {
+    size_t wanted = take_number(directions) % 2048; /* MIN() would take it twice */
     const uint8_t *block = directions->data;
 
-    *ret_size = MIN(take_number(directions) % 2048, directions->left);
-    block = directions->data;
+    *ret_size = MIN(wanted, directions->left);
     directions->data += *ret_size;
     directions->left -= *ret_size;
     return block;

@@ -25,7 +25,7 @@ static void test_corr(void)
     run_again(f, 2, TASK_SUCCEEDED);
     assert_text(cancel(f, FILTER_IDS(4), UID_ANYBODY), "4");
     assert_states(f, 5, 8, "KqqK");
-    modify(f, FILTER_IDS(1), TASK_RETRY, NULL);
+    g_free(modify(f, FILTER_IDS(1), TASK_RETRY, NULL));
     assert_states(f, 5, 8, "bqqK");
     run_again(f, 1, TASK_SUCCEEDED);
     assert_states(f, 5, 8, "qqqK");
@@ -60,7 +60,7 @@ static void test_corr_edited(void)
     submit_array(f, 3, 0);
     submit_array_after(f, 3, "aftercorr:1"); /* 4-6 */
     edit->argv = g_bytes_new_static("other", 6);
-    modify(f, FILTER_IDS(2), TASK_EDIT, edit);
+    g_free(modify(f, FILTER_IDS(2), TASK_EDIT, edit));
     for (uint64_t id = 1; id <= 3; id++)
         run_again(f, id, TASK_SUCCEEDED);
     assert_states(f, 4, 6, "qqq");
@@ -75,7 +75,7 @@ static void test_corr_edited_child(void)
     submit_array(f, 3, 0);
     submit_array_after(f, 3, "aftercorr:1"); /* 4-6 */
     edit->argv = g_bytes_new_static("other", 6);
-    modify(f, FILTER_IDS(5), TASK_EDIT, edit);
+    g_free(modify(f, FILTER_IDS(5), TASK_EDIT, edit));
     run_again(f, 1, TASK_SUCCEEDED);
     run_again(f, 2, TASK_FAILED);
     assert_states(f, 4, 6, "qKb");

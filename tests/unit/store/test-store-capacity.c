@@ -69,7 +69,7 @@ static void test_park_what_is_not_queued(void)
     submit_tasks(f, 3, 0);
     begin(f, 1);
     run_task(f, 2, TASK_SUCCEEDED);
-    modify(f, FILTER_IDS(3), TASK_HOLD, NULL);
+    g_free(modify(f, FILTER_IDS(3), TASK_HOLD, NULL));
     for (uint64_t task = 1; task <= 4; task++) /* 4 does not exist */
         park(f, task);
     assert_states(f, 1, 4, "rSh-");
@@ -207,7 +207,7 @@ static void test_edit_grown(void)
     settlement.memory_max_bytes = 64 * MIB;
     g_assert_cmpint(settle(f, settlement), ==, 0);
     edit->limits = (TaskLimits){ .set_memory = true, .memory_max_bytes = 16 * MIB };
-    modify(f, FILTER_IDS(1), TASK_EDIT, edit);
+    g_free(modify(f, FILTER_IDS(1), TASK_EDIT, edit));
     g_autoptr(TaskRow) row = get_row(f, 1);
     g_assert_cmpuint(task_spec_memory(row->spec), ==, 16 * MIB);
     finish(f);

@@ -26,7 +26,7 @@ static void test_counted_once(void)
 
     submit_tasks(f, 4, 0);
     submit_after(f, "afterany:1?afterok:4,afterany:2,afterok:3"); /* 5 */
-    cancel(f, FILTER_IDS(1, 2), UID_ANYBODY);
+    g_free(cancel(f, FILTER_IDS(1, 2), UID_ANYBODY));
     assert_states(f, 5, 5, "b");
     run_again(f, 3, TASK_SUCCEEDED);
     assert_states(f, 5, 5, "q");
@@ -60,7 +60,7 @@ static void test_end_after_end(void)
     run_again(f, 3, TASK_FAILED);
     assert_text(modify(f, FILTER_IDS(1), TASK_RETRY, NULL), "1:");
     run_again(f, 1, TASK_SUCCEEDED);
-    modify(f, FILTER_IDS(3), TASK_RETRY, NULL);
+    g_free(modify(f, FILTER_IDS(3), TASK_RETRY, NULL));
     assert_states(f, 3, 4, "Kb");
     run_again(f, 2, TASK_SUCCEEDED);
     assert_states(f, 4, 4, "q");
@@ -76,10 +76,10 @@ static void test_release_too_late(void)
     submit_after(f, "afternotok:1"); /* 2 */
     run_again(f, 1, TASK_FAILED);
     assert_states(f, 2, 2, "q");
-    modify(f, FILTER_IDS(1), TASK_RETRY, NULL);
+    g_free(modify(f, FILTER_IDS(1), TASK_RETRY, NULL));
     run_again(f, 1, TASK_SUCCEEDED);
-    modify(f, FILTER_IDS(2), TASK_HOLD, NULL);
-    modify(f, FILTER_IDS(2), TASK_RELEASE, NULL);
+    g_free(modify(f, FILTER_IDS(2), TASK_HOLD, NULL));
+    g_free(modify(f, FILTER_IDS(2), TASK_RELEASE, NULL));
     assert_states(f, 2, 2, "K");
     finish(f);
 }
@@ -110,7 +110,7 @@ static void test_retry_element(void)
     assert_told(f->skipped, "3");
     assert_text(modify(f, FILTER_IDS(3), TASK_RETRY, NULL), "0:");
     assert_told(f->skipped, "");
-    modify(f, FILTER_IDS(1), TASK_RETRY, NULL);
+    g_free(modify(f, FILTER_IDS(1), TASK_RETRY, NULL));
     assert_states(f, 3, 4, "bb");
     finish(f);
 }
@@ -123,8 +123,8 @@ static void test_start_taken_back(void)
 
     submit_tasks(f, 3, 0);            /* batch 1 */
     submit_after(f, "after:batch:1"); /* 4 */
-    cancel(f, FILTER_IDS(1), UID_ANYBODY);
-    modify(f, FILTER_IDS(1), TASK_RETRY, NULL);
+    g_free(cancel(f, FILTER_IDS(1), UID_ANYBODY));
+    g_free(modify(f, FILTER_IDS(1), TASK_RETRY, NULL));
     begin(f, 1);
     begin(f, 2);
     assert_states(f, 1, 4, "rrqb");
@@ -144,7 +144,7 @@ static void test_start_skipped_and_not(void)
     submit(f, submission);
     submit_after(f, "after:batch:2"); /* 4 */
     run_again(f, 1, TASK_FAILED);
-    modify(f, FILTER_IDS(1), TASK_RETRY, NULL);
+    g_free(modify(f, FILTER_IDS(1), TASK_RETRY, NULL));
     assert_states(f, 1, 4, "qbqb");
     begin(f, 3);
     assert_states(f, 4, 4, "b");
@@ -157,7 +157,7 @@ static void test_start_of_elements(void)
     Fixture *f = fixture_new();
 
     submit_array(f, 3, 0); /* batch 1 */
-    cancel(f, FILTER_IDS(2, 3), UID_ANYBODY);
+    g_free(cancel(f, FILTER_IDS(2, 3), UID_ANYBODY));
     submit_after(f, "after:batch:1"); /* 4 */
     assert_states(f, 4, 4, "b");
     begin(f, 1);
@@ -236,7 +236,7 @@ static void test_removed_queue(void)
     submit(f, submission);
     run_again(f, 1, TASK_FAILED);
     g_assert_cmpint(remove_queue(f, "q"), ==, 0);
-    modify(f, FILTER_IDS(1), TASK_RETRY, NULL);
+    g_free(modify(f, FILTER_IDS(1), TASK_RETRY, NULL));
     assert_text(window_of(f, UID_ANYBODY, 10), "2");
     run_again(f, 2, TASK_SUCCEEDED);
     assert_text(window_of(f, UID_ANYBODY, 10), "1");
@@ -280,7 +280,7 @@ static void test_lane_forgotten(void)
         if (i == 1)
             f->port->discard_batch(f->port, submitted.batch);
     }
-    cancel(f, filter_batch(1), UID_ANYBODY);
+    g_free(cancel(f, filter_batch(1), UID_ANYBODY));
     prune(f, NOW + 1000);
     fixture_close(f);
     g_assert_cmpint(fixture_query(f, "SELECT count(*) FROM lanes"), ==, 0);

@@ -98,7 +98,7 @@ static void test_uncommitted(void)
     add_after(f, submission, "afterok:p1"); /* 7: of one that will be skipped */
     add_after(f, submission, "afterany:p1"); /* 8 */
     batch = submit(f, submission).batch;
-    take_told(f->ready);
+    g_free(take_told(f->ready));
     run_again(f, 1, TASK_SUCCEEDED);
     run_again(f, 2, TASK_FAILED);
     assert_told(f->ready, "");

@@ -22,7 +22,7 @@ static void test_chain(void)
     submit_after(f, "afterok:2");
     assert_states(f, 1, 3, "qbb");
     assert_text(window_of(f, UID_ANYBODY, 10), "1");
-    take_told(f->ready);
+    g_free(take_told(f->ready));
     run_again(f, 1, TASK_SUCCEEDED);
     assert_states(f, 1, 3, "Sqb");
     assert_told(f->ready, "2");
@@ -316,7 +316,7 @@ static void test_decided(void)
     submit_tasks(f, 3, 0);
     run_again(f, 1, TASK_SUCCEEDED);
     run_again(f, 2, TASK_FAILED);
-    take_told(f->ready);
+    g_free(take_told(f->ready));
     submit_after(f, "afterok:1");             /* 4 */
     submit_after(f, "afterok:2");             /* 5 */
     submit_after(f, "afterok:1,afterok:3");   /* 6 */
@@ -397,7 +397,7 @@ static void test_retry_reopens_batch(gconstpointer restart)
     assert_states(f, 1, 3, "SFK");
     if (restart)
         fixture_reopen(f);
-    modify(f, FILTER_IDS(2), TASK_RETRY, NULL);
+    g_free(modify(f, FILTER_IDS(2), TASK_RETRY, NULL));
     assert_states(f, 1, 3, "Sqb");
     run_again(f, 2, TASK_SUCCEEDED);
     assert_states(f, 1, 3, "SSq");
@@ -415,7 +415,7 @@ static void test_retry_reopens_late(void)
     submit_after(f, "afterok:1");
     submit_after(f, "afterok:batch:1");
     assert_states(f, 3, 4, "KK");
-    modify(f, FILTER_IDS(1), TASK_RETRY, NULL);
+    g_free(modify(f, FILTER_IDS(1), TASK_RETRY, NULL));
     assert_states(f, 3, 4, "bb");
     run_again(f, 1, TASK_SUCCEEDED);
     assert_states(f, 3, 4, "qq");
@@ -430,7 +430,7 @@ static void test_retry_skipped(void)
     submit_tasks(f, 1, 0);
     submit_after(f, "afterok:1");
     run_again(f, 1, TASK_FAILED);
-    take_told(f->skipped);
+    g_free(take_told(f->skipped));
     assert_text(modify(f, FILTER_IDS(2), TASK_RETRY, NULL), "0:");
     assert_states(f, 1, 2, "FK");
     assert_told(f->skipped, "");

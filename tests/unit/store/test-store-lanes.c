@@ -75,7 +75,7 @@ static void test_queue(void)
     g_assert_cmpuint(f->counts.by_state[TASK_QUEUED], ==, 6); /* they are all queued to those who look */
     assert_states(f, 1, 6, "qqqqqq");
     assert_text(list_queues(f), "sims 2: 2+3");
-    take_told(f->ready);
+    g_free(take_told(f->ready));
     begin(f, 1); /* still under way */
     assert_window(f, "2 6");
     settle(f, settlement_of(1, 1, TASK_SUCCEEDED, 1));
@@ -112,7 +112,7 @@ static void test_queue_limit(void)
     set_queue(f, "a", 1);
     submit_to_queue(f, "a", 6);
     assert_window(f, "1");
-    take_told(f->ready);
+    g_free(take_told(f->ready));
     set_queue(f, "a", 3);
     assert_told(f->ready, "2 3");
     set_queue(f, "a", 1); /* what is under way goes on */
@@ -185,7 +185,7 @@ static void test_queue_remove(void)
     g_assert_cmpint(remove_queue(f, "a"), ==, 0);
     g_assert_cmpint(remove_queue(f, "a"), ==, -ENOKEY);
     assert_text(list_queues(f), "b 7: 0+0");
-    modify(f, FILTER_IDS(1), TASK_RETRY, NULL); /* its queue is gone: nothing keeps it back */
+    g_free(modify(f, FILTER_IDS(1), TASK_RETRY, NULL)); /* its queue is gone: nothing keeps it back */
     assert_window(f, "1");
     finish(f);
 }

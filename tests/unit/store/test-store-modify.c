@@ -65,7 +65,7 @@ static Fixture *every_state(void)
     assert_text(cancel(f, FILTER_IDS(8), UID_ANYBODY), "8");
     submit_after(f, "afterok:7"); /* 9 */
     assert_states(f, 1, 9, "hbqrwSFCK");
-    take_told(f->ready);
+    g_free(take_told(f->ready));
     return f;
 }
 
@@ -86,7 +86,7 @@ static void test_release(void)
 {
     Fixture *f = every_state();
 
-    modify(f, filter_all(), TASK_HOLD, NULL);
+    g_free(modify(f, filter_all(), TASK_HOLD, NULL));
     fixture_reopen(f);
     assert_text(modify(f, filter_all(), TASK_RELEASE, NULL), "4:");
     assert_states(f, 1, 9, "qbqrwSFCK");
@@ -137,7 +137,7 @@ static void test_taken(void)
     assert_states(f, 1, 3, "qrh"); /* until it is given back */
     settle(f, settlement_of(1, 1, TASK_HELD, 0));
     assert_states(f, 1, 3, "hrh");
-    modify(f, filter_all(), TASK_RELEASE, NULL);
+    g_free(modify(f, filter_all(), TASK_RELEASE, NULL));
     assign(f, 1, 2, 7);
     assert_text(modify(f, FILTER_IDS(1), TASK_EDIT, edit_priority(5)), "1: | 1");
     settle(f, settlement_of(1, 2, TASK_QUEUED, 0));
@@ -145,7 +145,7 @@ static void test_taken(void)
     g_autoptr(TaskRow) row = get_row(f, 1);
     g_assert_cmpint(row->spec->priority, ==, 5);
     assign(f, 1, 3, 7);
-    cancel(f, FILTER_IDS(1), UID_ANYBODY);
+    g_free(cancel(f, FILTER_IDS(1), UID_ANYBODY));
     assert_text(modify(f, FILTER_IDS(1), TASK_HOLD, NULL), "0:"); /* it is being cancelled */
     assert_text(modify(f, FILTER_IDS(1), TASK_RETRY, NULL), "0:");
     assert_text(modify(f, FILTER_IDS(1), TASK_RELEASE, NULL), "0:");

@@ -155,7 +155,7 @@ static void test_awaited_elements(void)
 
     submit_array(f, 2, 0);                   /* 1-2 */
     submit_array_after(f, 2, "aftercorr:1"); /* 3-4 */
-    modify(f, FILTER_IDS(4), TASK_HOLD, NULL);
+    g_free(modify(f, FILTER_IDS(4), TASK_HOLD, NULL));
     run_again(f, 1, TASK_SUCCEEDED);
     run_again(f, 2, TASK_SUCCEEDED);
     prune(f, NOW + 1000);
@@ -213,8 +213,8 @@ static void test_large(void)
         add_task(f, submission, "");
     submit(f, submission);
     submit_array(f, 1000000, 0);
-    cancel(f, filter_batch(1), UID_ANYBODY);
-    cancel(f, filter_batch(2), UID_ANYBODY);
+    g_free(cancel(f, filter_batch(1), UID_ANYBODY));
+    g_free(cancel(f, filter_batch(2), UID_ANYBODY));
     g_assert_cmpuint(f->counts.by_state[TASK_CANCELLED], ==, 1005000);
     n = prune(f, NOW + 1000);
     g_assert_cmpuint(n, >, 3);
@@ -239,7 +239,7 @@ static void test_interrupted(void)
     for (int i = 0; i < 3000; i++)
         add_task(f, submission, "");
     submit(f, submission);
-    cancel(f, filter_batch(1), UID_ANYBODY);
+    g_free(cancel(f, filter_batch(1), UID_ANYBODY));
     f->port->prune(f->port, NOW + 1000, note_pruned, &more);
     fixture_drain(f);
     g_assert_true(more);
@@ -260,7 +260,7 @@ static void test_retry_meanwhile(void)
     for (int i = 0; i < 3000; i++)
         add_task(f, submission, "");
     submit(f, submission);
-    cancel(f, filter_batch(1), UID_ANYBODY);
+    g_free(cancel(f, filter_batch(1), UID_ANYBODY));
     f->port->prune(f->port, NOW + 1000, note_pruned, &more);
     fixture_drain(f);
     g_assert_true(more);

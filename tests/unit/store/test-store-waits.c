@@ -53,7 +53,7 @@ static void test_delay(void)
     assert_states(f, 1, 3, "wwq");
     assert_due(f, TEST_BOOT + 30 * SEC, UINT64_MAX);
     assert_text(window_of(f, UID_ANYBODY, 10), "3");
-    take_told(f->ready);
+    g_free(take_told(f->ready));
     wake(f, TEST_BOOT + 30 * SEC - 1, TEST_NOW + 3600 * SEC); /* the wall clock was set: that is nothing to it */
     assert_states(f, 1, 3, "wwq");
     assert_told(f->ready, "");
@@ -123,7 +123,7 @@ static void test_many(void)
         add_delayed(f, submission, SEC);
     submit(f, submission);
     g_assert_cmpuint(f->counts.by_state[TASK_WAITING], ==, 1000);
-    take_told(f->ready);
+    g_free(take_told(f->ready));
     wake(f, TEST_BOOT + SEC, TEST_NOW);
     for (int i = 0; i < 20 && f->counts.by_state[TASK_WAITING] > 0; i++)
         fixture_drain(f);
@@ -304,7 +304,7 @@ static void test_hidden(void)
     add_delayed(f, submission, SEC);
     add_delayed(f, submission, 9 * SEC);
     uint64_t batch = submit(f, submission).batch;
-    take_told(f->ready);
+    g_free(take_told(f->ready));
     wake(f, TEST_BOOT + SEC, TEST_NOW);
     assert_told(f->ready, "");
     assert_text(window_of(f, UID_ANYBODY, 10), "");
