@@ -36,10 +36,10 @@ daemon_start
 
 refused=0
 for _ in $(seq $workers); do
-    pctl add-worker -q --memory "${size}M" --slots 1 > /dev/null 2> refusal || refused=$((refused + 1))
+    pctl add-worker -q --memory "${size}M" --slots 1 > /dev/null 2> /tmp/refusal || refused=$((refused + 1))
 done
 ok "of $workers workers those are refused that do not fit ($refused)" test "$refused" -gt 0
-like "$(cat refusal)" "needs .*[0-9]" "with numbers"
+like "$(cat /tmp/refusal)" "needs .*[0-9]" "with numbers"
 is "$(pctl add-worker --memory "${size}M" > /dev/null 2>&1 || echo $?)" 3 "and exit status 3"
 for _ in $(seq "$refused"); do
     pctl add-worker -q --memory "${size}M" --force > /dev/null
