@@ -30,6 +30,7 @@ static const char *refusal_name(const AddVerdict *verdict)
     static const char *const admissions[] = {
         [REFUSED_TOO_MANY_WORKERS] = PAREXEC_ERROR_TOO_MANY_WORKERS,
         [REFUSED_USER_SHARE] = PAREXEC_ERROR_TOO_MANY_WORKERS,
+        [REFUSED_USER_MEMORY] = PAREXEC_ERROR_INSUFFICIENT_MEMORY,
         [REFUSED_CORES] = PAREXEC_ERROR_INSUFFICIENT_CORES,
         [REFUSED_MEMORY] = PAREXEC_ERROR_INSUFFICIENT_MEMORY,
     };

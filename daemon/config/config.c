@@ -26,6 +26,7 @@ static const struct {
 } fields[] = {
     { "Workers", "MaxWorkers", parse_count, offsetof(Settings, max_workers) },
     { "Workers", "MaxUserWorkers", parse_most, offsetof(Settings, max_user_workers) },
+    { "Workers", "MaxUserMemory", parse_size, offsetof(Settings, max_user_memory_bytes) },
     { "Workers", "UseSMT", parse_flag, offsetof(Settings, use_smt) },
     { "Workers", "MemoryReserve", parse_size, offsetof(Settings, memory_reserve_bytes) },
     { "Workers", "WorkerStartTimeout", parse_positive_span, offsetof(Settings, worker_start_timeout_usec) },
@@ -121,6 +122,7 @@ static void settings_default(Settings *ret)
         .keep_history_usec = 30 * USEC_PER_DAY,
         .output_quota_bytes = UINT64_C(10) << 30,
         .max_user_workers = UINT32_MAX,
+        .max_user_memory_bytes = LIMIT_INFINITY,
         .memory_default_bytes = UINT64_C(256) << 20,
         .autoscale = default_autoscale,
         .pressure = default_pressure,

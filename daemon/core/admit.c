@@ -51,6 +51,8 @@ static void count_workers(Manager *manager, const WorkerSpec *spec, AdmissionFac
         uint64_t due = due_bytes(manager, worker);
         facts->active++;
         facts->user_active += of_user;
+        if (of_user)
+            facts->user_committed_bytes = usec_add(facts->user_committed_bytes, worker->spec->limits.memory_max_bytes);
         facts->cores_taken += cores;
         facts->committed_bytes += due;
         if (of_engine)
@@ -70,6 +72,7 @@ void manager_admission_facts(Manager *manager, const WorkerSpec *spec, const Hos
     AdmissionFacts facts = {
         .max_workers = manager->max_workers,
         .user_max = spec->user == UID_ANYBODY ? UINT32_MAX : manager->settings.max_user_workers,
+        .user_max_bytes = spec->user == UID_ANYBODY ? UINT64_MAX : manager->settings.max_user_memory_bytes,
         .cores = manager->settings.use_smt ? host->cpus : host->cores,
         .use_smt = manager->settings.use_smt,
         .threads = host->cpus,

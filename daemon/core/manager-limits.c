@@ -20,24 +20,38 @@ static uint64_t counted_bytes(Manager *manager, Worker *worker)
     return usage.memory_bytes == UINT64_MAX ? 0 : usage.memory_bytes;
 }
 
+/* What the private workers of its user were promised beside it. */
+static uint64_t promised_to_others(Manager *manager, const Worker *worker)
+{
+    uint64_t sum = 0;
+
+    for (guint i = 0; i < manager->workers->len; i++) {
+        const Worker *other = manager->workers->pdata[i];
+        if (other != worker && worker_state_is_live(other->state) && other->spec->user == worker->spec->user)
+            sum = usec_add(sum, other->spec->limits.memory_max_bytes); /* saturating */
+    }
+    return sum;
+}
+
 /* More memory has to be there, also of one that was forced before; what it has already is no question. How fast it may be is
  * none either: CPU time is shared, whatever was promised. */
-static bool may_grow(Manager *manager, Worker *worker, const WorkerLimits *limits, char **ret_why)
+static AdmissionVerdict judge_growth(Manager *manager, Worker *worker, const WorkerLimits *limits, char **ret_why)
 {
     uint64_t old = counted_bytes(manager, worker), wanted = limits->memory_max_bytes;
     AdmissionFacts facts;
     HostFacts host;
 
-    if (wanted == LIMIT_INFINITY || wanted == worker->spec->limits.memory_max_bytes || wanted <= old)
-        return true;
+    if (wanted == worker->spec->limits.memory_max_bytes || wanted <= old)
+        return ADMITTED;
     manager->ports.host->facts(manager->ports.host, &host);
     manager_admission_facts(manager, worker->spec, &host, &facts);
     facts.max_workers = facts.user_max = UINT32_MAX;
     facts.cores = 0;
     facts.group_cpus = INFINITY;
-    facts.memory_max_bytes = wanted - old;
+    facts.user_committed_bytes = usec_add(promised_to_others(manager, worker), old);
+    facts.memory_max_bytes = wanted == LIMIT_INFINITY ? LIMIT_INFINITY : wanted - old;
     facts.force = false;
-    return admission_decide(&facts, ret_why) == ADMITTED;
+    return admission_decide(&facts, ret_why);
 }
 
 static void answer_limits(Worker *worker, int r, const char *why)
@@ -58,12 +72,12 @@ int manager_set_worker_limits(Manager *manager, Worker *worker, const WorkerLimi
         return -EALREADY;
     if (worker->limiting.done)
         return -EBUSY;
-    bool forced = !may_grow(manager, worker, limits, &why);
-    if (forced && !force) {
+    AdmissionVerdict verdict = judge_growth(manager, worker, limits, &why);
+    if (verdict != ADMITTED && !(force && verdict == REFUSED_MEMORY)) {
         *ret_why = g_steal_pointer(&why);
         return -EPERM;
     }
-    worker->limiting.forced = forced;
+    worker->limiting.forced = verdict != ADMITTED;
     worker_limits_copy(&worker->limiting.before, &worker->spec->limits);
     worker_limits_copy(&worker->spec->limits, limits);
     worker->limiting.done = done;

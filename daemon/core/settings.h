@@ -25,6 +25,7 @@ typedef struct Settings {
     uint64_t output_quota_bytes;                  /* of all that is kept; UINT64_MAX: any amount */
     bool use_smt;             /* hardware threads count as cores */
     uint32_t max_user_workers; /* private ones, of each user; UINT32_MAX: any number */
+    uint64_t max_user_memory_bytes; /* of their limits together; LIMIT_INFINITY: any amount */
     uint64_t memory_default_bytes; /* of a task whose limit is learned, while nothing is known */
     AutoScaleSettings autoscale;
     PressureSettings pressure;

@@ -159,6 +159,32 @@ static bool enough_memory(const AdmissionFacts *facts)
            more_by_memory(facts, group_spare_bytes(facts)) > 0;
 }
 
+/* Of one without a limit nobody knows what it takes. */
+static uint64_t more_by_user_memory(const AdmissionFacts *facts)
+{
+    if (facts->user_max_bytes == UINT64_MAX)
+        return UINT64_MAX;
+    if (facts->memory_max_bytes == UINT64_MAX || facts->user_committed_bytes > facts->user_max_bytes)
+        return 0;
+    return facts->memory_max_bytes == 0
+               ? UINT64_MAX
+               : (facts->user_max_bytes - facts->user_committed_bytes) / facts->memory_max_bytes;
+}
+
+static char *user_memory_sentence(const AdmissionFacts *facts)
+{
+    g_autofree char *most = format_bytes(facts->user_max_bytes), *taken = format_bytes(facts->user_committed_bytes),
+                    *wanted = format_bytes(facts->memory_max_bytes);
+
+    if (facts->memory_max_bytes == UINT64_MAX)
+        return g_strdup_printf("private workers need a limit of memory here: those of one user may have %s in all", most);
+    if (facts->user_committed_bytes == UINT64_MAX)
+        return g_strdup_printf("needs %s; the private workers of this user may have %s in all, and one of them has no limit",
+                               wanted, most);
+    return g_strdup_printf("needs %s; the private workers of this user may have %s in all, and %s of it is promised",
+                           wanted, most, taken);
+}
+
 AdmissionVerdict admission_decide(const AdmissionFacts *facts, char **ret_why)
 {
     *ret_why = NULL;
@@ -170,6 +196,10 @@ AdmissionVerdict admission_decide(const AdmissionFacts *facts, char **ret_why)
         *ret_why = g_strdup_printf("%u of at most %u private workers of this user run already",
                                    facts->user_active, facts->user_max);
         return REFUSED_USER_SHARE;
+    }
+    if (more_by_user_memory(facts) == 0) {
+        *ret_why = user_memory_sentence(facts);
+        return REFUSED_USER_MEMORY;
     }
     if (facts->force)
         return ADMITTED;
@@ -193,6 +223,7 @@ uint32_t admission_admissible(const AdmissionFacts *facts, const char **ret_bind
         { "max-workers", less(facts->max_workers, facts->active) },
         { "user-share",
           facts->user_max == UINT32_MAX ? UINT64_MAX : less(facts->user_max, facts->user_active) },
+        { "user-share", more_by_user_memory(facts) },
         { "cores", more_by_cores(facts) },
         { "cgroup-cpu", more_by_group_cpus(facts) },
         { "memory", more_by_memory(facts, machine_spare_bytes(facts)) },

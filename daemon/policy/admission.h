@@ -9,6 +9,7 @@ typedef enum AdmissionVerdict {
     ADMITTED,
     REFUSED_TOO_MANY_WORKERS, /* never overridden */
     REFUSED_USER_SHARE,       /* of this user's private workers; never overridden */
+    REFUSED_USER_MEMORY,      /* likewise */
     REFUSED_CORES,
     REFUSED_MEMORY,
 } AdmissionVerdict;
@@ -16,6 +17,7 @@ typedef enum AdmissionVerdict {
 typedef struct AdmissionFacts {
     uint32_t active, max_workers;
     uint32_t user_active, user_max; /* private workers of the one that the new one is for; UINT32_MAX: any number */
+    uint64_t user_committed_bytes, user_max_bytes; /* the limits of those; UINT64_MAX: any amount */
     double cores;         /* that count: physical, or hardware threads with UseSMT=; 0: not known */
     bool use_smt;         /* they are hardware threads; for the sentence only, as is the next */
     uint32_t threads;     /* hardware threads there are; 0: not known */

@@ -45,6 +45,7 @@ like "$(manager_call AddWorker 'a{sv}' 3 memory-max t 33554432 allowed-cpus s 77
     "by force, too"
 daemon_config '[Workers]
 MaxUserWorkers=2
+MaxUserMemory=200M
 MemoryReserve=0
 UseSMT=yes'
 # as the cgroup engine needs it on cgroup v2
@@ -66,6 +67,9 @@ ok "a second one" pctl add-worker -q --force --memory 32M --cpus 0.1 --user-only
 pctl add-worker --force --memory 32M --cpus 0.1 --user-only alice > /tmp/said 2>&1
 is $? 3 "a third is more than MaxUserWorkers="
 like "$(cat /tmp/said)" "2 of at most 2 private workers of this user run already" "which is said with the numbers"
+pctl set "$private" memory=180M --force > /tmp/said 2>&1
+is $? 3 "nor may they have more than MaxUserMemory= together"
+like "$(cat /tmp/said)" "the private workers of this user may have 200\.0M in all, and 64\.0M of it is promised" "which is said"
 ok "bob may have one" pctl add-worker -q --force --memory 32M --cpus 0.1 --user-only bob
 is "$(unit_group "parexec-$(last_worker).scope")" "/parexec.slice/parexec-u1001.slice/parexec-$(last_worker).scope" "in a slice of his"
 

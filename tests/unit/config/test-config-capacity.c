@@ -65,12 +65,12 @@ static char *describe(const Settings *settings)
     g_autofree char *profiles = describe_profiles(settings), *resources = resources_format(settings->resources);
 
     return g_strdup_printf(
-        "workers: smt=%d users=%u io=%" G_GUINT64_FORMAT " nodes=%s cpus=%s max=%u memory=%" G_GUINT64_FORMAT "\n"
+        "workers: smt=%d users=%u share=%" G_GUINT64_FORMAT " io=%" G_GUINT64_FORMAT " nodes=%s cpus=%s max=%u memory=%" G_GUINT64_FORMAT "\n"
         "tasks: memory=%" G_GUINT64_FORMAT "\n"
         "autoscale: %d %u…%u up=%g down=%g pressure=%g idle=%" G_GUINT64_FORMAT " interval=%" G_GUINT64_FORMAT "\n"
         "pressure: %d memory=%g cpu=%g io=%g factor=%g step=%" G_GUINT64_FORMAT " recover=%" G_GUINT64_FORMAT " rungs=%#x\n"
         "active: %s\nresources: %s\n%s",
-        settings->use_smt, settings->max_user_workers, l->io_weight, l->allowed_memory_nodes, l->allowed_cpus,
+        settings->use_smt, settings->max_user_workers, settings->max_user_memory_bytes, l->io_weight, l->allowed_memory_nodes, l->allowed_cpus,
         settings->max_workers, l->memory_max_bytes, settings->memory_default_bytes, a->enabled, a->min, a->max,
         a->up_below_percent, a->down_above_percent, a->pressure_percent, a->idle_timeout_usec, a->interval_usec, p->enabled,
         p->memory_percent, p->cpu_percent, p->io_percent, p->recover_factor, p->step_usec, p->recover_usec, p->rungs,
@@ -78,7 +78,7 @@ static char *describe(const Settings *settings)
 }
 
 static const char defaults[] =
-    "workers: smt=0 users=4294967295 io=0 nodes=(null) cpus=(null) max=64 memory=2147483648\n"
+    "workers: smt=0 users=4294967295 share=18446744073709551615 io=0 nodes=(null) cpus=(null) max=64 memory=2147483648\n"
     "tasks: memory=268435456\n"
     "autoscale: 0 0…0 up=70 down=85 pressure=10 idle=300000000 interval=5000000\n"
     "pressure: 1 memory=20 cpu=100 io=100 factor=0.5 step=5000000 recover=10000000 rungs=0xe\n"
@@ -115,7 +115,7 @@ static void test_keys(void)
         const char *text, *before, *after;
     } cases[] = {
         { "[Workers]\nUseSMT=yes", "smt=0", "smt=1" },
-        { "[Workers]\nMaxUserWorkers=3", "users=4294967295", "users=3" },
+        { "[Workers]\nMaxUserWorkers=3\nMaxUserMemory=8G", "4294967295 share=18446744073709551615", "3 share=8589934592" },
         { "[Workers]\nMaxUserWorkers=0", "users=4294967295", "users=0" },
         { "[Workers]\nMaxUserWorkers=infinity", "", "" },
         { "[Workers]\nIOWeight=500", "io=0", "io=500" },
@@ -201,6 +201,7 @@ static const struct {
 } bad[] = {
     { "Workers", "UseSMT", "perhaps" },
     { "Workers", "MaxUserWorkers", "-1" },
+    { "Workers", "MaxUserMemory", "8Q" },
     { "Workers", "MaxUserWorkers", "1025" },
     { "Workers", "MaxUserWorkers", "" },
     { "Workers", "AllowedMemoryNodes", "first" },

@@ -335,6 +335,7 @@ void world_setup(World *world, const void *unused)
             .orphan_timeout_usec = 600 * USEC_PER_SEC,
             .slots = 1,
             .max_user_workers = UINT32_MAX,
+            .max_user_memory_bytes = LIMIT_INFINITY,
             .memory_default_bytes = UINT64_C(256) << 20,
             .keep_output_usec = UINT64_MAX,
             .keep_history_usec = UINT64_MAX,

@@ -281,6 +281,41 @@ static void test_user_share(World *world, const void *unused)
     world_running_worker(world, 1);
 }
 
+static WorkerSpec *private_spec(uint64_t bytes)
+{
+    WorkerSpec *spec = world_spec(1);
+
+    spec->user = 1000;
+    spec->forced = true;
+    spec->limits.memory_max_bytes = bytes;
+    return spec;
+}
+
+/* Of a user's workers together, whatever they use; others are not asked, and force does not help. */
+static void test_user_memory(World *world, const void *unused)
+{
+    g_autofree char *why = NULL, *unlimited = NULL, *grown = NULL;
+
+    world->settings.max_user_memory_bytes = 3 * GIB;
+    manager_reload(world->manager, &world->settings);
+    world->usage.memory_bytes = 0;
+    Worker *worker = world_running_worker_with(world, private_spec(GIB));
+    world_running_worker_of(world, 1, 1001);
+    world_running_worker(world, 1);
+    g_assert_cmpint(world_add(world, private_spec(5 * GIB / 2), &why), ==, REFUSED_USER_MEMORY);
+    g_assert_cmpstr(why, ==, "needs 2.5G; the private workers of this user may have 3.0G in all, and 1.0G of it is promised");
+    g_assert_cmpint(world_add(world, private_spec(LIMIT_INFINITY), &unlimited), ==, REFUSED_USER_MEMORY);
+    world_running_worker_with(world, private_spec(GIB));
+    g_assert_cmpint(set_memory_by(world, worker, 3 * GIB, true, &grown), ==, -EPERM);
+    g_assert_cmpstr(grown, ==, "needs 2.0G; the private workers of this user may have 3.0G in all, and 2.0G of it is promised");
+    g_assert_cmpint(set_memory_by(world, worker, LIMIT_INFINITY, true, NULL), ==, -EPERM);
+    g_assert_cmpint(set_memory(world, worker, 2 * GIB, NULL), ==, 0);
+    world_limits_set(world, 1, 0, NULL);
+    worker->spec->limits.memory_max_bytes = LIMIT_INFINITY; /* it was there before there was a cap */
+    g_assert_cmpint(set_memory(world, worker, 5 * GIB / 2, NULL), ==, -EPERM);
+    g_assert_cmpint(set_memory(world, worker, 2 * GIB, NULL), ==, 0);
+}
+
 static void test_cores_sentence(World *world, const void *unused)
 {
     g_autofree char *why = NULL, *smt = NULL;
@@ -383,6 +418,7 @@ int main(int argc, char **argv)
     WORLD_TEST("/manager-limits/task-ahead", test_task_ahead);
     WORLD_TEST("/manager-limits/committed", test_committed);
     WORLD_TEST("/manager-limits/user-share", test_user_share);
+    WORLD_TEST("/manager-limits/user-memory", test_user_memory);
     WORLD_TEST("/manager-limits/cores-sentence", test_cores_sentence);
     WORLD_TEST("/manager-limits/slices", test_slices);
     WORLD_TEST("/manager-limits/engine-groups", test_engine_groups);

@@ -224,6 +224,7 @@ static AdmissionFacts facts_for(const World *world, const WorkerSpec *spec)
         .active = world->workers->len,
         .max_workers = script->max_workers,
         .user_max = UINT32_MAX,
+        .user_max_bytes = UINT64_MAX,
         .cores = script->use_smt ? machine_n_cpus(&world->machine) : world->machine.n_cores,
         .use_smt = script->use_smt,
         .threads = machine_n_cpus(&world->machine),

@@ -12,6 +12,7 @@
 #define FACTS(...)                                                                                           \
     ((AdmissionFacts){ .max_workers = 64,                                                                    \
                        .user_max = UINT32_MAX,                                                               \
+                       .user_max_bytes = UINT64_MAX,                                                         \
                        .group_cpus = INFINITY,                                                               \
                        .available_bytes = UINT64_MAX,                                                        \
                        .group_free_bytes = UINT64_MAX,                                                       \
@@ -59,6 +60,15 @@ static void test_numbers(void)
           "5 of at most 3 private workers of this user run already", 10, "user-share" },
         { FACTS(.user_max = 0, .force = true), REFUSED_USER_SHARE,
           "0 of at most 0 private workers of this user run already", 0, "user-share" },
+        { FACTS(.active = 2, .user_committed_bytes = 4 * GIB, .user_max_bytes = 8 * GIB), ADMITTED, NULL, 4, "user-share" },
+        { FACTS(.active = 2, .user_committed_bytes = 7 * GIB, .user_max_bytes = 8 * GIB, .force = true),
+          REFUSED_USER_MEMORY,
+          "needs 2.0G; the private workers of this user may have 8.0G in all, and 7.0G of it is promised", 2, "user-share" },
+        { FACTS(.user_committed_bytes = UINT64_MAX, .user_max_bytes = 8 * GIB, .memory_max_bytes = GIB), REFUSED_USER_MEMORY,
+          "needs 1.0G; the private workers of this user may have 8.0G in all, and one of them has no limit", 0, "user-share" },
+        { FACTS(.user_max_bytes = 8 * GIB, .memory_max_bytes = UINT64_MAX), REFUSED_USER_MEMORY,
+          "private workers need a limit of memory here: those of one user may have 8.0G in all", 0, "user-share" },
+        { FACTS(.user_max_bytes = 2 * GIB, .user_committed_bytes = 0), ADMITTED, NULL, 1, "user-share" },
     };
 
     check(cases, G_N_ELEMENTS(cases));
