@@ -179,15 +179,23 @@ bool fitting_is_hopeless(Manager *manager, const TaskSpec *spec, char **ret_why)
         if (!counts(worker, spec))
             continue;
         any = true;
-        if (fitting_judge(manager, worker, spec, ret_why ? &why : NULL) != FITS_NEVER) {
+        if (!fitting_is_too_large(manager, worker, spec)) {
             if (ret_why)
                 g_clear_pointer(ret_why, g_free);
             return false;
         }
+        if (ret_why)
+            (void) fitting_judge(manager, worker, spec, &why);
         if (ret_why && !*ret_why)
             *ret_why = g_steal_pointer(&why);
     }
     return any;
+}
+
+/* One that starts, or whose limits are being changed, has still to be looked at itself. */
+static bool has_settled(const Worker *worker)
+{
+    return is_staying(worker) && worker->state == WORKER_RUNNING && !worker->limiting.done;
 }
 
 bool fitting_is_covered(Manager *manager, const Worker *worker)
@@ -196,7 +204,7 @@ bool fitting_is_covered(Manager *manager, const Worker *worker)
 
     for (guint i = 0; i < manager->workers->len; i++) {
         const Worker *other = manager->workers->pdata[i];
-        if (other == worker || !is_staying(other) || other->spec->user != worker->spec->user ||
+        if (other == worker || !has_settled(other) || other->spec->user != worker->spec->user ||
             g_strcmp0(other->spec->class, worker->spec->class) != 0)
             continue;
         Room others = room_of_worker(other->spec);

@@ -25,7 +25,7 @@ bool fitting_is_too_large(Manager *manager, const Worker *worker, const TaskSpec
 
 /* Is there a worker that may run it, and does it fit none of them even when they are empty? */
 bool fitting_is_hopeless(Manager *manager, const TaskSpec *spec, char **ret_why);
-/* Has another worker that does the same tasks all that this one has? Then nothing fits this one alone. */
+/* Has another worker that does the same tasks all that this one has, and had it before? Then nothing fits this one alone. */
 bool fitting_is_covered(Manager *manager, const Worker *worker);
 /* Does it fit another worker that has a free slot now? */
 bool fitting_fits_elsewhere(Manager *manager, const Worker *except, const TaskSpec *spec);

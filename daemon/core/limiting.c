@@ -170,6 +170,14 @@ static void ask(Limiting *limiting, ActiveTask *task)
     manager->ports.link->limit(manager->ports.link, task->worker_number, &limits);
 }
 
+static bool is_asked(const Manager *manager, uint64_t task)
+{
+    for (guint i = 0; i < manager->limitings->len; i++)
+        if (((const Question *) manager->limitings->pdata[i])->task == task)
+            return true;
+    return false;
+}
+
 static void ask_started(Limiting *limiting, const GArray *started)
 {
     for (guint i = 0; i < started->len; i++) {
@@ -179,11 +187,13 @@ static void ask_started(Limiting *limiting, const GArray *started)
         limiting->count--; /* the store has counted it, and it is not done yet */
         if (!task || !task->worker || task->settling)
             continue;
-        if (task->worker->connected)
+        const char *why = !task->worker->connected                  ? "its worker has no connection at present"
+                          : is_asked(limiting->manager, task->spec->id) ? "they are being changed already; try again"
+                                                                        : NULL;
+        if (!why)
             ask(limiting, task);
         else if (!limiting->why)
-            limiting->why = g_strdup_printf(
-                "task %" PRIu64 " keeps the limits that it has: its worker has no connection at present", id);
+            limiting->why = g_strdup_printf("task %" PRIu64 " keeps the limits that it has: %s", id, why);
     }
 }
 

@@ -212,11 +212,14 @@ void dispatch_recall_all(Manager *manager, Worker *worker);  /* everything that 
 /* parking.c */
 void parking_offered(Manager *manager, const TaskSpec *spec); /* it has come into a window, perhaps */
 void parking_judge(Manager *manager);
+void parking_look_again(Manager *manager); /* what was put aside may fit now */
+void parking_workers_changed(Manager *manager); /* there may be less room than there was */
 void parking_room_changed(Manager *manager, const Worker *worker); /* it has come, or has more or less */
 
 /* windows.c */
 TaskWindow *windows_find(Manager *manager, const Worker *worker); /* where it finds its next tasks */
 void windows_narrow(Manager *manager, const Worker *worker); /* all that it finds there is too large for it */
+void windows_widen(Manager *manager); /* what was too large for a narrow one may not be any more */
 void windows_tidy(Manager *manager);                         /* narrow ones that are not wanted any more */
 void windows_offer(Manager *manager, const TaskSpec *spec); /* newly queued */
 void windows_remove(Manager *manager, uint64_t task);

@@ -97,6 +97,8 @@ static void stop_overtaken(Manager *manager, const IdRange *range, TaskAction ac
 
 void manager_apply_modified(Manager *manager, const Modified *modified, TaskAction action)
 {
+    if (action == TASK_EDIT && modified->unready->len > 0) /* it may have been put aside, as it was before, meanwhile */
+        parking_look_again(manager);
     for (guint i = 0; i < modified->unready->len; i++) {
         const IdRange *range = &g_array_index(modified->unready, IdRange, i);
         manager_forget_range(manager, range);

@@ -75,6 +75,8 @@ void manager_worker_set_state(Manager *manager, Worker *worker, WorkerState stat
 {
     WorkerState old = worker_set_state(worker, state);
 
+    if (!worker_state_is_live(state))
+        worker->frozen = false;
     if (state == WORKER_FAILED)
         worker->deadline_usec = usec_add(manager_now(manager), manager->settings.keep_failed_usec);
     manager_save_worker(manager, worker);
@@ -84,7 +86,7 @@ void manager_worker_set_state(Manager *manager, Worker *worker, WorkerState stat
         answer(worker, 0);
         parking_room_changed(manager, worker);
     }
-    manager->has_unjudged = true; /* there may be less room */
+    parking_workers_changed(manager);
     manager_move_fences(manager);
     if (state == WORKER_FAILED || state == WORKER_DEAD)
         answer(worker, -ECANCELED);

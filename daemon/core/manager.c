@@ -165,6 +165,7 @@ void manager_start(Manager *manager, const ManagerPorts *ports, StoreSnapshot *s
         manager_adopt_task(manager, taken->held->pdata[i]);
     learning_load(&manager->learning, taken->learned);
     scaling_load(manager, taken->wishes);
+    parking_look_again(manager); /* the one before may not have come to it */
     manager_recall_fences(manager, taken->wishes ? g_hash_table_lookup(taken->wishes, "fence") : NULL);
     manager_recall_frozen(manager, taken->wishes ? g_hash_table_lookup(taken->wishes, "frozen") : NULL);
     windows_load(manager);

@@ -4,7 +4,7 @@
 #include "core/fitting.h"
 #include "core/manager-internal.h"
 
-#define KINDS_MAX 32U /* so many kinds of tasks are judged at a time */
+#define KINDS_MAX 32U /* so many kinds of tasks are remembered: what asks for the same as one of them is judged with it */
 #define TOLD_MAX 16U  /* an array of a million elements is one piece of news */
 #define REMEMBERED_MAX 1024U
 #define OFFERED_MAX 64U /* so many new ones are looked at one by one, more with all others */
@@ -29,11 +29,10 @@ static bool is_hopeless(Judging *judging, const TaskSpec *spec)
     for (unsigned i = judging->n_kinds; i > 0; i--)
         if (fitting_is_alike(judging->kinds[i - 1].spec, spec))
             return judging->kinds[i - 1].hopeless;
-    if (judging->n_kinds == KINDS_MAX) /* it is found out when there are fewer */
-        return false;
-    Kind *kind = &judging->kinds[judging->n_kinds++];
-    *kind = (Kind){ spec, fitting_is_hopeless(judging->manager, spec, NULL) };
-    return kind->hopeless;
+    bool hopeless = fitting_is_hopeless(judging->manager, spec, NULL);
+    if (judging->n_kinds < KINDS_MAX)
+        judging->kinds[judging->n_kinds++] = (Kind){ spec, hopeless };
+    return hopeless;
 }
 
 static void judge(Judging *judging, TaskWindow *window, const TaskSpec *spec)
@@ -79,6 +78,7 @@ static void tell(Manager *manager, const TaskSpec *spec)
 static void park(Manager *manager, const GPtrArray *hopeless)
 {
     g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    unsigned n = 0; /* of one kind, one after another */
 
     if (hopeless->len == 0)
         return;
@@ -86,7 +86,8 @@ static void park(Manager *manager, const GPtrArray *hopeless)
         const TaskSpec *spec = hopeless->pdata[i];
         g_array_append_val(ids, spec->id);
         windows_note_parked(manager, spec->id);
-        if (i < TOLD_MAX)
+        n = i > 0 && fitting_is_alike(hopeless->pdata[i - 1], spec) ? n + 1 : 0;
+        if (n < TOLD_MAX)
             tell(manager, spec);
     }
     manager->has_parked = true;
@@ -125,11 +126,23 @@ void parking_judge(Manager *manager)
     g_ptr_array_unref(judging.hopeless);
 }
 
-void parking_room_changed(Manager *manager, const Worker *worker)
+void parking_look_again(Manager *manager)
 {
-    manager->has_unjudged = true;
-    if (!manager->has_parked || fitting_is_covered(manager, worker))
+    if (!manager->has_parked)
         return;
     manager->has_parked = false;
     manager->ports.store->unpark(manager->ports.store);
+}
+
+void parking_workers_changed(Manager *manager)
+{
+    manager->has_unjudged = true;
+    windows_widen(manager);
+}
+
+void parking_room_changed(Manager *manager, const Worker *worker)
+{
+    parking_workers_changed(manager);
+    if (!fitting_is_covered(manager, worker))
+        parking_look_again(manager);
 }

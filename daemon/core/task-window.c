@@ -14,6 +14,9 @@ struct TaskWindow {
     bool complete;     /* nothing is queued behind the end */
     bool stale;        /* something before its end may be missing */
     bool loading;      /* the store has been asked */
+    bool rescanning;   /* of a narrow one: up to "scan" it has been looked through once more */
+    bool scans;        /* that is what is being loaded */
+    QueuePlace scan;
 };
 
 static int compare(gconstpointer a, gconstpointer b, gpointer unused)
@@ -40,7 +43,7 @@ TaskWindow *task_window_new(uint32_t user, const char *class, const Room *room)
     window->end = QUEUE_HEAD;
     window->order = g_sequence_new(NULL);
     window->by_id = g_hash_table_new(g_int64_hash, g_int64_equal);
-    window->stale = true;
+    window->stale = !room; /* of a narrow one nothing is known, which is not out of date */
     return window;
 }
 
@@ -94,7 +97,7 @@ const Room *task_window_room(const TaskWindow *window)
 
 bool task_window_is_complete(const TaskWindow *window)
 {
-    return window->complete && !window->stale;
+    return window->complete && !window->stale && !window->rescanning;
 }
 
 bool task_window_is_loading(const TaskWindow *window)
@@ -132,16 +135,45 @@ void task_window_offer(TaskWindow *window, const TaskSpec *spec)
 
 /* ---- loading */
 
+static bool is_narrow(const TaskWindow *window)
+{
+    return window->room;
+}
+
+/* A narrow one may have to read far for a few tasks: what it has found is worked off before it is put right. */
 bool task_window_wants_load(const TaskWindow *window)
 {
-    return !window->loading &&
-           (window->stale || (!window->complete && task_window_size(window) < TASK_WINDOW_LOW));
+    bool low = task_window_size(window) < TASK_WINDOW_LOW;
+
+    if (window->loading)
+        return false;
+    if (is_narrow(window))
+        return low && (!window->complete || window->stale || window->rescanning);
+    return window->stale || (!window->complete && low);
+}
+
+/* Something has come into the part that it knows. It goes on reading all the same while it has nothing: if it began anew each
+ * time, it would get nowhere while others submit. */
+static QueuePlace begin_narrow(TaskWindow *window)
+{
+    bool forward = !window->complete && task_window_size(window) == 0;
+
+    window->scans = !forward && (window->stale || window->rescanning);
+    if (!window->scans)
+        return window->end;
+    if (!window->rescanning)
+        window->scan = QUEUE_HEAD;
+    window->stale &= window->rescanning; /* what comes from now on asks for another pass */
+    window->rescanning = true;
+    return window->scan;
 }
 
 QueuePlace task_window_begin_load(TaskWindow *window, size_t *ret_limit)
 {
     window->loading = true;
-    *ret_limit = window->stale ? TASK_WINDOW_MAX : TASK_WINDOW_MAX - task_window_size(window);
+    *ret_limit = window->stale || is_narrow(window) ? TASK_WINDOW_MAX : TASK_WINDOW_MAX - task_window_size(window);
+    if (is_narrow(window))
+        return begin_narrow(window);
     return window->stale ? QUEUE_HEAD : window->end;
 }
 
@@ -150,40 +182,69 @@ static bool is_same_place(QueuePlace a, QueuePlace b)
     return a.priority == b.priority && a.id == b.id;
 }
 
-static void spec_free(gpointer spec, gpointer unused)
+static bool reaches(QueuePlace place, QueuePlace end)
 {
-    task_spec_free(spec);
+    return place.priority < end.priority || (place.priority == end.priority && place.id >= end.id);
 }
 
-/* Offers made room for themselves at the end: there is a gap now. */
-static bool is_out_of_date(const TaskWindow *window, QueuePlace after)
+static void insert_all(TaskWindow *window, GPtrArray *tasks)
 {
-    return !is_same_place(after, QUEUE_HEAD) && !is_same_place(after, window->end);
+    for (guint i = 0; i < tasks->len; i++) {
+        TaskSpec *spec = tasks->pdata[i];
+        if (g_hash_table_contains(window->by_id, &spec->id))
+            task_spec_free(spec);
+        else
+            insert(window, spec);
+    }
+    g_ptr_array_set_size(tasks, 0);
+}
+
+static void fill_scan(TaskWindow *window, QueuePlace after, GPtrArray *tasks, QueuePlace end, bool complete)
+{
+    insert_all(window, tasks);
+    window->scan = end;
+    window->rescanning = !complete && !reaches(end, window->end);
+    if (window->rescanning)
+        return;
+    window->end = end;
+    window->complete = complete;
+}
+
+static void fill_forward(TaskWindow *window, QueuePlace after, GPtrArray *tasks, QueuePlace end, bool complete)
+{
+    bool head = is_same_place(after, QUEUE_HEAD);
+
+    if (!head && !is_same_place(after, window->end)) /* offers made room for themselves at the end: there is a gap now */
+        return;
+    if (head && !is_narrow(window)) {
+        clear(window);
+        window->stale = false;
+    }
+    insert_all(window, tasks);
+    window->end = end;
+    window->complete = complete;
+}
+
+static void free_spec(gpointer spec)
+{
+    task_spec_free(spec);
 }
 
 void task_window_fill(TaskWindow *window, QueuePlace after, GPtrArray *tasks, QueuePlace end, bool complete)
 {
     window->loading = false;
     g_ptr_array_set_free_func(tasks, NULL);
-    if (is_out_of_date(window, after)) {
-        g_ptr_array_foreach(tasks, spec_free, NULL);
-        g_ptr_array_unref(tasks);
-        return;
-    }
-    if (is_same_place(after, QUEUE_HEAD)) {
-        clear(window);
-        window->stale = false;
-    }
-    for (guint i = 0; i < tasks->len; i++)
-        insert(window, tasks->pdata[i]);
+    (window->scans ? fill_scan : fill_forward)(window, after, tasks, end, complete);
+    window->scans = false;
+    while (task_window_size(window) > TASK_WINDOW_MAX)
+        trim(window);
+    g_ptr_array_set_free_func(tasks, free_spec); /* those that were not taken */
     g_ptr_array_unref(tasks);
-    window->end = end;
-    window->complete = complete;
 }
 
 void task_window_fail_load(TaskWindow *window)
 {
-    window->loading = false;
+    window->loading = window->scans = false;
 }
 
 void task_window_invalidate(TaskWindow *window)

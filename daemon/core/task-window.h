@@ -7,7 +7,8 @@
 /* The head of the queue in memory: the next tasks, of one user or of all and of one class, in the order in which they are to run. Memory
  * is bounded by TASK_WINDOW_MAX however long the queue is.
  *
- * A narrow window leaves out the tasks that are more than a certain room has in all: its owner does (see windows.c).
+ * A narrow window leaves out the tasks that are more than a certain room has in all: its owner does (see windows.c). It may
+ * lack, for a while, some that have come into the part that it knows.
  *
  * Invariant: it holds every task (that it does not leave out) that is queued, not held by a worker, and comes before or at
  * the place that is its end; all of them if "complete". What is taken out for a worker or cancelled is removed from every window

@@ -71,6 +71,19 @@ static bool is_used(Manager *manager, const TaskWindow *narrow)
     return false;
 }
 
+void windows_widen(Manager *manager)
+{
+    for (guint i = manager->windows->len; i > 0; i--) {
+        TaskWindow *window = manager->windows->pdata[i - 1];
+        if (!task_window_room(window))
+            continue;
+        if (task_window_is_loading(window))
+            task_window_invalidate(window);
+        else
+            g_ptr_array_remove_index(manager->windows, i - 1);
+    }
+}
+
 void windows_tidy(Manager *manager)
 {
     for (guint i = manager->windows->len; i > 0; i--) {

@@ -68,16 +68,34 @@ static int spec_copy_part(Database *database, uint64_t spec, uint64_t first, uin
         SQL_VALUES(sql_int((int64_t) first), sql_int((int64_t) spec), sql_int((int64_t) (last - first + 1))));
 }
 
+/* The first element behind this one that has the same spec; 0: there is none. Those between may have one of their own. */
+static int spec_next_user(Database *database, const StoredTask *task, uint64_t last, uint64_t *ret)
+{
+    int64_t id = 0;
+    int r = sql_number(&database->sql,
+                       "SELECT ifnull(min(id), 0) FROM ("
+                       " SELECT min(id) AS id FROM tasks WHERE id > ?1 AND id <= ?2 AND spec = ?3"
+                       " UNION ALL SELECT min(first) FROM ranges WHERE last > ?1 AND first <= ?2 AND spec = ?3)",
+                       SQL_VALUES(sql_int((int64_t) task->last), sql_int((int64_t) last),
+                                  sql_int((int64_t) task->spec)),
+                       &id);
+
+    *ret = (uint64_t) id;
+    return MIN(r, 0);
+}
+
 /* The spec belongs to the first element: when that is changed, the others get one of their own. */
 static int spec_leave_first(Database *database, const StoredTask *task)
 {
-    uint64_t first = task->last + 1, last;
+    uint64_t first = 0, last;
     int64_t count = 0;
     int r = sql_number(&database->sql, "SELECT ifnull(array_count, 1) FROM specs WHERE id = ?1",
                        SQL_VALUES(sql_int((int64_t) task->spec)), &count);
 
     last = task->spec + (uint64_t) count - 1;
-    if (r < 0 || first > last)
+    if (r >= 0 && last > task->last)
+        r = spec_next_user(database, task, last, &first);
+    if (r < 0 || first == 0)
         return MIN(r, 0);
     r = spec_copy_part(database, task->spec, first, last);
     if (r >= 0)
@@ -91,7 +109,7 @@ static int spec_leave_first(Database *database, const StoredTask *task)
     return r < 0
                ? r
                : sql_run(&database->sql, "UPDATE specs SET array_count = ?2 WHERE id = ?1",
-                         SQL_VALUES(sql_int((int64_t) task->spec), sql_int((int64_t) (first - task->spec))));
+                         SQL_VALUES(sql_int((int64_t) task->spec), sql_int((int64_t) (task->last + 1 - task->spec))));
 }
 
 /* A spec for these elements alone. */

@@ -169,6 +169,19 @@ static void test_gone(World *world, const void *unused)
     g_assert_null(world->answer_reason);
 }
 
+static void test_overlapping(World *world, const void *unused)
+{
+    Worker *worker = running(world, (uint64_t[]){ 100 }, 1);
+
+    set_memory(world, 1, 1, 200 * MIB);
+    set_memory(world, 1, 1, 300 * MIB);
+    g_assert_cmpuint(world->n_done, ==, 1);
+    g_assert_cmpstr(world->answer_reason, ==,
+                    "task 1 keeps the limits that it has: they are being changed already; try again");
+    manager_task_limited(world->manager, worker, 1, "no");
+    g_assert_cmpuint(memory_of(world, 1), ==, 100 * MIB);
+}
+
 /* It ends before the worker has answered, or the service does. */
 static void test_ends(World *world, const void *unused)
 {
@@ -193,6 +206,7 @@ int main(int argc, char **argv)
     WORLD_TEST("/limiting/others", test_others);
     WORLD_TEST("/limiting/several", test_several);
     WORLD_TEST("/limiting/gone", test_gone);
+    WORLD_TEST("/limiting/overlapping", test_overlapping);
     WORLD_TEST("/limiting/ends", test_ends);
     return g_test_run();
 }

@@ -259,6 +259,59 @@ static void test_remove(void)
     task_window_free(NULL);
 }
 
+/* A narrow one reads on while others submit, and is put right when it has something. */
+static void test_narrow(void)
+{
+    const Room room = { 0 };
+    TaskWindow *window = task_window_new(UID_ANYBODY, NULL, &room);
+    size_t limit;
+
+    g_assert_true(task_window_wants_load(window));
+    QueuePlace after = task_window_begin_load(window, &limit);
+    task_window_invalidate(window);
+    task_window_fill(window, after, g_ptr_array_new(), (QueuePlace){ 0, 2048 }, false);
+    after = task_window_begin_load(window, &limit);
+    g_assert_cmpuint(after.id, ==, 2048); /* on, not again */
+    g_assert_cmpuint(limit, ==, TASK_WINDOW_MAX);
+    task_window_invalidate(window);
+    fill(window, after, 4000, 4001, false);
+    g_assert_false(task_window_is_complete(window));
+    after = task_window_begin_load(window, &limit);
+    g_assert_cmpint(after.priority, ==, INT32_MAX); /* now it has something to give */
+    fill(window, after, 7, 8, false);
+    g_assert_cmpuint(task_window_size(window), ==, 4); /* beside what is there */
+    task_window_invalidate(window); /* once more, while it is at it */
+    after = task_window_begin_load(window, &limit);
+    g_assert_cmpuint(after.id, ==, 8);
+    fill(window, after, 4000, 4002, false); /* two are there already; it has come to its end, and on */
+    assert_drains(window, "7 8 4000 4001 4002");
+    after = task_window_begin_load(window, &limit);
+    g_assert_cmpuint(after.id, ==, 4002); /* nothing is left: on */
+    fill(window, after, 5000, 5000, true);
+    after = task_window_begin_load(window, &limit);
+    g_assert_cmpint(after.priority, ==, INT32_MAX); /* the other pass */
+    fill(window, after, 9, 9, true);
+    g_assert_true(task_window_is_complete(window));
+    g_assert_false(task_window_wants_load(window));
+    assert_drains(window, "9 5000");
+    task_window_free(window);
+}
+
+static void test_narrow_full(void)
+{
+    const Room room = { 0 };
+    TaskWindow *window = task_window_new(UID_ANYBODY, NULL, &room);
+    size_t limit;
+
+    fill(window, task_window_begin_load(window, &limit), 1, TASK_WINDOW_LOW - 1, false);
+    task_window_invalidate(window);
+    fill(window, task_window_begin_load(window, &limit), 10000, 10000 + TASK_WINDOW_MAX - 1, false);
+    g_assert_cmpuint(task_window_size(window), ==, TASK_WINDOW_MAX);
+    g_assert_false(task_window_wants_load(window));
+    g_assert_cmpuint(task_window_first(window)->id, ==, 1);
+    task_window_free(window);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -271,6 +324,8 @@ int main(int argc, char **argv)
     g_test_add_func("/task-window/extend-by-nothing", test_extend_by_nothing);
     g_test_add_func("/task-window/extend-too-late", test_extend_too_late);
     g_test_add_func("/task-window/extend-when-stale", test_extend_when_stale);
+    g_test_add_func("/task-window/narrow", test_narrow);
+    g_test_add_func("/task-window/narrow-full", test_narrow_full);
     g_test_add_func("/task-window/invalidate", test_invalidate);
     g_test_add_func("/task-window/remove", test_remove);
     return g_test_run();

@@ -101,6 +101,30 @@ static void test_thousands_and_hopeless(World *world, const void *unused)
     g_assert_cmpint(world_state(world, hopeless), ==, TASK_BLOCKED);
 }
 
+/* What a task asks for by what was learned is no more than the largest worker has: when that goes, it is less. */
+static void test_thousands_learned(World *world, const void *unused)
+{
+    Worker *large = sized_worker(world, 512);
+    Worker *small = sized_worker(world, 64);
+    TaskSpec *spec = world_limited_task(400);
+
+    spec->name = g_strdup("big");
+    world_end_with_peak(world, large, world_submit_one(world, spec), 300, USEC_PER_SEC);
+    uint64_t busy = submit_many(world, 1, 500, 0);
+    spec = world_task(1000, 0);
+    spec->name = g_strdup("big");
+    spec->context->demand.memory_auto = true;
+    spec->array_index = 0;
+    spec->array_count = MANY;
+    uint64_t first = world_submit_one(world, spec);
+    assert_runs(world, large, busy);
+    g_assert_null(manager_find_active(world->manager, first));
+    g_assert_cmpint(manager_abort(world->manager, large), ==, 0);
+    world_gone(world, 1, NULL);
+    fake_store_dispatch(&world->store);
+    assert_runs(world, small, first);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -108,5 +132,6 @@ int main(int argc, char **argv)
     WORLD_TEST("/windows/thousands-cancelled", test_thousands_cancelled);
     WORLD_TEST("/windows/thousands-shared", test_thousands_shared);
     WORLD_TEST("/windows/thousands-and-hopeless", test_thousands_and_hopeless);
+    WORLD_TEST("/windows/thousands-learned", test_thousands_learned);
     return g_test_run();
 }

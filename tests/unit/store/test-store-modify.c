@@ -323,6 +323,50 @@ static void test_edit_first(void)
     finish(f);
 }
 
+static TaskFilter *filter_span(uint64_t first, uint64_t last)
+{
+    TaskFilter *filter = FILTER_IDS(first);
+
+    for (uint64_t id = first + 1; id <= last; id++)
+        g_array_append_val(filter->ids, id);
+    return filter;
+}
+
+/* Parts of parts, in any order; some have run. */
+static void test_edit_parts(void)
+{
+    for (uint32_t seed = 0; seed < 40; seed++) {
+        Fixture *f = fixture_new();
+        g_autoptr(GRand) random = g_rand_new_with_seed(seed);
+        g_autoptr(GPtrArray) expected = g_ptr_array_new_with_free_func(g_free);
+        submit_array(f, 12, 0);
+        for (int i = 0; i < 12; i++)
+            g_ptr_array_add(expected, g_strdup("/bin/echo"));
+        for (int step = 0; step < 12; step++) {
+            uint64_t first = (uint64_t) g_rand_int_range(random, 1, 13), last = (uint64_t) g_rand_int_range(random, 1, 13);
+            g_autofree char *word = g_strdup_printf("word%d", step), *text = NULL;
+            if (g_rand_int_range(random, 0, 4) == 0) {
+                if (get_state(f, first) == TASK_QUEUED)
+                    run_again(f, first, TASK_FAILED);
+                continue;
+            }
+            text = modify(f, filter_span(MIN(first, last), MAX(first, last)), TASK_EDIT, edit_argv(word));
+            for (uint64_t id = MIN(first, last); id <= MAX(first, last); id++) {
+                g_autoptr(TaskRow) row = get_row(f, id);
+                if (!task_state_is_end(row->state)) {
+                    g_free(expected->pdata[id - 1]);
+                    expected->pdata[id - 1] = g_strdup(word);
+                }
+                g_assert_cmpuint(row->spec->array_index, ==, id - 1);
+            }
+            g_ptr_array_add(expected, NULL);
+            assert_argvs(f, 1, (const char *const *) expected->pdata);
+            g_ptr_array_set_size(expected, 12);
+        }
+        finish(f);
+    }
+}
+
 static void test_edit_first_memory(void)
 {
     Fixture *f = fixture_new();
@@ -484,6 +528,7 @@ int main(int argc, char **argv)
     g_test_add_func("/store-modify/elements/hold", test_hold_elements);
     g_test_add_func("/store-modify/elements/edit-middle", test_edit_middle);
     g_test_add_func("/store-modify/elements/edit-first", test_edit_first);
+    g_test_add_func("/store-modify/elements/edit-parts", test_edit_parts);
     g_test_add_func("/store-modify/elements/edit-first-memory", test_edit_first_memory);
     g_test_add_func("/store-modify/elements/edit-rest", test_edit_rest);
     g_test_add_func("/store-modify/elements/edit-rest-first-waits", test_edit_rest_first_waits);
