@@ -227,6 +227,13 @@ LeafCgroup *leaf_cgroup_free(LeafCgroup *leaf)
     return NULL;
 }
 
+bool leaf_cgroup_is_spoilt(int error)
+{
+    return error == -EBUSY ||                       /* an earlier task, as root, has made cgroups in it */
+           error == -ENODEV || error == -ENOENT ||  /* somebody has removed it while it was empty */
+           error == -ENOMEM;                        /* what an earlier task had is still charged to it, up to its limit */
+}
+
 int leaf_cgroup_replace(LeafCgroup *leaf)
 {
     leaf_close(leaf);

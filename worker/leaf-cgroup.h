@@ -61,6 +61,8 @@ int leaf_cgroup_oom_notice(const LeafCgroup *leaf);
 /* What was used since the last call or begin. */
 void leaf_cgroup_usage(LeafCgroup *leaf, LeafUsage *ret);
 
+/* Starting something in it has failed with that: would another cgroup do better? */
+bool leaf_cgroup_is_spoilt(int error);
 /* Leaves the cgroup alone with what cannot be killed and takes one of another name. */
 int leaf_cgroup_replace(LeafCgroup *leaf) _warn_unused_;
 const char *leaf_cgroup_name(const LeafCgroup *leaf);

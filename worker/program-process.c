@@ -120,8 +120,7 @@ static int spawn_in_leaf(Slot *slot, const Surroundings *surroundings, const Pip
     if (r < 0)
         return r;
     r = spawn_in(slot, surroundings, pipes, ret_pid);
-    /* somebody has removed it while it was empty */
-    if (slot->leaf && (r == -EBUSY || r == -ENODEV || r == -ENOENT)) {
+    if (slot->leaf && leaf_cgroup_is_spoilt(r)) {
         r = leaf_cgroup_replace(slot->leaf);
         if (r >= 0)
             r = spawn_in(slot, surroundings, pipes, ret_pid);

@@ -285,8 +285,7 @@ static int slot_spawn(Slot *slot)
     if (r < 0)
         return r;
     r = slot_spawn_once(slot, argv, identity, credential_fds);
-    /* an earlier task, as root, has spoilt the leaf, or somebody has removed it while it was empty */
-    if (slot->leaf && (r == -EBUSY || r == -ENODEV || r == -ENOENT)) {
+    if (slot->leaf && leaf_cgroup_is_spoilt(r)) {
         r = leaf_cgroup_replace(slot->leaf);
         if (r >= 0)
             r = slot_prepare_leaf(slot);

@@ -65,7 +65,10 @@ for _ in $(seq "$rounds"); do
     pctl wait -q "batch:$batch" > /dev/null 2>&1
     while read -r task outcome finished; do
         seen=$((seen + 1))
-        [ "$outcome" = oom ] || wrong=$((wrong + 1))
+        if [ "$outcome" != oom ]; then
+            wrong=$((wrong + 1))
+            diag "task $task: $(pctl show "$task" --json | jq -c '.[0] | {outcome, state, "exit-status", signal, errno, note, reason, "memory-peak"}')"
+        fi
         near=$(cat "/tmp/near.$task" 2> /dev/null || echo 0)
         awk -v a="$near" -v b="$finished" 'BEGIN { exit !(a == 0 || b - a > 1) }' && late=$((late + 1))
     done < <(pctl tasks --json --all --batch "$batch" |
