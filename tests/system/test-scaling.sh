@@ -3,6 +3,7 @@
 #
 # What counts of what is configured and what was wished for: profiles and auto-scaling over a reload; the limits that a profile
 # gives to tasks; and what is said when workers do not come.
+# vm: no (nothing of it depends on the cgroup version)
 # shellcheck source=tests/lib/system.sh
 . "$(dirname "$0")/../lib/system.sh"
 
