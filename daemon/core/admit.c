@@ -103,7 +103,7 @@ WorkerSpec *manager_usual_worker(Manager *manager)
 
 static PlacingVerdict place(Manager *manager, WorkerSpec *spec, char **ret_why)
 {
-    g_autoptr(GPtrArray) others = g_ptr_array_new();
+    g_autoptr(GPtrArray) others = manager_live_specs(manager);
     PlacingFacts facts = {
         .machine = manager->ports.host->machine(manager->ports.host),
         .use_smt = manager->settings.use_smt,
@@ -111,11 +111,6 @@ static PlacingVerdict place(Manager *manager, WorkerSpec *spec, char **ret_why)
         .resources = manager->settings.resources,
     };
 
-    for (guint i = 0; i < manager->workers->len; i++) {
-        const Worker *worker = manager->workers->pdata[i];
-        if (worker_state_is_live(worker->state))
-            g_ptr_array_add(others, worker->spec);
-    }
     return placing_decide(&facts, spec, ret_why);
 }
 

@@ -8,29 +8,12 @@
 
 #define WISH "fence"
 
-static void add_live(Manager *manager, GPtrArray *specs)
-{
-    for (guint i = 0; i < manager->workers->len; i++) {
-        const Worker *worker = manager->workers->pdata[i];
-        if (worker_state_is_live(worker->state))
-            g_ptr_array_add(specs, worker->spec);
-    }
-}
-
 /* NULL: it may use whatever it was given. */
 static char *cpus_left_to(Manager *manager, const WorkerSpec *spec)
 {
-    g_autoptr(GPtrArray) live = g_ptr_array_new();
+    g_autoptr(GPtrArray) live = manager_live_specs(manager);
 
-    add_live(manager, live);
     return placing_left_over(manager->ports.host->machine(manager->ports.host), live, spec);
-}
-
-static char *all_cpus(Manager *manager)
-{
-    g_autoptr(GArray) cpus = machine_cpus(manager->ports.host->machine(manager->ports.host));
-
-    return machine_format_list((const uint32_t *) (const void *) cpus->data, cpus->len);
 }
 
 WorkerSpec *manager_spec_in_force(Manager *manager, Worker *worker)
@@ -43,7 +26,7 @@ WorkerSpec *manager_spec_in_force(Manager *manager, Worker *worker)
         g_free(spec->limits.allowed_cpus);
         spec->limits.allowed_cpus = g_strdup(worker->fence);
     } else if (before && !spec->limits.allowed_cpus) /* systemd takes a list from a unit, but not from its cgroup */
-        spec->limits.allowed_cpus = all_cpus(manager);
+        spec->limits.allowed_cpus = machine_list_cpus(manager->ports.host->machine(manager->ports.host));
     if (worker->throttled)
         spec->limits.memory_high_bytes = MIN(spec->limits.memory_high_bytes, worker->throttle_bytes);
     return spec;
@@ -57,10 +40,6 @@ void manager_put_in_force(Manager *manager, Worker *worker)
     engine->set_limits(engine, worker->number, spec);
 }
 
-static void ignore_done(int r, void *userdata)
-{
-}
-
 /* Of any worker: they differ with the node that they keep to, which hardly matters for whether it is to be put right. */
 static void remember(Manager *manager)
 {
@@ -68,11 +47,7 @@ static void remember(Manager *manager)
 
     for (guint i = 0; i < manager->workers->len && !fence; i++)
         fence = ((const Worker *) manager->workers->pdata[i])->fence;
-    if (g_strcmp0(fence, manager->fence_wish) == 0)
-        return;
-    manager->ports.store->set_wish(manager->ports.store, WISH, fence, ignore_done, NULL);
-    g_free(manager->fence_wish);
-    manager->fence_wish = g_strdup(fence);
+    manager_keep_wish(manager, WISH, fence, &manager->fence_wish);
 }
 
 static bool may_be_told(const Worker *worker)

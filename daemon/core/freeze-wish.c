@@ -48,19 +48,11 @@ static char *wish_text(Manager *manager)
     return g_string_free(text, FALSE);
 }
 
-static void ignore_done(int r, void *userdata)
-{
-}
-
 void manager_remember_frozen(Manager *manager)
 {
     g_autofree char *text = wish_text(manager);
 
-    if (g_strcmp0(text, manager->frozen_wish ? manager->frozen_wish : "") == 0)
-        return;
-    manager->ports.store->set_wish(manager->ports.store, WISH, *text ? text : NULL, ignore_done, NULL);
-    g_free(manager->frozen_wish);
-    manager->frozen_wish = g_steal_pointer(&text);
+    manager_keep_wish(manager, WISH, *text ? text : NULL, &manager->frozen_wish);
 }
 
 /* ---- the next service */

@@ -111,6 +111,11 @@ bool manager_admit(Manager *manager, WorkerSpec *spec, AddVerdict *ret); /* plac
 void manager_worker_limits_set(uint32_t number, int r, const char *why, void *manager);
 void manager_forget_worker_limits(Worker *worker); /* it has ended: who waits is told */
 
+/* manager.c */
+GPtrArray *manager_live_specs(Manager *manager); /* const WorkerSpec, of the live workers: a new array */
+/* Remembers a wish that nobody waits for, if it is another than the last one, which it keeps there. value: NULL: none. */
+void manager_keep_wish(Manager *manager, const char *key, const char *value, char **last);
+
 /* fence.c */
 WorkerSpec *manager_spec_in_force(Manager *manager, Worker *worker); /* a copy, with what holds for the time being; to be told to its engine */
 void manager_put_in_force(Manager *manager, Worker *worker);

@@ -172,6 +172,29 @@ void manager_start(Manager *manager, const ManagerPorts *ports, StoreSnapshot *s
     manager_rearm(manager);
 }
 
+/* ---- for the other files of the manager */
+
+GPtrArray *manager_live_specs(Manager *manager)
+{
+    GPtrArray *specs = g_ptr_array_new();
+
+    for (guint i = 0; i < manager->workers->len; i++) {
+        const Worker *worker = manager->workers->pdata[i];
+        if (worker_state_is_live(worker->state))
+            g_ptr_array_add(specs, worker->spec);
+    }
+    return specs;
+}
+
+void manager_keep_wish(Manager *manager, const char *key, const char *value, char **last)
+{
+    if (g_strcmp0(value, *last) == 0)
+        return;
+    manager->ports.store->set_wish(manager->ports.store, key, value, NULL, NULL);
+    g_free(*last);
+    *last = g_strdup(value);
+}
+
 void manager_stop(Manager *manager)
 {
     manager_save_learned(manager);

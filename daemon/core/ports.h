@@ -306,7 +306,8 @@ struct StorePort {
     void (*update_worker)(StorePort *store, const WorkerRecord *record); /* state, process, counters */
     void (*forget_worker)(StorePort *store, uint32_t number);
     void (*set_enabled)(StorePort *store, bool enabled, StoreDone done, void *userdata);
-    /* Remembers what somebody wants of the service; value NULL: nothing any more. Durable before it answers. Copies. */
+    /* Remembers what somebody wants of the service; value NULL: nothing any more. Durable before it answers. Copies. done
+     * may be NULL. */
     void (*set_wish)(StorePort *store, const char *key, const char *value, StoreDone done, void *userdata);
     /* Written some time; data NULL: it is forgotten. Copies. */
     void (*save_learned)(StorePort *store, const LearnedRow *row);

@@ -40,13 +40,9 @@ const char *manager_profile(const Manager *manager)
 
 /* ---- remembering */
 
-static void ignore_done(int r, void *userdata)
-{
-}
-
 static void remember(Manager *manager, const char *key, const char *value, StoreDone done, void *userdata)
 {
-    manager->ports.store->set_wish(manager->ports.store, key, value, done ? done : ignore_done, userdata);
+    manager->ports.store->set_wish(manager->ports.store, key, value, done, userdata);
 }
 
 static void forget(Manager *manager, const char *key)

@@ -28,6 +28,15 @@ static void sent(Connection *connection, int r, const char *member)
     connection_drop(connection);
 }
 
+/* A call that begins with tasks. */
+static int call_about(Link *link, uint32_t worker, const char *member, const uint64_t *tasks, size_t n,
+                      Connection **ret_connection, sd_bus_message **ret)
+{
+    int r = call_new(link, worker, member, ret_connection, ret);
+
+    return r < 0 ? r : sd_bus_message_append_array(*ret, 't', tasks, n * sizeof *tasks);
+}
+
 /* r: how filling the message went. */
 static int send_call(Connection *connection, sd_bus_message *m, int r, const char *member)
 {
@@ -79,10 +88,8 @@ static void link_recall(LinkPort *port, uint32_t worker, const uint64_t *tasks, 
 {
     g_autoptr(sd_bus_message) m = NULL;
     Connection *connection = NULL;
-    int r = call_new((Link *) port, worker, "Recall", &connection, &m);
+    int r = call_about((Link *) port, worker, "Recall", tasks, n, &connection, &m);
 
-    if (r >= 0)
-        r = sd_bus_message_append_array(m, 't', tasks, n * sizeof *tasks);
     if (r >= 0)
         r = sd_bus_call_async(connection->bus, NULL, m, on_given_back, connection, UINT64_MAX);
     if (connection)
@@ -93,10 +100,8 @@ static void link_stop(LinkPort *port, uint32_t worker, const uint64_t *tasks, si
 {
     g_autoptr(sd_bus_message) m = NULL;
     Connection *connection = NULL;
-    int r = call_new((Link *) port, worker, "Stop", &connection, &m);
+    int r = call_about((Link *) port, worker, "Stop", tasks, n, &connection, &m);
 
-    if (r >= 0)
-        r = sd_bus_message_append_array(m, 't', tasks, n * sizeof *tasks);
     if (r >= 0)
         r = sd_bus_message_append(m, "s", outcome_to_string(outcome));
     (void) send_call(connection, m, r, "Stop");
@@ -230,10 +235,8 @@ static void link_freeze(LinkPort *port, uint32_t worker, const uint64_t *tasks, 
 {
     g_autoptr(sd_bus_message) m = NULL;
     Connection *connection = NULL;
-    int r = call_new((Link *) port, worker, "Freeze", &connection, &m);
+    int r = call_about((Link *) port, worker, "Freeze", tasks, n, &connection, &m);
 
-    if (r >= 0)
-        r = sd_bus_message_append_array(m, 't', tasks, n * sizeof *tasks);
     if (r >= 0)
         r = sd_bus_message_append(m, "bb", frozen, reclaim);
     if (r >= 0)

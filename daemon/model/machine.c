@@ -98,3 +98,10 @@ char *machine_format_list(const uint32_t *numbers, size_t n)
     }
     return g_string_free(text, FALSE);
 }
+
+char *machine_list_cpus(const Machine *machine)
+{
+    g_autoptr(GArray) numbers = machine_cpus(machine);
+
+    return machine_format_list((const uint32_t *) (const void *) numbers->data, numbers->len);
+}

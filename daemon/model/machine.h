@@ -41,6 +41,7 @@ void machine_done(Machine *machine);
 uint32_t machine_n_cpus(const Machine *machine); /* hardware threads */
 
 GArray *machine_cpus(const Machine *machine);  /* uint32_t: their numbers, ascending; a new array */
+char *machine_list_cpus(const Machine *machine); /* the same as text: "0-3,8" */
 GArray *machine_nodes(const Machine *machine); /* the same of the nodes; of a machine that tells none, 0 */
 
 /* Of a list such as "0-3,8" what is there; "" for nothing. ret_all: that is all of it. */

@@ -337,13 +337,6 @@ static bool place_memory(Work *work, char **ret_why)
 
 /* ------------------------------------------------------------------ CPUs that were asked for */
 
-static char *list_cpus(const Machine *machine)
-{
-    g_autoptr(GArray) numbers = machine_cpus(machine);
-
-    return machine_format_list((const uint32_t *) (const void *) numbers->data, numbers->len);
-}
-
 /* Of CPUs that a machine has not the kernel would take none, and the worker would run anywhere. */
 static bool place_within(Work *work, char **ret_why)
 {
@@ -351,7 +344,7 @@ static bool place_within(Work *work, char **ret_why)
 
     if (!wanted || work->machine->n_cores == 0 || count_units(work, NUMA_NONE, false) > 0)
         return true;
-    g_autofree char *there_are = list_cpus(work->machine);
+    g_autofree char *there_are = machine_list_cpus(work->machine);
     *ret_why = g_strdup_printf("there is none of the CPUs %s; there are %s", wanted, there_are);
     return false;
 }

@@ -416,7 +416,8 @@ void fake_store_unpark(StorePort *port)
 
 static void run_nothing(FakeStore *store, Op *op)
 {
-    op->done(0, op->userdata);
+    if (op->done)
+        op->done(0, op->userdata);
 }
 
 void fake_store_set_wish(StorePort *port, const char *key, const char *value, StoreDone done, void *userdata)
